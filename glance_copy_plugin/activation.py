@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Making Glance resolve the import flow to ours, in this process."""
+
+import importlib.metadata
+import threading
+
+from stevedore import driver
+from stevedore import extension
+
+_GLANCE_NAMESPACE = 'glance.flows'
+_OUR_NAMESPACE = 'glance_copy_plugin.flows'
+_FLOW = 'api_image_import'
+_LOCK = threading.Lock()
+
+
+def activate():
+    """Pin our flow into Glance's namespace of flows for this process.
+
+    An installed package changes nothing by itself: a second entry point of
+    the same name would be an error for everybody. Instead, stevedore's list
+    of the namespace is completed here, once. Calling it again is harmless.
+
+    :raises RuntimeError: if Glance would not find our flow afterwards
+    """
+    ours = _our_entry_point()
+    cache = extension.ExtensionManager.ENTRY_POINT_CACHE
+    with _LOCK:
+        # A manager fills the cache in the way that this release does it.
+        extension.ExtensionManager(
+            _GLANCE_NAMESPACE, on_load_failure_callback=_ignore
+        )
+        cache[_GLANCE_NAMESPACE] = [
+            entry for entry in cache[_GLANCE_NAMESPACE] if entry.name != _FLOW
+        ] + [ours]
+        found = driver.DriverManager(
+            _GLANCE_NAMESPACE, _FLOW, invoke_on_load=False
+        ).driver
+    if found is not ours.load():
+        raise RuntimeError(
+            'glance-copy-plugin could not be switched on: Glance resolves '
+            f'the flow {_FLOW} to {found.__module__}'
+        )
+
+
+def _our_entry_point():
+    found = importlib.metadata.entry_points(group=_OUR_NAMESPACE, name=_FLOW)
+    for entry in found:
+        return importlib.metadata.EntryPoint(
+            name=_FLOW, value=entry.value, group=_GLANCE_NAMESPACE
+        )
+    raise RuntimeError(
+        'glance-copy-plugin could not be switched on: its entry points are '
+        'not installed; install the package with pip into the Python '
+        'environment of the Image service'
+    )
+
+
+def _ignore(manager, entry_point, error):
+    """A flow that does not load is Glance's business when it is asked for."""

@@ -1,0 +1,120 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The contract of a server-side copy."""
+
+import dataclasses
+import typing
+
+from glance_copy_plugin.transfer import cancel as cancel_
+from glance_copy_plugin.transfer import digests
+from glance_copy_plugin.transfer import spool
+
+
+class CannotServerCopy(Exception):
+    """This copy cannot be made server-side; stream the image instead.
+
+    The only error that leads to another way of copying. Any other error of
+    a copier is a real failure.
+    """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Location:
+    """Where an image's data is.
+
+    :param store: name of the store
+    :param driver: that store's glance_store driver
+    :param url: the location's URL; MUST NOT be logged
+    """
+
+    store: str
+    driver: object
+    url: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """The store that shall receive an image: its name and its driver."""
+
+    store: str
+    driver: object
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """What a store holds now.
+
+    :param url: URL of the new location
+    :param metadata: the location's metadata, ``store`` included
+    """
+
+    url: str
+    metadata: dict
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CopyRequest:
+    """One image to copy into one store.
+
+    :param image_id: the image's id
+    :param size: bytes
+    :param expected: :class:`Expected`, what the image's record says
+    :param locations: every :class:`Location` of the image that this node can
+        reach, best first; a copier MUST NOT touch any of them
+    :param target: :class:`Target`
+    :param follower: the image's staged bytes, for a copier that says
+        ``needs_staging``; else None
+    :param verify: ``backend``, ``full`` or ``none``
+    :param cancel: :class:`CancelToken`, to be checked at least twice a second
+    :param on_bytes: to be called with the number of bytes copied so far
+    """
+
+    image_id: str
+    size: int
+    expected: digests.Expected
+    locations: tuple[Location, ...]
+    target: Target
+    follower: spool.Follower | None
+    verify: str
+    cancel: cancel_.CancelToken
+    on_bytes: typing.Callable[[int], None]
+
+
+class Copier(typing.Protocol):
+    """Copies an image into a store without passing it through a driver.
+
+    ``needs_staging`` says what proves the copied bytes. If true, the copier
+    follows ``request.follower`` and commits only after its end was approved;
+    if false, the backend's own checksum does, and nothing is staged for it.
+    """
+
+    needs_staging: bool
+
+    def can_copy(
+        self, locations: tuple[Location, ...], target: Target
+    ) -> bool:
+        """Say whether ``copy`` has a chance, by looking at the real thing.
+
+        MUST be cheap, MUST NOT change anything and MUST NOT raise.
+        """
+
+    def copy(self, request: CopyRequest) -> StoredObject:
+        """Make the copy; return where it is.
+
+        The object MUST NOT be readable under its final name before it is
+        complete and verified. On any error, being cancelled included, MUST
+        leave nothing behind, and MUST NOT touch what was there before.
+
+        :raises: :class:`CannotServerCopy` to have the image streamed;
+            a :class:`CopyError` for a real failure
+        """

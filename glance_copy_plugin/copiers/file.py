@@ -1,0 +1,213 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Into a file store: from another file store, or from the staging area.
+
+What proves the copy: the source's bytes are hashed once by the staging step,
+and the file gets its name only after that hash was right. ``verify = full``
+also reads the new file back.
+"""
+
+import contextlib
+import os
+import urllib.parse
+import uuid
+
+from glance_copy_plugin.copiers import base
+from glance_copy_plugin.copiers import file_io
+from glance_copy_plugin.transfer import digests
+from glance_copy_plugin.transfer import errors
+
+_READ_BACK_BYTES = 1024 * 1024
+
+
+class FileCopier:
+    """Reflinks where the file system can, else copies within the kernel."""
+
+    needs_staging = True
+
+    def can_copy(self, locations, target):
+        """True for a file store whose files are written in the plain way."""
+        driver = target.driver
+        return (
+            _is_file_driver(driver)
+            # Finding zeroes to leave out is what the driver does best.
+            and not getattr(driver, 'thin_provisioning', False)
+        )
+
+    def copy(self, request):
+        """Copy the staged bytes to ``<datadir>/<image id>``."""
+        driver = request.target.driver
+        store = request.target.store
+        with _target_errors(store):
+            folder = driver._find_best_datadir(request.size)
+            path = os.path.join(folder, request.image_id)
+            _refuse_own_source(path, request)
+            partial = os.path.join(
+                folder, f'.{request.image_id}.{uuid.uuid4().hex}.part'
+            )
+            fd = os.open(
+                partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
+                0o666,
+            )
+            try:
+                try:
+                    _fill(fd, request)
+                    _finish(fd, driver, request)
+                finally:
+                    os.close(fd)
+                # An object that no location names is left from a crash: the
+                # new one takes its place in one step.
+                os.rename(partial, path)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(partial)
+                raise
+            try:
+                _sync_folder(folder)
+            except OSError:
+                os.unlink(path)
+                raise
+        metadata = dict(driver._get_metadata(path), store=store)
+        return base.StoredObject(url=f'file://{path}', metadata=metadata)
+
+
+def local_path(location):
+    """Return the path of a location in a file store, else None."""
+    if not _is_file_driver(location.driver):
+        return None
+    parts = urllib.parse.urlparse(location.url)
+    if parts.scheme not in ('file', 'filesystem'):
+        return None
+    return parts.netloc + parts.path
+
+
+def unrecorded_url(driver, image_id, size, locations):
+    """Return the URL of a file of that image that no location refers to.
+
+    :param size: bytes; decides between several directories of a store
+    :param locations: the image's :class:`Location` objects
+    :returns: None if there is no such file
+    """
+    if not _is_file_driver(driver):
+        return None
+    path = os.path.join(driver._find_best_datadir(size), image_id)
+    if not os.path.exists(path) or _holder(path, locations):
+        return None
+    return f'file://{path}'
+
+
+def _is_file_driver(driver):
+    return (
+        'file' in driver.get_schemes()
+        and hasattr(driver, '_find_best_datadir')
+        and hasattr(driver, '_get_metadata')
+    )
+
+
+def _holder(path, locations):
+    """Return the location that refers to ``path``, by whatever name."""
+    for location in locations:
+        other = local_path(location)
+        if other is None:
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samefile(path, other):
+                return location
+    return None
+
+
+def _refuse_own_source(path, request):
+    """Two stores may share a directory: never replace the image's own data."""
+    holder = _holder(path, request.locations)
+    if holder is not None:
+        raise errors.TargetError(
+            f'writes to the very file that the store {holder.store} holds; '
+            'give each store a directory of its own',
+            store=request.target.store,
+        )
+
+
+def _fill(fd, request):
+    os.ftruncate(fd, request.size)
+    follower = request.follower
+    source = None
+    if follower.size:
+        follower.spool.wait_beyond(0)
+        source = follower.spool.sole_file
+    if source is not None and file_io.reflink(source, fd):
+        request.on_bytes(request.size)
+        follower.spool.wait_approved()
+        if follower.spool.sole_file == source:
+            return
+        # Staging went on from another source half-way: take all of it.
+        os.ftruncate(fd, 0)
+        os.ftruncate(fd, request.size)
+    while extent := follower.extent(request.size):
+        request.cancel.check()
+        count = file_io.copy_range(
+            extent.fd, extent.offset, fd, follower.position, extent.length
+        )
+        if not count:
+            raise errors.StagingError('the staged file became shorter')
+        follower.took(count)
+        request.on_bytes(follower.position)
+
+
+def _finish(fd, driver, request):
+    """Check the complete file, set its mode, and have it on the disk."""
+    if os.fstat(fd).st_size != request.size:
+        raise errors.TargetError(
+            'the new file has another size than the image',
+            store=request.target.store,
+        )
+    if request.verify == 'full':
+        _read_back(fd, request)
+    mode = driver.store_conf.filesystem_store_file_perm
+    if mode > 0:
+        os.fchmod(fd, int(str(mode), 8))
+    os.fsync(fd)
+
+
+def _read_back(fd, request):
+    expected = request.expected
+    if not expected.algorithm:
+        return
+    hasher = digests.Digests(expected.algorithms)
+    offset = 0
+    while chunk := os.pread(fd, _READ_BACK_BYTES, offset):
+        request.cancel.check()
+        hasher.update(chunk)
+        offset += len(chunk)
+    if hasher.hexdigests()[expected.algorithm] != expected.value:
+        raise errors.TargetError(
+            'the new file, read back, is not the image',
+            store=request.target.store,
+        )
+
+
+@contextlib.contextmanager
+def _target_errors(store):
+    try:
+        yield
+    except OSError as exc:
+        raise errors.TargetError(
+            f'{exc.strerror or exc}', store=store
+        ) from exc
+
+
+def _sync_folder(folder):
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,85 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Ending a copy that failed."""
+
+from glance.common import exception
+from oslo_log import log as logging
+
+from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+
+class CopyFailed(exception.UploadException):
+    """The copy failed; its message says which store, and why.
+
+    Glance's executor takes this for an expected end of a flow.
+
+    :param causes: :class:`CopyError` objects, at least one
+    """
+
+    def __init__(self, causes):
+        # One source that cannot be read is the same reason for all stores.
+        reasons = list(dict.fromkeys(str(cause) for cause in causes))
+        super().__init__('; '.join(reasons).replace('%', '%%') % {})
+
+
+def end_failed_copy(run, flow_failures):
+    """End the task with the reason, empty the properties, drop the lock.
+
+    Called when everything else has been taken back. Raises nothing: what
+    cannot be recorded now is logged.
+
+    :param run: :class:`CopyRun`
+    :param flow_failures: TaskFlow's ``{task name: Failure}``
+    """
+    run.close()
+    reason = _reason(run, flow_failures)
+    LOG.error(
+        'The copy of image %(image)s failed: %(why)s',
+        {'image': run.image_id, 'why': reason},
+    )
+    # If no store was tried, each of them failed for the same reason.
+    stopped = isinstance(
+        run.cancel.error, (errors.Cancelled, errors.RecordsError)
+    )
+    failed = run.stores if run.plan is None and not stopped else ()
+    try:
+        run.record.end(failed)
+    except (image_record.LockLost, image_record.ImageGone) as exc:
+        LOG.info('The image record is left as it is: %s', exc)
+    except Exception:
+        LOG.exception(
+            'Image %s could not be unlocked after its copy failed',
+            run.image_id,
+        )
+    try:
+        run.task.fail(reason)
+    except Exception:
+        LOG.exception('Task %s could not be ended', run.task_id)
+
+
+def _reason(run, flow_failures):
+    for failure in flow_failures.values():
+        error = failure.exception
+        if isinstance(error, CopyFailed):
+            return error.msg
+        if isinstance(error, errors.CopyError):
+            return str(error)
+        LOG.error(
+            'Unexpected failure of a copy: %s',
+            errors.redact(failure.traceback_str),
+        )
+        return errors.redact(f'{type(error).__name__}: {error}')
+    return str(run.cancel.error or 'the copy was stopped')

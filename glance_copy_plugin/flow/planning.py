@@ -1,0 +1,115 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Deciding how the image will reach each store."""
+
+import os
+
+from oslo_log import log as logging
+import stevedore
+
+from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.flow import run as run_
+from glance_copy_plugin.records import quotas
+from glance_copy_plugin.transfer import digests
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+
+def make_plan(run):
+    """Return the :class:`Plan` for ``run``.
+
+    :raises: :class:`CopyError` if the copy cannot be made
+    """
+    facts = run.record.facts()
+    if facts.status != 'active':
+        raise errors.Cancelled(f'the image is {facts.status}, not active')
+    quotas.enforce(run.user_context, run.image_id, facts.size)
+    locations = stores_.readable(facts.locations)
+    if not locations:
+        raise errors.SourceError(
+            'no location of the image is in a store of this node'
+        )
+    known = load_copiers(run.options.copiers)
+    copiers = {
+        store: _copier_for(run.target(store), locations, known)
+        for store in run.stores
+    }
+    plan = run_.Plan(
+        size=facts.size,
+        expected=_expected(facts, copiers, run.options.verify),
+        checksum=facts.checksum,
+        locations=locations,
+        copiers=copiers,
+    )
+    _check_space(run, plan)
+    return plan
+
+
+def load_copiers(names):
+    """Return the copiers of these names, in this order."""
+    return [
+        extension.obj
+        for extension in stevedore.NamedExtensionManager(
+            'glance_copy_plugin.copiers', names=list(names),
+            invoke_on_load=True, name_order=True,
+        )
+    ]
+
+
+def _copier_for(target, locations, copiers):
+    for copier in copiers:
+        if copier.can_copy(locations, target):
+            return copier
+    return None
+
+
+def _expected(facts, copiers, verify):
+    if verify == 'none' and None not in copiers.values():
+        return digests.Expected(size=facts.size)
+    expected = digests.Expected.of_image(
+        size=facts.size,
+        os_hash_algo=facts.os_hash_algo,
+        os_hash_value=facts.os_hash_value,
+        checksum=facts.checksum,
+    )
+    if expected.algorithm is None:
+        LOG.warning(
+            'Image %s has no hash that can be computed here: its copies are '
+            'verified by their size only', facts.image_id,
+        )
+    return expected
+
+
+def _check_space(run, plan):
+    """Refuse now what would fail half-way for want of staging space."""
+    if not any(plan.needs_staging(store) for store in run.stores):
+        return
+    first = stores_.StoreSource(plan.locations[0], run.context)
+    if run.reads_in_place and first.local_file() is not None:
+        return
+    needed = min(plan.size, run.options.staging_window or plan.size)
+    folder = run.options.staging_dir
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        state = os.statvfs(folder)
+    except OSError as exc:
+        raise errors.StagingError(
+            f'cannot be used: {exc.strerror}; check [copy_image] staging_dir'
+        ) from exc
+    free = state.f_bavail * state.f_frsize
+    if free < needed:
+        raise errors.StagingError(
+            f'has {free} bytes free and {needed} are needed; free space there'
+            ' or set [copy_image] staging_window'
+        )

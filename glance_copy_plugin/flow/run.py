@@ -1,0 +1,175 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the tasks of one copy share while it runs."""
+
+import dataclasses
+import os
+import threading
+
+import glance.db
+from oslo_log import log as logging
+
+from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.copiers import base
+from glance_copy_plugin.flow import monitor as monitor_
+from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import notifications
+from glance_copy_plugin.records import task as task_record
+from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import digests
+from glance_copy_plugin.transfer import limits
+from glance_copy_plugin.transfer import progress
+from glance_copy_plugin.transfer import staging
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How the image will reach each store; made once, when the copy begins.
+
+    :param size: bytes
+    :param expected: :class:`Expected`
+    :param checksum: md5 of the image, or None
+    :param locations: readable :class:`Location` objects, best first
+    :param copiers: ``{store: Copier}``, None for a store that is streamed to
+    """
+
+    size: int
+    expected: digests.Expected
+    checksum: str | None
+    locations: tuple
+    copiers: dict
+
+    def needs_staging(self, store):
+        copier = self.copiers[store]
+        return copier is None or copier.needs_staging
+
+
+class CopyRun:
+    """One copy of one image, from the first task to the last.
+
+    :param context: the requester's context
+    :param task_repo: Glance's repository of tasks
+    :param image_id: the image
+    :param task_id: the task, which is also the image's lock
+    :param stores: names of the stores to copy into
+    :param all_must_succeed: one failure fails the copy
+    :param options: :class:`~glance_copy_plugin.opts.CopyOptions`
+    :param copy_slots: :class:`Slots` of the process
+    """
+
+    def __init__(
+        self, *, context, task_repo, image_id, task_id, stores,
+        all_must_succeed, options, copy_slots,
+    ):
+        self.user_context = context
+        self.context = context.elevated()
+        self.image_id = image_id
+        self.task_id = task_id
+        self.stores = tuple(stores)
+        self.all_must_succeed = all_must_succeed
+        self.options = options
+        self.cancel = cancel.CancelToken()
+        self.progress = progress.Progress(self.stores)
+        self.record = image_record.ImageRecord(
+            self.context, image_id, task_id
+        )
+        self.task = task_record.TaskRecord(
+            task_repo, glance.db.get_api(), self.context, task_id
+        )
+        self.notifications = notifications.Notifications(self.record)
+        self.store_slots = limits.Slots(options.max_parallel_stores)
+        self.plan = None
+        self._limit = limits.BandwidthLimit(
+            options.bandwidth_limit, self.cancel
+        )
+        self._copy_slots = copy_slots
+        self._has_slot = False
+        self._stagings = {}
+        self._all_stagings = []
+        self._monitor = monitor_.Monitor(self)
+        self._closed = threading.Lock()
+
+    def start(self):
+        """Begin to watch the records, and wait for a place to run."""
+        self._monitor.start()
+        self._copy_slots.acquire(self.cancel)
+        self._has_slot = True
+
+    def close(self):
+        """Stop watching, remove staged data, give the place back.
+
+        Called on every way out; safe to call twice.
+        """
+        self._monitor.stop()
+        with self._closed:
+            while self._all_stagings:
+                self._all_stagings.pop().close()
+            if self._has_slot:
+                self._has_slot = False
+                self._copy_slots.release()
+
+    def target(self, store):
+        return base.Target(store=store, driver=stores_.driver(store))
+
+    def stage(self, stores):
+        """Start to stage the image for ``stores``; return the Staging."""
+        algorithms = ()
+        if any(self.plan.copiers[store] is None for store in stores):
+            algorithms = (digests.cheapest_algorithm(),)
+        return self._start_staging(stores, algorithms)
+
+    def stage_alone(self, store):
+        """Stage the image once more, for a store whose copier gave up."""
+        return self._start_staging(
+            (store,), (digests.cheapest_algorithm(),)
+        )
+
+    def staging_of(self, store):
+        """Return the Staging that was started for ``store``."""
+        return self._stagings[store]
+
+    @property
+    def staging_folder(self):
+        return os.path.join(
+            self.options.staging_dir, 'copy-image', self.task_id
+        )
+
+    @property
+    def reads_in_place(self):
+        """True if staging may use local files of the source store."""
+        return 'file' in self.options.copiers
+
+    def _start_staging(self, stores, algorithms):
+        started = staging.Staging(
+            [
+                stores_.StoreSource(location, self.context)
+                for location in self.plan.locations
+            ],
+            self.plan.expected,
+            stores,
+            options=staging.StagingOptions(
+                folder=self.staging_folder,
+                window=self.options.staging_window,
+                borrow=self.reads_in_place,
+                algorithms=algorithms,
+            ),
+            limit=self._limit,
+            cancel=self.cancel,
+            on_bytes=self.progress.staged,
+        )
+        self._all_stagings.append(started)
+        self._stagings.update(dict.fromkeys(stores, started))
+        started.start()
+        return started

@@ -1,0 +1,174 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The tasks of a copy, in the order in which they run."""
+
+from oslo_log import log as logging
+from taskflow import task
+
+from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.flow import failing
+from glance_copy_plugin.flow import importing
+from glance_copy_plugin.flow import planning
+from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+
+class _CopyTask(task.Task):
+    """A task of the copy ``run``; ``what`` tells it from others of its kind."""
+
+    def __init__(self, run, what='', **kwargs):
+        self._run = run
+        name = f'{type(self).__name__}-{what}-{run.task_id}'
+        super().__init__(name=name.replace('--', '-'), **kwargs)
+
+
+class BeginCopy(_CopyTask):
+    """Confirm the lock, announce the stores, wait for a place to run.
+
+    Reverted last, it ends the task with the reason and unlocks the image.
+    """
+
+    def execute(self):
+        self._run.record.begin(self._run.stores)
+        self._run.start()
+
+    def revert(self, flow_failures, **kwargs):
+        failing.end_failed_copy(self._run, flow_failures)
+
+
+class PlanCopy(_CopyTask):
+    """Decide how the image will reach each store."""
+
+    def execute(self):
+        run = self._run
+        run.cancel.check()
+        run.plan = planning.make_plan(run)
+        run.progress.begin(run.plan.size)
+        LOG.info(
+            'Copying image %(image)s, %(size)d bytes, from %(sources)s to '
+            '%(targets)s',
+            {
+                'image': run.image_id, 'size': run.plan.size,
+                'sources': ' or '.join(
+                    location.store for location in run.plan.locations
+                ),
+                'targets': ', '.join(run.stores),
+            },
+        )
+
+
+class StageImage(_CopyTask):
+    """Start to stage the image for a group of stores.
+
+    Staging has a thread of its own, so that reading and importing overlap
+    even in an engine that runs one task at a time. It ends with the copy.
+    """
+
+    def __init__(self, run, group):
+        self._group = group
+        super().__init__(run, group[0])
+
+    def execute(self):
+        staged = [
+            store for store in self._group
+            if self._run.plan.needs_staging(store)
+        ]
+        if staged and not self._run.cancel.cancelled:
+            self._run.stage(staged)
+
+
+class ImportToStore(_CopyTask):
+    """Bring the image into one store; a failure is an outcome, not an error.
+
+    Reverted, it removes what it wrote and recorded.
+    """
+
+    def __init__(self, run, store, provides):
+        self._import = importing.StoreImport(run, store)
+        super().__init__(run, store, provides=provides)
+
+    def execute(self):
+        return self._import.execute()
+
+    def revert(self, result, **kwargs):
+        if isinstance(result, importing.Outcome) and result.stored:
+            self._import.take_back(result.stored)
+
+
+class ConcludeCopy(_CopyTask):
+    """Apply the policy to the outcomes; raise if the copy failed."""
+
+    def __init__(self, run, requires):
+        super().__init__(run, requires=requires)
+
+    def execute(self, **outcomes):
+        run = self._run
+        if isinstance(
+            run.cancel.error, (errors.RecordsError, errors.Cancelled)
+        ):
+            raise failing.CopyFailed([run.cancel.error])
+        failed = [o.error for o in outcomes.values() if o.error]
+        stored = [o for o in outcomes.values() if o.stored]
+        if failed and (run.all_must_succeed or not stored):
+            raise failing.CopyFailed(failed)
+        if len(stored) + len(failed) < len(outcomes):
+            raise failing.CopyFailed([run.cancel.error])
+        self._confirm(stored)
+
+    def _confirm(self, stored):
+        """Look once more: a save of an older record may drop a location."""
+        run = self._run
+        recorded = {location.store for location in run.record.facts().locations}
+        for outcome in stored:
+            if outcome.store in recorded:
+                continue
+            url = outcome.stored.url
+            if stores_.exists(outcome.store, url, run.context):
+                LOG.warning(
+                    'The location of image %(image)s in store %(store)s was '
+                    'dropped by a concurrent update; recording it again',
+                    {'image': run.image_id, 'store': outcome.store},
+                )
+                run.record.store_done(
+                    outcome.store, url, outcome.stored.metadata
+                )
+
+
+class CompleteCopy(_CopyTask):
+    """Remove staged data, unlock the image, end the task well."""
+
+    def __init__(self, run, requires):
+        super().__init__(run, requires=requires)
+
+    def execute(self, **outcomes):
+        run = self._run
+        run.close()
+        try:
+            run.record.end()
+        except image_record.LockLost as exc:
+            # Every location is recorded and complete, so this is a success;
+            # the properties are now the other task's to keep.
+            LOG.error(
+                'The copy of image %(image)s ended without its lock: %(why)s',
+                {'image': run.image_id, 'why': exc},
+            )
+        run.task.succeed(run.image_id, _summary(run, outcomes.values()))
+
+
+def _summary(run, outcomes):
+    done = ', '.join(o.store for o in outcomes if o.stored)
+    text = f'copied {run.plan.size} bytes to {done}'
+    failed = '; '.join(str(o.error) for o in outcomes if o.error)
+    return f'{text}; failed: {failed}' if failed else text

@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the records still tell of an image that is gone."""
+
+from glance.common import exception
+from glance.db import utils as db_utils
+import glance.db
+
+_TASK = 'api_image_import'
+
+
+def deleted_during_copy(context, image_id):
+    """True if the image was deleted while a copy of it was running.
+
+    False also if the image was never visible to the requester.
+
+    :param context: the requester's context
+    """
+    db = glance.db.get_api()
+    admin = context.elevated()
+    try:
+        image = db.image_get(admin, image_id, force_show_deleted=True)
+    except exception.NotFound:
+        return False
+    if not image['deleted'] or not _was_visible(context, image):
+        return False
+    return any(
+        _is_copy(task)
+        and task['created_at'] <= image['deleted_at']
+        and (
+            task['status'] in ('pending', 'processing')
+            or task['updated_at'] >= image['deleted_at']
+        )
+        for task in db.tasks_get_by_image(admin, image_id)
+    )
+
+
+def _is_copy(task):
+    request = (task.get('input') or {}).get('import_req') or {}
+    return (
+        task['type'] == _TASK
+        and (request.get('method') or {}).get('name') == 'copy-image'
+    )
+
+
+def _was_visible(context, image):
+    # Memberships are gone with the image; the owner's claim is not.
+    return context.is_admin or (
+        context.owner is not None and context.owner == image['owner']
+    ) or db_utils.is_image_visible(context, image, lambda *a, **k: [])

@@ -1,0 +1,232 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The image's record: what a copy reads of it, and the little it writes."""
+
+import contextlib
+import dataclasses
+
+import glance.api.common
+import glance.db
+from glance.common import crypt
+from glance.common import exception
+from glance.db.sqlalchemy import models
+from oslo_config import cfg
+from oslo_utils import timeutils
+
+from glance_copy_plugin.records.retry import retried
+from glance_copy_plugin.transfer import errors
+
+CONF = cfg.CONF
+
+LOCK = 'os_glance_import_task'
+IMPORTING = 'os_glance_importing_to_stores'
+FAILED = 'os_glance_failed_import'
+
+
+class LockLost(errors.RecordsError):
+    """The image is no longer locked for this copy."""
+
+
+class ImageGone(errors.RecordsError):
+    """The image was deleted."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordedLocation:
+    """A location row: its id, its URL in clear, its metadata."""
+
+    row: int
+    url: str
+    metadata: dict
+
+    @property
+    def store(self):
+        return self.metadata.get('store')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What a copy needs to know of an image, read at one moment.
+
+    :param locations: :class:`RecordedLocation` tuple, the stores with the
+        greatest weight first
+    """
+
+    image_id: str
+    status: str
+    size: int
+    checksum: str | None
+    os_hash_algo: str | None
+    os_hash_value: str | None
+    lock: str | None
+    locations: tuple
+
+
+class ImageRecord:
+    """The record of one image, as seen by one copy.
+
+    :param context: a request context with admin rights
+    :param image_id: id of the image
+    :param task_id: id of the task that must hold the image's lock
+    """
+
+    def __init__(self, context, image_id, task_id):
+        self._context = context
+        self._image_id = image_id
+        self._task_id = task_id
+        self._db = glance.db.get_api()
+
+    def read(self):
+        """Read the image's :class:`ImageFacts`, in one try.
+
+        :raises: :class:`ImageGone`
+        """
+        image = self._domain_image()
+        return ImageFacts(
+            image_id=image.image_id,
+            status=image.status,
+            size=image.size or 0,
+            checksum=image.checksum,
+            os_hash_algo=image.os_hash_algo,
+            os_hash_value=image.os_hash_value,
+            lock=image.extra_properties.get(LOCK),
+            locations=tuple(
+                RecordedLocation(
+                    row=location.get('id'),
+                    url=location['url'],
+                    metadata=location['metadata'] or {},
+                )
+                for location in image.locations
+            ),
+        )
+
+    facts = retried(read)
+
+    def _domain_image(self):
+        """Return Glance's own object for the image, for reading only."""
+        repo = glance.db.ImageRepo(self._context, self._db)
+        try:
+            return repo.get(self._image_id)
+        except exception.NotFound as exc:
+            raise ImageGone('the image was deleted') from exc
+
+    domain_image = retried(_domain_image)
+
+    @retried
+    def begin(self, stores):
+        """Say that a copy into ``stores`` begins."""
+        with self._transaction() as session:
+            self._set(session, IMPORTING, stores)
+            self._set(session, FAILED, ())
+
+    @retried
+    def store_done(self, store, url, metadata):
+        """Record that ``store`` holds the image now, in one transaction.
+
+        :raises: :class:`LockLost` or :class:`ImageGone`, recording nothing
+        """
+        with self._transaction() as session:
+            # Repeated after a lost answer of the database: one row is enough.
+            if store not in self._stores(session):
+                session.add(self._row(url, metadata))
+            self._drop(session, IMPORTING, store)
+
+    @retried
+    def store_failed(self, store):
+        """Record that ``store`` did not get the image."""
+        with self._transaction() as session:
+            self._drop(session, IMPORTING, store)
+            failed = self._get(session, FAILED)
+            self._set(session, FAILED, {*failed, store})
+
+    @retried
+    def remove_location(self, store, url):
+        """Take back what :meth:`store_done` recorded. The data stays."""
+        for location in self.facts().locations:
+            if location.store == store and location.url == url:
+                self._db.image_location_delete(
+                    self._context, self._image_id, location.row, 'deleted'
+                )
+
+    @retried
+    def end(self, failed=()):
+        """Say that the copy ended, and unlock the image.
+
+        :param failed: stores to add to those that failed
+        """
+        with self._transaction() as session:
+            self._set(session, IMPORTING, ())
+            if failed:
+                known = self._get(session, FAILED)
+                self._set(session, FAILED, {*known, *failed})
+            self._properties(session, LOCK).delete(synchronize_session=False)
+
+    # One transaction, begun by a write to the image's row: that row stays
+    # ours until the end, so what is checked here stays true until then.
+
+    @contextlib.contextmanager
+    def _transaction(self):
+        with self._db.session_for_write() as session:
+            found = session.query(models.Image).filter_by(
+                id=self._image_id, deleted=False
+            ).update(
+                {'updated_at': timeutils.utcnow()}, synchronize_session=False
+            )
+            if not found:
+                raise ImageGone('the image was deleted')
+            lock = self._properties(session, LOCK).filter_by(
+                deleted=False
+            ).one_or_none()
+            if lock is None or lock.value != self._task_id:
+                raise LockLost('the image is locked for another task')
+            yield session
+
+    def _properties(self, session, name):
+        return session.query(models.ImageProperty).filter_by(
+            image_id=self._image_id, name=name
+        )
+
+    def _get(self, session, name):
+        row = self._properties(session, name).filter_by(
+            deleted=False
+        ).one_or_none()
+        value = row.value if row is not None else ''
+        return {store for store in (value or '').split(',') if store}
+
+    def _set(self, session, name, stores):
+        value = ','.join(sorted(stores))
+        # A property that was deleted once keeps its row, marked so.
+        row = self._properties(session, name).one_or_none()
+        if row is None:
+            row = models.ImageProperty(image_id=self._image_id, name=name)
+            session.add(row)
+        row.value, row.deleted, row.deleted_at = value, False, None
+
+    def _drop(self, session, name, store):
+        self._set(session, name, self._get(session, name) - {store})
+
+    def _stores(self, session):
+        rows = session.query(models.ImageLocation).filter_by(
+            image_id=self._image_id, deleted=False
+        )
+        return {(row.meta_data or {}).get('store') for row in rows}
+
+    def _row(self, url, metadata):
+        key = CONF.metadata_encryption_key
+        return models.ImageLocation(
+            image_id=self._image_id,
+            value=crypt.urlsafe_encrypt(key, url) if key else url,
+            meta_data=metadata,
+            status='active',
+            deleted=False,
+        )

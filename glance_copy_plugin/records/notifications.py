@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The notifications that Glance itself sends for a store that gets data."""
+
+import functools
+
+import glance.notifier
+
+from glance_copy_plugin.records import image as image_
+
+
+@functools.cache
+def _notifier():
+    return glance.notifier.Notifier()
+
+
+class Notifications:
+    """Notifications about one image.
+
+    :param record: :class:`~glance_copy_plugin.records.image.ImageRecord`
+    """
+
+    def __init__(self, record):
+        self._record = record
+
+    def prepare(self, store):
+        """A store is about to get the image."""
+        payload = self._payload()
+        payload['backend'] = store
+        self._send(_notifier().info, 'image.prepare', payload)
+
+    def upload(self):
+        """A store got the image, and the record says so."""
+        payload = self._payload()
+        self._send(_notifier().info, 'image.upload', payload)
+        self._send(_notifier().info, 'image.update', payload)
+
+    def upload_failed(self, image_id, error):
+        """A store did not get the image."""
+        self._send(
+            _notifier().error, 'image.upload',
+            f'Failed to upload image data for image {image_id}: {error}',
+        )
+
+    def _payload(self):
+        image = self._record.domain_image()
+        payload = glance.notifier.format_image_notification(image)
+        for name in (image_.IMPORTING, image_.FAILED):
+            value = image.extra_properties.get(name)
+            payload[name] = value.split(',') if value else []
+        return payload
+
+    @staticmethod
+    def _send(notify, event, payload):
+        glance.notifier._send_notification(notify, event, payload)

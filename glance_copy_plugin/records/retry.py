@@ -1,0 +1,53 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Trying a transaction again when the database says "not now"."""
+
+import functools
+import sqlite3
+
+from oslo_db import exception as db_exception
+import sqlalchemy.exc
+import tenacity
+
+# A restart of the database takes seconds, a locked SQLite milliseconds.
+_GIVE_UP_SECONDS = 60
+_TRANSIENT = (db_exception.DBDeadlock, db_exception.DBConnectionError)
+
+
+def is_transient(error):
+    """True if the same transaction may succeed when it is tried again."""
+    if isinstance(error, _TRANSIENT):
+        return True
+    if isinstance(error, db_exception.DBError):
+        error = error.inner_exception
+    if isinstance(error, sqlalchemy.exc.OperationalError):
+        error = error.orig
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and 'locked' in str(error).lower()
+    )
+
+
+def retried(function):
+    """Decorate a function that is one transaction."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_transient),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=2),
+            stop=tenacity.stop_after_delay(_GIVE_UP_SECONDS),
+            reraise=True,
+        )(function, *args, **kwargs)
+
+    return wrapper

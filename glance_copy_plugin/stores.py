@@ -1,0 +1,173 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Glance's stores on this node, as glance_store offers them."""
+
+import glance_store
+from glance_store import capabilities
+from glance_store import exceptions as store_exceptions
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from glance_copy_plugin.copiers import base
+from glance_copy_plugin.copiers import file as file_copier
+from glance_copy_plugin.transfer import errors
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+RESERVED_PREFIX = 'os_glance_'
+
+
+def names():
+    """Return the names of the stores that users may name."""
+    return [
+        name for name in CONF.enabled_backends
+        if not name.startswith(RESERVED_PREFIX)
+    ]
+
+
+def driver(name):
+    """Return the driver of a store, or None if it could not be loaded."""
+    try:
+        return glance_store.get_store_from_store_identifier(name)
+    except (store_exceptions.UnknownScheme, KeyError):
+        return None
+
+
+def is_writable(name):
+    """True if data can be put into the store of that name."""
+    found = driver(name)
+    return found is not None and found.is_capable(
+        capabilities.BitMasks.WRITE_ACCESS
+    )
+
+
+def readable(recorded):
+    """Return the :class:`~base.Location` objects that this node can read.
+
+    :param recorded: the image's locations, as recorded, best first
+    """
+    default = CONF.glance_store.default_backend
+    here = set(names())
+    found = []
+    for location in recorded:
+        store = location.store or _store_of(location.url, here)
+        if store not in here:
+            continue
+        its_driver = driver(store)
+        if its_driver is None:
+            continue
+        found.append(
+            base.Location(store=store, driver=its_driver, url=location.url)
+        )
+    return tuple(sorted(found, key=lambda each: each.store != default))
+
+
+def _store_of(url, candidates):
+    """Match a location that names no store, as old records do not."""
+    for name in candidates:
+        prefix = getattr(driver(name), 'url_prefix', None)
+        if prefix and url.startswith(prefix):
+            return name
+    return None
+
+
+class StoreSource:
+    """One location as a :class:`~transfer.sources.Source`."""
+
+    def __init__(self, location, context):
+        self.store = location.store
+        self._location = location
+        self._context = context
+
+    def local_file(self):
+        return file_copier.local_path(self._location)
+
+    def read_from(self, offset):
+        can_seek = self._location.driver.is_capable(
+            capabilities.BitMasks.READ_OFFSET
+        )
+        chunks, _size = glance_store.get(
+            self._location.url, self.store,
+            offset=offset if can_seek else 0, context=self._context,
+        )
+        skip = 0 if can_seek else offset
+        for chunk in chunks:
+            if skip >= len(chunk):
+                skip -= len(chunk)
+                continue
+            yield chunk[skip:] if skip else chunk
+            skip = 0
+
+
+def add(store, image_id, reader, size, algorithm, context):
+    """Hand an image to a store's driver.
+
+    :returns: what drivers return: URL, bytes written, md5, digest, metadata
+    """
+    return glance_store.add_with_multihash(
+        CONF, image_id, reader, size, store, algorithm, context=context
+    )
+
+
+def delete(store, url, context):
+    """Remove an object; one that is gone already is fine.
+
+    :raises: whatever the driver raises
+    """
+    try:
+        glance_store.delete(url, store, context=context)
+    except store_exceptions.NotFound:
+        LOG.debug('The object to remove from store %s is gone', store)
+
+
+def exists(store, url, context):
+    """True if the object is there."""
+    try:
+        glance_store.get_size_from_uri_and_backend(
+            url, store, context=context
+        )
+    except store_exceptions.NotFound:
+        return False
+    return True
+
+
+def set_acls(store, url, image, members, context):
+    """Let those read the object who may read the image."""
+    public = image.visibility in ('public', 'community')
+    glance_store.set_acls_for_multi_store(
+        url, store, public=public,
+        read_tenants=[] if public else members, context=context,
+    )
+
+
+def orphan_url(target, image_id, size, locations):
+    """Return the URL of the object that keeps ``image_id`` from being added.
+
+    None if it cannot be known, or if the image itself refers to it.
+    """
+    return file_copier.unrecorded_url(target.driver, image_id, size, locations)
+
+
+def reason(error):
+    """Say in a few words what a driver's exception means."""
+    if isinstance(error, store_exceptions.StorageFull):
+        return 'no space left'
+    if isinstance(error, store_exceptions.StorageWriteDenied):
+        return 'writing was denied; check its permissions'
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, errors.CopyError):
+        return error.reason
+    text = str(getattr(error, 'msg', '') or error).strip()
+    return text or type(error).__name__

@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What can go wrong in a copy, where it came from, can a retry help."""
+
+import re
+
+from oslo_utils import strutils
+
+_URL_CREDENTIALS = re.compile(r'(?<=://)[^/@\s]*@')
+
+
+def redact(text):
+    """Return ``text`` without passwords, tokens and URL credentials."""
+    return _URL_CREDENTIALS.sub('***@', strutils.mask_password(str(text)))
+
+
+class CopyError(Exception):
+    """Base of all errors of a copy.
+
+    :param reason: one sentence for the user; credentials are masked
+    :param store: name of the store concerned, or None
+
+    ``origin`` says where the error came from; ``retryable`` says whether the
+    same step may succeed when it is tried again.
+    """
+
+    origin = 'copy'
+    retryable = False
+
+    def __init__(self, reason, *, store=None):
+        self.reason = redact(reason)
+        self.store = store
+        super().__init__(self.reason)
+
+    def __str__(self):
+        where = f'{self.origin} {self.store}' if self.store else self.origin
+        return f'{where}: {self.reason}'
+
+
+class SourceError(CopyError):
+    """A location of the image could not be read, or held wrong bytes."""
+
+    origin = 'source store'
+    retryable = True
+
+
+class SourceMismatch(SourceError):
+    """The bytes that were read are not the bytes of the image."""
+
+    retryable = False
+
+
+class StagingError(CopyError):
+    """The staging area could not take the image."""
+
+    origin = 'staging area'
+
+
+class TargetError(CopyError):
+    """A store that should receive the image failed."""
+
+    origin = 'store'
+
+
+class RecordsError(CopyError):
+    """Glance's records do not allow the copy to go on."""
+
+    origin = 'image record'
+
+
+class Cancelled(CopyError):
+    """The copy was stopped by something other than a failure of its own."""
+
+    origin = 'copy cancelled'

@@ -1,0 +1,188 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How far a copy is: counted by many threads, shown in one line.
+
+The line is the ``message`` of Glance's task. It reads, for example::
+
+    copying: 43 %, 220200960 bytes/s, 6 s left; image 2147483648 bytes; \
+staging 50 % 1073741824; s1 40 % 858993459; s2 done; s3 queued
+
+and :func:`parse` turns it back into numbers.
+"""
+
+import collections
+import re
+import threading
+import time
+
+QUEUED, COPYING, DONE, FAILED = 'queued', 'copying', 'done', 'failed'
+STAGING = 'staging'
+
+# Long enough to even out bursts, short enough to notice a slow store.
+_RATE_SECONDS = 10.0
+
+
+class Progress:
+    """Counts the bytes of one copy. Safe to use from any thread.
+
+    :param stores: names of the stores that receive the image
+    :param clock: returns seconds; for tests
+    """
+
+    def __init__(self, stores, *, clock=time.monotonic):
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._states = dict.fromkeys(stores, QUEUED)
+        self._bytes = dict.fromkeys(stores, 0)
+        self._staged = None
+        self._samples = collections.deque()
+        self.phase = QUEUED
+        self.size = 0
+
+    def begin(self, size):
+        """The copy starts to move an image of ``size`` bytes."""
+        with self._lock:
+            self.size = size
+            self.phase = COPYING
+
+    def staged(self, count):
+        """``count`` bytes of the image have been staged."""
+        with self._lock:
+            self._staged = count
+
+    def copied(self, store, count):
+        """``store`` has received ``count`` bytes so far."""
+        with self._lock:
+            self._states[store] = COPYING
+            self._bytes[store] = count
+
+    def ended(self, store, state):
+        """``store`` is ``DONE`` or ``FAILED``."""
+        with self._lock:
+            self._states[store] = state
+            if state == DONE:
+                self._bytes[store] = self.size
+
+    def render(self):
+        """Return the line described above."""
+        with self._lock:
+            rate, left = self._pace()
+            parts = [self._headline(rate, left)]
+            if self.phase != QUEUED:
+                parts.append(f'image {self.size} bytes')
+            if self._staged is not None:
+                parts.append(f'{STAGING} {self._share(self._staged)}')
+            for store, state in self._states.items():
+                if state == COPYING:
+                    state = self._share(self._bytes[store])
+                parts.append(f'{store} {state}')
+        return '; '.join(parts)
+
+    def _headline(self, rate, left):
+        if self.phase == QUEUED:
+            return 'queued: other copies are running on this host'
+        shown = 'unknown time' if left is None else f'{left:.0f} s'
+        return (
+            f'copying: {self._percent(self._done(), self._total())} %, '
+            f'{rate:.0f} bytes/s, {shown} left'
+        )
+
+    def _share(self, count):
+        return f'{self._percent(count, self.size)} % {count}'
+
+    @staticmethod
+    def _percent(count, total):
+        return 100 * count // total if total else 100
+
+    def _done(self):
+        return sum(self._bytes.values())
+
+    def _total(self):
+        wanted = [s for s in self._states.values() if s != FAILED]
+        return self.size * len(wanted)
+
+    def _pace(self):
+        """Return bytes per second into all stores, and seconds left.
+
+        While nothing but staging moves, its pace stands for the stores'.
+        """
+        now = self._clock()
+        done = self._done() or self._staged or 0
+        self._samples.append((now, done))
+        while now - self._samples[0][0] > _RATE_SECONDS:
+            self._samples.popleft()
+        first_time, first_done = self._samples[0]
+        seconds = now - first_time
+        rate = max(0, done - first_done) / seconds if seconds else 0.0
+        if not rate:
+            return 0.0, None
+        return rate, max(0, self._total() - self._done()) / rate
+
+
+_HEADLINE = re.compile(
+    r'copying: (?P<percent>\d+) %, (?P<rate>\d+) bytes/s, '
+    r'(?:(?P<left>\d+) s|unknown time) left$'
+)
+_SHARE = re.compile(r'(?P<name>.+) (?P<percent>\d+) % (?P<bytes>\d+)$')
+
+
+def parse(message):
+    """Turn a progress line back into numbers.
+
+    :returns: ``{'phase', 'percent', 'rate', 'seconds_left', 'size',
+        'staged', 'stores': {name: {'state', 'percent', 'bytes'}}}`` with
+        None for what the line does not say; None if ``message`` is not a
+        progress line (a task that has ended has another message)
+    """
+    head, *parts = (message or '').split('; ')
+    match = _HEADLINE.match(head)
+    if not match and not head.startswith(f'{QUEUED}:'):
+        return None
+    numbers = match.groupdict() if match else {}
+    result = {
+        'phase': COPYING if match else QUEUED,
+        'percent': _number(numbers.get('percent')),
+        'rate': _number(numbers.get('rate')),
+        'seconds_left': _number(numbers.get('left')),
+        'size': None,
+        'staged': None,
+        'stores': {},
+    }
+    for part in parts:
+        _parse_part(part, result)
+    return result
+
+
+def _parse_part(part, result):
+    share = _SHARE.match(part)
+    if share:
+        entry = {
+            'state': COPYING,
+            'percent': int(share['percent']),
+            'bytes': int(share['bytes']),
+        }
+        if share['name'] == STAGING:
+            result['staged'] = entry['bytes']
+        else:
+            result['stores'][share['name']] = entry
+    elif part.startswith('image ') and part.endswith(' bytes'):
+        result['size'] = int(part.split()[1])
+    else:
+        name, _, state = part.rpartition(' ')
+        result['stores'][name] = {
+            'state': state, 'percent': None, 'bytes': None,
+        }
+
+
+def _number(text):
+    return None if text is None else int(text)

@@ -1,0 +1,338 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A growing staging area with one writer and several followers.
+
+The spool holds one image as a row of *pieces*. A piece is either a segment
+file that the spool wrote, or a local file of the source store that it
+*borrows*: bytes that are on this machine already are not written a second
+time. Followers read bytes as soon as they are there; the end of the image is
+withheld from them until the writer has approved the whole.
+
+With a window, the spool never holds more than that many bytes: a segment that
+every follower has passed is removed, and the writer waits for the slowest.
+"""
+
+import contextlib
+import dataclasses
+import os
+import threading
+
+from glance_copy_plugin.transfer import errors
+
+
+@dataclasses.dataclass
+class _Piece:
+    start: int          # offset of its first byte within the image
+    fd: int
+    path: str | None    # None: borrowed, not ours to remove
+    length: int = 0
+
+    @property
+    def end(self):
+        return self.start + self.length
+
+    def fd_offset(self, offset):
+        """Where in the file the image's byte ``offset`` is."""
+        return offset if self.path is None else offset - self.start
+
+
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """A run of bytes that can be read now: file, offset in it, length."""
+
+    fd: int
+    offset: int
+    length: int
+
+
+class Spool:
+    """One attempt at staging one image.
+
+    :param folder: directory of this copy, for segment files; made when the
+        first one is written
+    :param size: size of the image in bytes
+    :param cancel: the copy's :class:`CancelToken`
+    :param followers: names of those who will follow; until one of them is
+        closed, nothing that it has not passed is removed
+    :param window: the most bytes that segment files may hold together, or
+        None for no limit
+    """
+
+    def __init__(self, folder, *, size, cancel, followers, window=None):
+        self.folder = folder
+        self.size = size
+        self.position = 0
+        self.approved = False
+        self.error = None
+        self._cancel = cancel
+        self._window = window
+        # A quarter: one segment can be filled while others are being read.
+        self._segment_size = max(1, window // 4) if window else None
+        self._pieces = []
+        self._made = 0
+        self._changed = threading.Condition()
+        self._followers = {name: Follower(self, name) for name in followers}
+        cancel.on_cancel(self._wake)
+
+    # The writer's side.
+
+    def write(self, data):
+        """Append ``data``; wait for room if there is a window.
+
+        :raises: :class:`StagingError` if the staging area cannot take it
+        """
+        view = memoryview(data)
+        while view:
+            piece = self._open_segment()
+            count = len(view)
+            if self._segment_size:
+                count = min(count, self._segment_size - piece.length)
+                self._wait_for_room(count)
+            self._write_all(piece, view[:count])
+            view = view[count:]
+            self._grow(piece, count)
+
+    def borrow(self, fd):
+        """Take what follows ``position`` from the local file ``fd``.
+
+        The spool closes ``fd``. Bytes become readable by :meth:`advance`.
+        """
+        with self._changed:
+            self._pieces.append(_Piece(self.position, fd, None))
+
+    def advance(self, count):
+        """Say that ``count`` more bytes of the borrowed file were checked."""
+        self._grow(self._pieces[-1], count)
+
+    def approve(self):
+        """Release the end: the staged bytes are those of the image."""
+        with self._changed:
+            self.approved = True
+            self._changed.notify_all()
+
+    def reject(self, error):
+        """Make every follower fail with ``error``.
+
+        What is staged goes when the last follower has noticed: a file that
+        is being read cannot be closed under its reader.
+        """
+        with self._changed:
+            self.error = error
+            self._drop_rejected()
+            self._changed.notify_all()
+
+    def close(self):
+        """Remove every file; call it when no follower reads any more."""
+        with self._changed:
+            pieces, self._pieces = self._pieces, []
+            for piece in pieces:
+                _discard(piece)
+
+    # The followers' side.
+
+    def follower(self, name):
+        """Return the follower of that name."""
+        return self._followers[name]
+
+    @property
+    def sole_file(self):
+        """The file that alone holds the whole image so far, if one does."""
+        with self._changed:
+            if len(self._pieces) == 1 and self._pieces[0].path is None:
+                return self._pieces[0].fd
+        return None
+
+    def wait_beyond(self, offset):
+        """Return how many bytes are there, once that is more than ``offset``.
+
+        :raises: the error of this attempt, or the reason for cancelling
+        """
+        with self._changed:
+            while self.position <= offset and not self.approved:
+                self._check()
+                self._changed.wait()
+            self._check()
+            return self.position
+
+    def wait_approved(self):
+        """Return when the whole image was found to be right.
+
+        :raises: the error of this attempt, or the reason for cancelling
+        """
+        with self._changed:
+            while not self.approved:
+                self._check()
+                self._changed.wait()
+            self._check()
+
+    def extent(self, offset, count):
+        """Return an :class:`Extent` of at most ``count`` bytes."""
+        with self._changed:
+            self._check()
+            for piece in self._pieces:
+                if piece.start <= offset < piece.end:
+                    return Extent(
+                        piece.fd,
+                        piece.fd_offset(offset),
+                        min(count, piece.end - offset),
+                    )
+        raise errors.StagingError(f'byte {offset} is not staged')
+
+    def passed(self):
+        """Remove segments that no follower needs any more."""
+        if self._window is None and self.error is None:
+            return
+        with self._changed:
+            self._drop_rejected()
+            self._drop_passed()
+            self._changed.notify_all()
+
+    # Internals.
+
+    def _check(self):
+        self._cancel.check()
+        if self.error is not None:
+            raise self.error
+
+    def _wake(self):
+        with self._changed:
+            self._changed.notify_all()
+
+    def _grow(self, piece, count):
+        with self._changed:
+            piece.length += count
+            self.position += count
+            self._drop_passed()
+            self._changed.notify_all()
+
+    def _open_segment(self):
+        last = self._pieces[-1] if self._pieces else None
+        full = (
+            last is None
+            or last.path is None
+            or (self._segment_size and last.length >= self._segment_size)
+        )
+        if not full:
+            return last
+        with _staging_errors():
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            path = os.path.join(self.folder, f'{id(self):x}-{self._made:06d}')
+            fd = os.open(
+                path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
+            )
+        self._made += 1
+        piece = _Piece(self.position, fd, path)
+        with self._changed:
+            self._pieces.append(piece)
+        return piece
+
+    def _write_all(self, piece, view):
+        offset = piece.length
+        with _staging_errors():
+            while view:
+                written = os.pwrite(piece.fd, view, offset)
+                view = view[written:]
+                offset += written
+
+    def _wait_for_room(self, count):
+        with self._changed:
+            while self._held() + count > self._window:
+                self._check()
+                self._changed.wait()
+
+    def _held(self):
+        return sum(p.length for p in self._pieces if p.path is not None)
+
+    def _drop_rejected(self):
+        if self.error is None:
+            return
+        if all(f.closed for f in self._followers.values()):
+            while self._pieces:
+                _discard(self._pieces.pop())
+
+    def _drop_passed(self):
+        if self._window is None:
+            return
+        open_followers = [f for f in self._followers.values() if not f.closed]
+        slowest = min(
+            (f.position for f in open_followers), default=self.position
+        )
+        while self._pieces:
+            piece = self._pieces[0]
+            complete = (
+                piece is not self._pieces[-1]
+                or piece.length >= self._segment_size
+            )
+            if piece.path is None or not complete or piece.end > slowest:
+                return
+            _discard(self._pieces.pop(0))
+
+
+class Follower:
+    """One reader of a spool; used by one thread.
+
+    ``position`` is how many bytes it has taken.
+    """
+
+    def __init__(self, spool, name):
+        self.spool = spool
+        self.name = name
+        self.position = 0
+        self.closed = False
+
+    @property
+    def size(self):
+        """Size of the image in bytes."""
+        return self.spool.size
+
+    def extent(self, count):
+        """Wait for bytes at ``position``; return them as an Extent.
+
+        Returns None at the end of the image, and only once all of it was
+        approved.
+
+        :raises: the error of this attempt, or the reason for cancelling
+        """
+        if self.position >= self.size:
+            self.spool.wait_approved()
+            return None
+        self.spool.wait_beyond(self.position)
+        return self.spool.extent(self.position, count)
+
+    def took(self, count):
+        """Say that ``count`` bytes were taken."""
+        self.position += count
+        self.spool.passed()
+
+    def close(self):
+        """Stop following: nothing is kept for this reader any more."""
+        self.closed = True
+        self.spool.passed()
+
+
+def _discard(piece):
+    os.close(piece.fd)
+    if piece.path is not None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(piece.path)
+
+
+@contextlib.contextmanager
+def _staging_errors():
+    try:
+        yield
+    except OSError as exc:
+        raise errors.StagingError(
+            f'cannot write: {exc.strerror}; free space there or set '
+            '[copy_image] staging_window'
+        ) from exc
