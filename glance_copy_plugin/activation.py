@@ -43,14 +43,22 @@ def activate():
         cache[_GLANCE_NAMESPACE] = [
             entry for entry in cache[_GLANCE_NAMESPACE] if entry.name != _FLOW
         ] + [ours]
-        found = driver.DriverManager(
-            _GLANCE_NAMESPACE, _FLOW, invoke_on_load=False
-        ).driver
-    if found is not ours.load():
+    if not is_active():
         raise RuntimeError(
-            'glance-copy-plugin could not be switched on: Glance resolves '
-            f'the flow {_FLOW} to {found.__module__}'
+            'glance-copy-plugin could not be switched on: Glance still '
+            f'resolves the flow {_FLOW} to {_resolved().__module__}'
         )
+
+
+def is_active():
+    """True if Glance resolves imports to our flow in this process."""
+    return _resolved() is _our_entry_point().load()
+
+
+def _resolved():
+    return driver.DriverManager(
+        _GLANCE_NAMESPACE, _FLOW, invoke_on_load=False
+    ).driver
 
 
 def _our_entry_point():

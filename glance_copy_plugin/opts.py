@@ -185,6 +185,9 @@ def copy_options(conf, staging_dir):
 
     :param staging_dir: directory of Glance's own staging store
     """
+    conf.import_group(
+        'taskflow_executor', 'glance.async_.taskflow_executor'
+    )
     group = conf[GROUP]
     executor = conf.taskflow_executor
     return CopyOptions(

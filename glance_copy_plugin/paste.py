@@ -31,6 +31,7 @@ import webob.exc
 from glance_copy_plugin import activation
 from glance_copy_plugin import opts
 from glance_copy_plugin import requests
+from glance_copy_plugin.records import retry
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class CopyImageFilter:
         if image_id is None:
             return self._app
         try:
-            answer = self._rules.judge(request, image_id)
+            answer = retry.retried(self._rules.judge)(request, image_id)
         except webob.exc.HTTPException as rejection:
             return rejection
         return answer or self._app

@@ -24,18 +24,19 @@ import re
 from glance.api import policy
 from glance.api.v2 import policy as api_policy
 from glance.common import exception
-import glance.db
 import glance.gateway
 from oslo_utils import timeutils
 import webob.exc
 
 from glance_copy_plugin import opts
+from glance_copy_plugin import request_body
 from glance_copy_plugin import stores
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
-from glance_copy_plugin.transfer import errors
 
 _METHOD = 'copy-image'
+# The form of id that Glance's own schema of an image allows.
+_IMAGE_ID = re.compile(r'^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')
 _IMPORT_PATH = re.compile(r'^/v2/images/([^/]+)/import/?$')
 # As long as Glance's controller takes the lock of a task for good.
 _LOCK_EXPIRY = datetime.timedelta(minutes=60)
@@ -70,13 +71,18 @@ class Rules:
             if there is nothing to do
         :raises webob.exc.HTTPException: the refusal, with one sentence
         """
-        body = _body(request)
-        if body is None or body['method'].get('name') != _METHOD:
+        body = request_body.parse(request)
+        if (
+            body['method']['name'] != _METHOD
+            or _METHOD not in self._conf.enabled_import_methods
+        ):
             return None
-        if _METHOD not in self._conf.enabled_import_methods:
-            return None
-        _translate_allow_failure(body)
-        wanted = self._wanted_stores(body, request)
+        request_body.read_flags(body)
+        wanted = request_body.stores(
+            body,
+            request.headers.get('x-image-meta-store'),
+            self._conf[opts.GROUP].all_stores,
+        )
         context = request.context
         image = self._image(context, image_id)
         self._check_image(context, image)
@@ -96,54 +102,23 @@ class Rules:
         _rewrite(request, body, wanted)
         return None
 
-    def _wanted_stores(self, body, request):
-        """Return the stores asked for; None means all that are missing."""
-        header = request.headers.get('x-image-meta-store')
-        if body.get('all_stores'):
-            return self._all_stores(body, header)
-        if 'stores' in body and header:
-            raise _bad(
-                "Name the stores either in 'stores' or in the header "
-                'x-image-meta-store, not in both.'
-            )
-        wanted = body.get('stores', [header] if header else None)
-        if wanted is None:
-            raise _bad(
-                "Say where to copy the image: give 'stores', a list of store "
-                "names such as GET /v2/info/stores shows."
-            )
-        if not isinstance(wanted, list) or not all(
-            isinstance(name, str) for name in wanted
-        ):
-            raise _bad("'stores' must be a list of store names.")
-        if not wanted:
-            raise _bad("'stores' is empty: name at least one store.")
-        if len(set(wanted)) < len(wanted):
-            raise _bad("'stores' names a store twice: name each one once.")
-        return wanted
-
-    def _all_stores(self, body, header):
-        if self._conf[opts.GROUP].all_stores == 'reject':
-            raise _bad(
-                "'all_stores' cannot be used to copy an image: name the "
-                "stores in 'stores'."
-            )
-        if 'stores' in body or header:
-            raise _bad("Give either 'all_stores' or 'stores', not both.")
-        return None
-
     def _image(self, context, image_id):
         try:
+            if not _IMAGE_ID.match(image_id):
+                raise exception.NotFound
             return self._gateway.get_repo(context).get(image_id)
         except exception.NotFound:
-            if history.deleted_during_copy(context, image_id):
+            if _IMAGE_ID.match(image_id) and history.deleted_during_copy(
+                context, image_id
+            ):
                 raise webob.exc.HTTPGone(
                     explanation=f'Image {image_id} was deleted while it was '
                     'being copied: there is nothing left to copy.'
                 ) from None
             raise webob.exc.HTTPNotFound(
-                explanation=f'No image {image_id} was found: check the id, '
-                'and that the image is visible to your project.'
+                explanation='No image '
+                f'{request_body.shown(image_id)} was found: check the id, and '
+                'that the image is visible to your project.'
             ) from None
 
     def _check_image(self, context, image):
@@ -189,60 +164,23 @@ def _check_stores(wanted, holding):
     known = stores.names()
     for name in wanted:
         if name.startswith(stores.RESERVED_PREFIX):
-            raise _bad(
-                f"Store '{name}' is reserved for the Image service itself: "
-                'name stores that GET /v2/info/stores shows.'
+            raise request_body.bad(
+                f'Store {request_body.shown(name)} is reserved for the Image '
+                'service itself: name stores that GET /v2/info/stores shows.'
             )
         if name not in known:
             raise webob.exc.HTTPConflict(
-                explanation=f"There is no store '{name}' here: name stores "
-                'that GET /v2/info/stores shows.'
+                explanation=f'There is no store {request_body.shown(name)} '
+                'here: name stores that GET /v2/info/stores shows.'
             )
     for name in wanted:
         if name in holding:
-            raise _bad(
+            raise request_body.bad(
                 f"Store '{name}' has the image already: leave it out."
             )
         if not stores.is_writable(name):
-            raise _bad(
+            raise request_body.bad(
                 f"Store '{name}' cannot be written: name another one."
-            )
-
-
-def _body(request):
-    """Return the request's body if it is an object with a method."""
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        raise _bad('The body of an import request must be JSON.') from None
-    if not isinstance(body, dict):
-        raise _bad('The body of an import request must be a JSON object.')
-    method = body.get('method')
-    if not isinstance(method, dict) or not isinstance(
-        method.get('name'), str
-    ):
-        raise _bad(
-            "An import request needs a 'method' with a 'name', such as "
-            '{"method": {"name": "copy-image"}, "stores": ["store1"]}.'
-        )
-    return body
-
-
-def _translate_allow_failure(body):
-    """Check the flags; put the specification's example into Glance's words.
-
-    That example says ``allow_failure`` where the API, as it was released,
-    says ``all_stores_must_succeed``.
-    """
-    for name in ('all_stores', 'all_stores_must_succeed', 'allow_failure'):
-        if not isinstance(body.get(name, False), bool):
-            raise _bad(f"'{name}' must be true or false.")
-    if 'allow_failure' in body:
-        strict = not body.pop('allow_failure')
-        if body.setdefault('all_stores_must_succeed', strict) != strict:
-            raise _bad(
-                "'allow_failure' and 'all_stores_must_succeed' contradict "
-                'each other: give one of them.'
             )
 
 
@@ -252,7 +190,3 @@ def _rewrite(request, body, wanted):
     body.pop('all_stores', None)
     request.headers.pop('x-image-meta-store', None)
     request.body = json.dumps(body).encode()
-
-
-def _bad(sentence):
-    return webob.exc.HTTPBadRequest(explanation=errors.redact(sentence))

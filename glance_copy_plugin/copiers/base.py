@@ -93,11 +93,12 @@ class CopyRequest:
 class Copier(typing.Protocol):
     """Copies an image into a store without passing it through a driver.
 
-    ``needs_staging`` says what proves the copied bytes. If true, the copier
+    ``name`` is the name of its entry point. ``needs_staging`` says what proves the copied bytes. If true, the copier
     follows ``request.follower`` and commits only after its end was approved;
     if false, the backend's own checksum does, and nothing is staged for it.
     """
 
+    name: str
     needs_staging: bool
 
     def can_copy(

@@ -33,6 +33,7 @@ _READ_BACK_BYTES = 1024 * 1024
 class FileCopier:
     """Reflinks where the file system can, else copies within the kernel."""
 
+    name = 'file'
     needs_staging = True
 
     def can_copy(self, locations, target):

@@ -12,9 +12,9 @@
 
 """What Glance calls for every import: our flow, or its own."""
 
+from glance import housekeeping
 from glance.async_.flows import api_image_import
 from glance.common import exception
-from glance import housekeeping
 from oslo_config import cfg
 from oslo_log import log as logging
 from taskflow.patterns import linear_flow
@@ -42,14 +42,15 @@ def get_flow(**kwargs):
     """
     if kwargs['import_req']['method']['name'] != 'copy-image':
         return api_image_import.get_flow(**kwargs)
-    run = _make_run(kwargs)
     try:
-        return make_flow(run)
+        return make_flow(_make_run(kwargs))
     except Exception as exc:
         LOG.exception('The flow of a copy could not be made')
-        run.cancel.cancel(errors.CopyError(f'{type(exc).__name__}: {exc}'))
-        failing.end_failed_copy(run, {})
-        raise exception.ImportTaskError(str(run.cancel.error)) from exc
+        failing.unlock(kwargs['image_id'], kwargs['task_id'])
+        # Glance ends the task with this text.
+        raise exception.ImportTaskError(
+            errors.redact(f'{type(exc).__name__}: {exc}')
+        ) from exc
 
 
 def make_flow(run):

@@ -13,9 +13,11 @@
 """Ending a copy that failed."""
 
 from glance.common import exception
+import glance.db
 from oslo_log import log as logging
 
 from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import retry
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
@@ -68,6 +70,17 @@ def end_failed_copy(run, flow_failures):
         run.task.fail(reason)
     except Exception:
         LOG.exception('Task %s could not be ended', run.task_id)
+
+
+@retry.retried
+def unlock(image_id, task_id):
+    """Drop the image's lock, if it is that task's, for a copy not begun."""
+    try:
+        glance.db.get_api().image_delete_property_atomic(
+            image_id, image_record.LOCK, task_id
+        )
+    except exception.NotFound:
+        LOG.info('Image %s is not locked by its copy any more', image_id)
 
 
 def _reason(run, flow_failures):

@@ -15,17 +15,15 @@
 import dataclasses
 
 import glance.db
-from glance_store import exceptions as store_exceptions
 from oslo_log import log as logging
 import tenacity
 
 from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.copiers import base
+from glance_copy_plugin.flow import writing
 from glance_copy_plugin.records import image as image_record
-from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import progress
-from glance_copy_plugin.transfer import reader as reader_
 
 LOG = logging.getLogger(__name__)
 
@@ -92,7 +90,7 @@ class StoreImport:
         run.cancel.check()
         self._notify(lambda: run.notifications.prepare(self._store))
         run.progress.copied(self._store, 0)
-        stored = self._write()
+        stored = writing.StoreWriter(run, self._store, self._discard).write()
         try:
             run.record.store_done(self._store, stored.url, stored.metadata)
             self._set_acls(stored)
@@ -130,128 +128,13 @@ class StoreImport:
             run.record.store_failed(self._store)
         except errors.RecordsError as gone:
             LOG.debug('The failure of a store is not recorded: %s', gone)
+        except Exception:
+            # Said again when the copy ends.
+            LOG.exception('The failure of a store could not be recorded')
         self._notify(
             lambda: run.notifications.upload_failed(run.image_id, exc)
         )
         return Outcome(store=self._store, error=exc)
-
-    def _write(self):
-        copier = self._run.plan.copiers[self._store]
-        if copier is None:
-            return self._stream(self._run.staging_of(self._store))
-        try:
-            return self._copy(copier)
-        except base.CannotServerCopy as exc:
-            LOG.info(
-                'Streaming to store %(store)s instead of copying: %(why)s',
-                {'store': self._store, 'why': errors.redact(exc)},
-            )
-        return self._stream(self._run.stage_alone(self._store))
-
-    def _copy(self, copier):
-        """Copy by means of the storage."""
-        if not copier.needs_staging:
-            return copier.copy(self._request(None))
-        attempts = self._run.staging_of(self._store).attempts(self._store)
-        for follower in attempts:
-            try:
-                return copier.copy(self._request(follower))
-            except errors.SourceError as exc:
-                LOG.debug('Waiting for another source after: %s', exc)
-        raise AssertionError('attempts() ends by raising')
-
-    def _request(self, follower):
-        run = self._run
-        return base.CopyRequest(
-            image_id=run.image_id,
-            size=run.plan.size,
-            expected=run.plan.expected,
-            locations=run.plan.locations,
-            target=run.target(self._store),
-            follower=follower,
-            verify=run.options.verify,
-            cancel=run.cancel,
-            on_bytes=self._on_bytes,
-        )
-
-    def _stream(self, staging):
-        """Copy through the store's driver."""
-        for follower in staging.attempts(self._store):
-            reader = reader_.StagedReader(follower, self._on_bytes)
-            try:
-                return self._add(reader, staging)
-            except errors.SourceError as exc:
-                LOG.debug('Waiting for another source after: %s', exc)
-        raise AssertionError('attempts() ends by raising')
-
-    def _add(self, reader, staging):
-        run = self._run
-        algorithm = digests.cheapest_algorithm()
-        try:
-            url, size, checksum, digest, metadata = self._call_driver(
-                reader, algorithm
-            )
-        except Exception as exc:
-            # A driver wraps what the reader raised; the reader knows better.
-            if reader.error is not None:
-                raise reader.error from exc
-            raise errors.TargetError(
-                stores_.reason(exc), store=self._store
-            ) from exc
-        try:
-            self._check_added(reader)
-            if (
-                size != run.plan.size
-                or digest != staging.hexdigests[algorithm]
-                or (run.plan.checksum and checksum != run.plan.checksum)
-            ):
-                raise errors.TargetError(
-                    'the driver says that it has written something else than '
-                    'the image', store=self._store,
-                )
-        except errors.CopyError:
-            self._discard(url)
-            raise
-        return base.StoredObject(
-            url=url, metadata=dict(metadata or {}, store=self._store)
-        )
-
-    def _call_driver(self, reader, algorithm):
-        run = self._run
-
-        def add():
-            return stores_.add(
-                self._store, run.image_id, reader, run.plan.size, algorithm,
-                run.context,
-            )
-
-        try:
-            return add()
-        except store_exceptions.Duplicate:
-            # Refused before anything was read. What is there belongs to no
-            # location: a crash left it.
-            url = stores_.orphan_url(
-                run.target(self._store), run.image_id, run.plan.size,
-                run.plan.locations,
-            )
-            if url is None:
-                raise
-            LOG.warning(
-                'Replacing an object of image %(image)s in store %(store)s '
-                'that no location names',
-                {'image': run.image_id, 'store': self._store},
-            )
-            stores_.delete(self._store, url, run.context)
-            return add()
-
-    def _check_added(self, reader):
-        if reader.error is not None:
-            raise reader.error
-        if not reader.finished:
-            raise errors.TargetError(
-                'the driver stopped before the end of the image',
-                store=self._store,
-            )
 
     def _set_acls(self, stored):
         run = self._run
@@ -289,10 +172,6 @@ class StoreImport:
                     'why': errors.redact(exc),
                 },
             )
-
-    def _on_bytes(self, count):
-        self._run.cancel.check()
-        self._run.progress.copied(self._store, count)
 
     def _notify(self, send):
         """Send a notification about what is a fact already."""

@@ -51,9 +51,11 @@ class Monitor:
     def _watch(self):
         while True:
             try:
+                # A copy that is being stopped leaves its task's message to
+                # whoever ends the task, or has ended it.
                 if not self._run.cancel.cancelled:
                     self._look()
-                self._run.task.say(self._run.progress.render())
+                    self._run.task.say(self._run.progress.render())
             except errors.CopyError as exc:
                 LOG.warning(
                     'The copy of image %(image)s is stopped: %(why)s',

@@ -104,8 +104,9 @@ class CopyRun:
     def start(self):
         """Begin to watch the records, and wait for a place to run."""
         self._monitor.start()
-        self._copy_slots.acquire(self.cancel)
+        self._copy_slots.acquire(self.cancel, on_wait=self._show_queued)
         self._has_slot = True
+        self.progress.phase = progress.PLANNING
 
     def close(self):
         """Stop watching, remove staged data, give the place back.
@@ -150,6 +151,9 @@ class CopyRun:
     def reads_in_place(self):
         """True if staging may use local files of the source store."""
         return 'file' in self.options.copiers
+
+    def _show_queued(self):
+        self.progress.phase = progress.QUEUED
 
     def _start_staging(self, stores, algorithms):
         started = staging.Staging(

@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 
 
 class _CopyTask(task.Task):
-    """A task of the copy ``run``; ``what`` tells it from others of its kind."""
+    """A task of the copy ``run``; ``what`` tells it from its like."""
 
     def __init__(self, run, what='', **kwargs):
         self._run = run
@@ -130,7 +130,8 @@ class ConcludeCopy(_CopyTask):
     def _confirm(self, stored):
         """Look once more: a save of an older record may drop a location."""
         run = self._run
-        recorded = {location.store for location in run.record.facts().locations}
+        locations = run.record.facts().locations
+        recorded = {location.store for location in locations}
         for outcome in stored:
             if outcome.store in recorded:
                 continue

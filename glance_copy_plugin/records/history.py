@@ -13,8 +13,8 @@
 """What the records still tell of an image that is gone."""
 
 from glance.common import exception
-from glance.db import utils as db_utils
 import glance.db
+from glance.db import utils as db_utils
 
 _TASK = 'api_image_import'
 

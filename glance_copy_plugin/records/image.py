@@ -14,11 +14,12 @@
 
 import contextlib
 import dataclasses
+import threading
 
 import glance.api.common
-import glance.db
 from glance.common import crypt
 from glance.common import exception
+import glance.db
 from glance.db.sqlalchemy import models
 from oslo_config import cfg
 from oslo_utils import timeutils
@@ -75,6 +76,9 @@ class ImageFacts:
 class ImageRecord:
     """The record of one image, as seen by one copy.
 
+    The two reserved properties are always written as this copy knows them:
+    a save of an older record, by anybody, may have put old values back.
+
     :param context: a request context with admin rights
     :param image_id: id of the image
     :param task_id: id of the task that must hold the image's lock
@@ -85,6 +89,9 @@ class ImageRecord:
         self._image_id = image_id
         self._task_id = task_id
         self._db = glance.db.get_api()
+        self._one_at_a_time = threading.Lock()
+        self._pending = frozenset()
+        self._failed = frozenset()
 
     def read(self):
         """Read the image's :class:`ImageFacts`, in one try.
@@ -122,32 +129,35 @@ class ImageRecord:
 
     domain_image = retried(_domain_image)
 
-    @retried
     def begin(self, stores):
         """Say that a copy into ``stores`` begins."""
-        with self._transaction() as session:
-            self._set(session, IMPORTING, stores)
-            self._set(session, FAILED, ())
+        self._write(pending=frozenset(stores), failed=frozenset())
 
-    @retried
     def store_done(self, store, url, metadata):
         """Record that ``store`` holds the image now, in one transaction.
 
         :raises: :class:`LockLost` or :class:`ImageGone`, recording nothing
         """
-        with self._transaction() as session:
+        def add_row(session):
             # Repeated after a lost answer of the database: one row is enough.
             if store not in self._stores(session):
                 session.add(self._row(url, metadata))
-            self._drop(session, IMPORTING, store)
 
-    @retried
+        self._write(done=store, also=add_row)
+
     def store_failed(self, store):
         """Record that ``store`` did not get the image."""
-        with self._transaction() as session:
-            self._drop(session, IMPORTING, store)
-            failed = self._get(session, FAILED)
-            self._set(session, FAILED, {*failed, store})
+        self._write(done=store, failed={store})
+
+    def end(self, failed=()):
+        """Say that the copy ended, and unlock the image.
+
+        :param failed: further stores that did not get the image
+        """
+        def unlock(session):
+            self._properties(session, LOCK).delete(synchronize_session=False)
+
+        self._write(pending=frozenset(), failed=failed, also=unlock)
 
     @retried
     def remove_location(self, store, url):
@@ -158,18 +168,24 @@ class ImageRecord:
                     self._context, self._image_id, location.row, 'deleted'
                 )
 
-    @retried
-    def end(self, failed=()):
-        """Say that the copy ended, and unlock the image.
+    def _write(self, *, pending=None, done=None, failed=(), also=None):
+        """Write the properties, and what ``also`` adds, in a transaction."""
+        with self._one_at_a_time:
+            if pending is None:
+                pending = self._pending
+            pending = pending - {done}
+            # A failure that could not be recorded is not forgotten.
+            self._failed |= frozenset(failed)
+            self._commit(pending, also)
+            self._pending = pending
 
-        :param failed: stores to add to those that failed
-        """
+    @retried
+    def _commit(self, pending, also):
         with self._transaction() as session:
-            self._set(session, IMPORTING, ())
-            if failed:
-                known = self._get(session, FAILED)
-                self._set(session, FAILED, {*known, *failed})
-            self._properties(session, LOCK).delete(synchronize_session=False)
+            self._set(session, IMPORTING, pending)
+            self._set(session, FAILED, self._failed)
+            if also is not None:
+                also(session)
 
     # One transaction, begun by a write to the image's row: that row stays
     # ours until the end, so what is checked here stays true until then.
@@ -179,6 +195,8 @@ class ImageRecord:
         with self._db.session_for_write() as session:
             found = session.query(models.Image).filter_by(
                 id=self._image_id, deleted=False
+            ).filter(
+                models.Image.status.not_in(('deleted', 'pending_delete'))
             ).update(
                 {'updated_at': timeutils.utcnow()}, synchronize_session=False
             )
@@ -196,13 +214,6 @@ class ImageRecord:
             image_id=self._image_id, name=name
         )
 
-    def _get(self, session, name):
-        row = self._properties(session, name).filter_by(
-            deleted=False
-        ).one_or_none()
-        value = row.value if row is not None else ''
-        return {store for store in (value or '').split(',') if store}
-
     def _set(self, session, name, stores):
         value = ','.join(sorted(stores))
         # A property that was deleted once keeps its row, marked so.
@@ -211,9 +222,6 @@ class ImageRecord:
             row = models.ImageProperty(image_id=self._image_id, name=name)
             session.add(row)
         row.value, row.deleted, row.deleted_at = value, False, None
-
-    def _drop(self, session, name, store):
-        self._set(session, name, self._get(session, name) - {store})
 
     def _stores(self, session):
         rows = session.query(models.ImageLocation).filter_by(

@@ -97,5 +97,6 @@ class Expected:
         """
         if self.algorithm and hexdigests[self.algorithm] != self.value:
             raise errors.SourceMismatch(
-                f'the data has another {self.algorithm} than the image', store=store
+                f'the data has another {self.algorithm} than the image',
+                store=store,
             )

@@ -57,9 +57,10 @@ class Slots:
         self._held = 0
         self._queue = collections.deque()
 
-    def acquire(self, cancel):
+    def acquire(self, cancel, on_wait=None):
         """Take a place; wait for one if need be.
 
+        :param on_wait: called if there is none right now
         :raises: the reason of ``cancel`` if the copy is stopped meanwhile
         """
         if self.count is None:
@@ -69,7 +70,9 @@ class Slots:
             ticket = object()
             self._queue.append(ticket)
             try:
-                while self._queue[0] is not ticket or self._held >= self.count:
+                if on_wait is not None and not self._is_next(ticket):
+                    on_wait()
+                while not self._is_next(ticket):
                     cancel.check()
                     self._lock.wait()
                 cancel.check()
@@ -85,6 +88,9 @@ class Slots:
         with self._lock:
             self._held -= 1
             self._lock.notify_all()
+
+    def _is_next(self, ticket):
+        return self._queue[0] is ticket and self._held < self.count
 
     def _wake(self):
         with self._lock:

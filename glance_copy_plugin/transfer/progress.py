@@ -25,9 +25,14 @@ import re
 import threading
 import time
 
-QUEUED, COPYING, DONE, FAILED = 'queued', 'copying', 'done', 'failed'
+PLANNING, QUEUED, COPYING = 'planning', 'queued', 'copying'
+DONE, FAILED = 'done', 'failed'
 STAGING = 'staging'
 
+_WAITING = {
+    PLANNING: 'looking for the best way to each store',
+    QUEUED: 'waiting until other copies of this process have ended',
+}
 # Long enough to even out bursts, short enough to notice a slow store.
 _RATE_SECONDS = 10.0
 
@@ -46,7 +51,7 @@ class Progress:
         self._bytes = dict.fromkeys(stores, 0)
         self._staged = None
         self._samples = collections.deque()
-        self.phase = QUEUED
+        self.phase = PLANNING
         self.size = 0
 
     def begin(self, size):
@@ -78,7 +83,7 @@ class Progress:
         with self._lock:
             rate, left = self._pace()
             parts = [self._headline(rate, left)]
-            if self.phase != QUEUED:
+            if self.phase == COPYING:
                 parts.append(f'image {self.size} bytes')
             if self._staged is not None:
                 parts.append(f'{STAGING} {self._share(self._staged)}')
@@ -89,8 +94,8 @@ class Progress:
         return '; '.join(parts)
 
     def _headline(self, rate, left):
-        if self.phase == QUEUED:
-            return 'queued: other copies are running on this host'
+        if self.phase != COPYING:
+            return f'{self.phase}: {_WAITING[self.phase]}'
         shown = 'unknown time' if left is None else f'{left:.0f} s'
         return (
             f'copying: {self._percent(self._done(), self._total())} %, '
@@ -146,11 +151,12 @@ def parse(message):
     """
     head, *parts = (message or '').split('; ')
     match = _HEADLINE.match(head)
-    if not match and not head.startswith(f'{QUEUED}:'):
+    phase = COPYING if match else head.partition(':')[0]
+    if phase not in (PLANNING, QUEUED, COPYING):
         return None
     numbers = match.groupdict() if match else {}
     result = {
-        'phase': COPYING if match else QUEUED,
+        'phase': phase,
         'percent': _number(numbers.get('percent')),
         'rate': _number(numbers.get('rate')),
         'seconds_left': _number(numbers.get('left')),

@@ -74,6 +74,7 @@ class Spool:
         self.position = 0
         self.approved = False
         self.error = None
+        self._ended = False     # the writer is done with it
         self._cancel = cancel
         self._window = window
         # A quarter: one segment can be filled while others are being read.
@@ -117,22 +118,29 @@ class Spool:
     def approve(self):
         """Release the end: the staged bytes are those of the image."""
         with self._changed:
-            self.approved = True
+            self.approved = self._ended = True
             self._changed.notify_all()
 
     def reject(self, error):
-        """Make every follower fail with ``error``.
+        """End writing; make every follower fail with ``error``.
 
         What is staged goes when the last follower has noticed: a file that
         is being read cannot be closed under its reader.
         """
         with self._changed:
-            self.error = error
+            self.error = self.error or error
+            self._ended = True
             self._drop_rejected()
             self._changed.notify_all()
 
+    def abandon(self, error):
+        """Make writer and followers fail; for others than the writer."""
+        with self._changed:
+            self.error = self.error or error
+            self._changed.notify_all()
+
     def close(self):
-        """Remove every file; call it when no follower reads any more."""
+        """Remove every file; call it when nobody writes or reads any more."""
         with self._changed:
             pieces, self._pieces = self._pieces, []
             for piece in pieces:
@@ -254,7 +262,7 @@ class Spool:
         return sum(p.length for p in self._pieces if p.path is not None)
 
     def _drop_rejected(self):
-        if self.error is None:
+        if self.error is None or not self._ended:
             return
         if all(f.closed for f in self._followers.values()):
             while self._pieces:

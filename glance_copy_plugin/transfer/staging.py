@@ -107,7 +107,7 @@ class Staging:
         with self._changed:
             self._closed = True
             for attempt in self._attempts:
-                attempt.reject(errors.StagingError('staging was closed'))
+                attempt.abandon(errors.StagingError('staging was closed'))
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()

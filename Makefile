@@ -1,0 +1,77 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DOC_STAMP := $(VENV)/.installed-doc
+RUFF := $(BIN)/ruff
+INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
+	pyproject.toml
+
+export IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP
+.DEFAULT_GOAL := help
+.PHONY: help venv postgresql test test-unit demo bench docs releasenotes \
+	pep8 clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
+	  $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Install the plugin, Glance and the test tools into .venv
+
+$(STAMP): $(INPUTS)
+	@tools/make-venv $(PYTHON) $(VENV)
+	$(BIN)/python -m pip install --quiet \
+	  -r requirements.txt -r test-requirements.txt -e .
+	@touch $@
+
+postgresql: ## Install PostgreSQL for its tests, if root on Debian
+	@tools/install-postgresql
+
+test: venv postgresql ## Install what is needed and run all tests (ARGS=...)
+	$(BIN)/python -m pytest tests $(ARGS)
+
+test-unit: venv ## Run the fast tests, which need no server (ARGS=...)
+	$(BIN)/python -m pytest tests/unit $(ARGS)
+
+demo: venv ## Copy an image in a real Glance, and compare (IMAGE=file)
+	@$(BIN)/python -m tools.demo
+
+bench: venv ## Measure it (ROUNDS=3 SIZES=256M,2G STORES=1,3 BENCH_DIR= XFS=1)
+	@$(BIN)/python -m tools.bench
+
+$(DOC_STAMP): $(STAMP) doc/requirements.txt
+	$(BIN)/python -m pip install --quiet -r doc/requirements.txt
+	@touch $@
+
+docs: $(DOC_STAMP) ## Build the documentation into doc/build/html
+	$(BIN)/sphinx-build -q -W --keep-going -b html doc/source doc/build/html
+	@echo "doc/build/html/index.html"
+
+releasenotes: $(DOC_STAMP) ## Build the release notes
+	$(BIN)/sphinx-build -q -W --keep-going -b html releasenotes/source \
+	  releasenotes/build/html
+	@echo "releasenotes/build/html/index.html"
+
+$(RUFF): $(STAMP)
+	$(BIN)/python -m pip install --quiet 'ruff>=0.17.6'
+	@touch $@
+
+pep8: $(RUFF) ## Check the style with ruff
+	$(RUFF) check .
+
+clean: ## Remove everything that make has made
+	rm -rf $(VENV) .demo .bench build dist doc/build releasenotes/build
+	rm -rf .pytest_cache .ruff_cache .tox .coverage cover *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,163 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Getting the image's bytes into one store: by a copier, or streamed."""
+
+from glance_store import exceptions as store_exceptions
+from oslo_log import log as logging
+
+from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.copiers import base
+from glance_copy_plugin.transfer import digests
+from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import reader as reader_
+
+LOG = logging.getLogger(__name__)
+
+
+class StoreWriter:
+    """Writes the image of ``run`` into ``store``.
+
+    On any error nothing of it stays in the store.
+
+    :param run: :class:`CopyRun`, with its plan made
+    :param discard: called with the URL of an object that has to go again
+    """
+
+    def __init__(self, run, store, discard):
+        self._run = run
+        self._store = store
+        self._discard = discard
+
+    def write(self):
+        """Return the :class:`StoredObject`; raise a :class:`CopyError`."""
+        copier = self._run.plan.copiers[self._store]
+        if copier is None:
+            return self._stream(self._run.staging_of(self._store))
+        try:
+            return self._copy(copier)
+        except base.CannotServerCopy as exc:
+            LOG.info(
+                'Streaming to store %(store)s instead of copying: %(why)s',
+                {'store': self._store, 'why': errors.redact(exc)},
+            )
+        return self._stream(self._run.stage_alone(self._store))
+
+    def _copy(self, copier):
+        if not copier.needs_staging:
+            return copier.copy(self._request(None))
+        return self._until_source_is_good(
+            self._run.staging_of(self._store),
+            lambda follower: copier.copy(self._request(follower)),
+        )
+
+    def _stream(self, staging):
+        return self._until_source_is_good(
+            staging, lambda follower: self._add(follower, staging)
+        )
+
+    def _until_source_is_good(self, staging, write):
+        """Write each attempt at staging, until one is the image."""
+        for follower in staging.attempts(self._store):
+            try:
+                return write(follower)
+            except errors.SourceError as exc:
+                LOG.debug('Waiting for another source after: %s', exc)
+        raise AssertionError('attempts() ends by raising')
+
+    def _request(self, follower):
+        run = self._run
+        return base.CopyRequest(
+            image_id=run.image_id,
+            size=run.plan.size,
+            expected=run.plan.expected,
+            locations=run.plan.locations,
+            target=run.target(self._store),
+            follower=follower,
+            verify=run.options.verify,
+            cancel=run.cancel,
+            on_bytes=self._on_bytes,
+        )
+
+    def _add(self, follower, staging):
+        reader = reader_.StagedReader(follower, self._on_bytes)
+        algorithm = digests.cheapest_algorithm()
+        try:
+            added = self._call_driver(reader, algorithm)
+        except Exception as exc:
+            # A driver wraps what the reader raised; the reader knows better.
+            if reader.error is not None:
+                raise reader.error from exc
+            raise errors.TargetError(
+                stores_.reason(exc), store=self._store
+            ) from exc
+        url, size, checksum, digest, metadata = added
+        try:
+            self._check_read(reader)
+            plan = self._run.plan
+            if (
+                size != plan.size
+                or digest != staging.hexdigests[algorithm]
+                or (plan.checksum and checksum != plan.checksum)
+            ):
+                raise errors.TargetError(
+                    'the driver says that it has written something else than '
+                    'the image', store=self._store,
+                )
+        except errors.CopyError:
+            self._discard(url)
+            raise
+        return base.StoredObject(
+            url=url, metadata=dict(metadata or {}, store=self._store)
+        )
+
+    def _call_driver(self, reader, algorithm):
+        run = self._run
+
+        def add():
+            return stores_.add(
+                self._store, run.image_id, reader, run.plan.size, algorithm,
+                run.context,
+            )
+
+        try:
+            return add()
+        except store_exceptions.Duplicate:
+            # Refused before anything was read. What is there belongs to no
+            # location: a crash left it.
+            url = stores_.orphan_url(
+                run.target(self._store), run.image_id, run.plan.size,
+                run.plan.locations,
+            )
+            if url is None:
+                raise
+            LOG.warning(
+                'Replacing an object of image %(image)s in store %(store)s '
+                'that no location names',
+                {'image': run.image_id, 'store': self._store},
+            )
+            stores_.delete(self._store, url, run.context)
+            return add()
+
+    def _check_read(self, reader):
+        """A driver may take an error of its source for the end of data."""
+        if reader.error is not None:
+            raise reader.error
+        if not reader.finished:
+            raise errors.TargetError(
+                'the driver stopped before the end of the image',
+                store=self._store,
+            )
+
+    def _on_bytes(self, count):
+        self._run.cancel.check()
+        self._run.progress.copied(self._store, count)

@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What an import request's body says, checked for its form alone."""
+
+import json
+
+import webob.exc
+
+_EXAMPLE = '{"method": {"name": "copy-image"}, "stores": ["store1"]}'
+
+
+def bad(sentence):
+    """Return a 400 with one sentence that says what to do."""
+    return webob.exc.HTTPBadRequest(explanation=sentence)
+
+
+def shown(name):
+    """Return a name from outside in a form that is safe to show."""
+    return ascii(name[:64])
+
+
+def parse(request):
+    """Return the body of an import request, if it has the form of one.
+
+    :raises webob.exc.HTTPBadRequest: if it does not
+    """
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        raise bad('The body of an import request must be JSON.') from None
+    if not isinstance(body, dict):
+        raise bad('The body of an import request must be a JSON object.')
+    method = body.get('method')
+    if not isinstance(method, dict) or not isinstance(
+        method.get('name'), str
+    ):
+        raise bad(
+            "An import request needs a 'method' with a 'name', such as "
+            f'{_EXAMPLE}.'
+        )
+    return body
+
+
+def read_flags(body):
+    """Check the flags; put the specification's example into Glance's words.
+
+    That example says ``allow_failure`` where the API, as it was released,
+    says ``all_stores_must_succeed``.
+    """
+    for name in ('all_stores', 'all_stores_must_succeed', 'allow_failure'):
+        if not isinstance(body.get(name, False), bool):
+            raise bad(f"'{name}' must be true or false.")
+    if 'allow_failure' in body:
+        strict = not body.pop('allow_failure')
+        if body.setdefault('all_stores_must_succeed', strict) != strict:
+            raise bad(
+                "'allow_failure' and 'all_stores_must_succeed' contradict "
+                'each other: give one of them.'
+            )
+
+
+def stores(body, header, all_stores):
+    """Return the names of the stores asked for; None means all missing ones.
+
+    :param header: value of ``x-image-meta-store``, or None
+    :param all_stores: the option: ``reject`` or ``missing``
+    """
+    if body.get('all_stores'):
+        if all_stores == 'reject':
+            raise bad(
+                "'all_stores' cannot be used to copy an image: name the "
+                "stores in 'stores'."
+            )
+        if 'stores' in body or header:
+            raise bad("Give either 'all_stores' or 'stores', not both.")
+        return None
+    if 'stores' in body and header:
+        raise bad(
+            "Name the stores either in 'stores' or in the header "
+            'x-image-meta-store, not in both.'
+        )
+    wanted = body.get('stores', [header] if header else None)
+    if wanted is None:
+        raise bad(
+            "Say where to copy the image: give 'stores', a list of store "
+            'names such as GET /v2/info/stores shows.'
+        )
+    if not isinstance(wanted, list) or not all(
+        isinstance(name, str) for name in wanted
+    ):
+        raise bad("'stores' must be a list of store names.")
+    if not wanted:
+        raise bad("'stores' is empty: name at least one store.")
+    if len(set(wanted)) < len(wanted):
+        raise bad("'stores' names a store twice: name each one once.")
+    return wanted

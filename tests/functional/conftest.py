@@ -1,0 +1,121 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Real Glance servers for the functional tests, started once each."""
+
+import contextlib
+import os
+import subprocess
+
+import pytest
+
+from tests.functional import helpers
+from tests.harness import Client
+from tests.harness import GlanceServer
+
+# Looking often makes tests short; the default is a second.
+INTERVAL = '0.2'
+BROKEN = {
+    'web': 'http',
+    # Its library is not installed, so that it is not configured.
+    'ceph': 'rbd',
+}
+
+
+@pytest.fixture(scope='session')
+def start_glance(tmp_path_factory):
+    """Give a function that starts a server until the session ends."""
+    with contextlib.ExitStack() as stack:
+
+        def start(name, settings=None, **options):
+            merged = {'copy_image': {'progress_interval': INTERVAL}}
+            for group, values in (settings or {}).items():
+                merged.setdefault(group, {}).update(values)
+            server = GlanceServer(
+                tmp_path_factory.mktemp(name),
+                settings=merged,
+                graceful_timeout=5,
+                **{'backends': BROKEN, **options},
+            )
+            return stack.enter_context(server)
+
+        yield start
+
+
+@pytest.fixture(scope='session')
+def glance(start_glance):
+    """The plugin as it comes."""
+    return start_glance('glance', {'s2': {'filesystem_store_file_perm': 640}})
+
+
+@pytest.fixture(scope='session')
+def client(glance):
+    return Client(glance)
+
+
+@pytest.fixture(scope='session')
+def streaming(start_glance):
+    """The plugin without server-side copiers."""
+    return start_glance('streaming', {'copy_image': {'copiers': ''}})
+
+
+@pytest.fixture(scope='session')
+def slow(start_glance):
+    """A copy of 4 MiB takes two seconds for each store, one by one."""
+    return start_glance('slow', {'copy_image': {
+        'bandwidth_limit': 2 * helpers.MIB,
+        'staging_window': helpers.MIB,
+        'max_parallel_stores': 1,
+    }})
+
+
+@pytest.fixture(scope='session')
+def stock(start_glance):
+    """Glance without the filter, with the package installed."""
+    return start_glance('stock', plugin=False)
+
+
+@pytest.fixture(params=['copier', 'stream'])
+def either(request):
+    """Each of the two ways in which bytes reach a store."""
+    name = {'copier': 'glance', 'stream': 'streaming'}[request.param]
+    return request.getfixturevalue(name)
+
+
+@pytest.fixture
+def source():
+    """A HTTP server for images that are read slowly."""
+    with helpers.Source() as server:
+        yield server
+
+
+@pytest.fixture(scope='session')
+def mount_tmpfs(tmp_path_factory):
+    """Give a function that mounts a small file system; root only."""
+    mounted = []
+
+    def mount(size, folder=None):
+        if os.geteuid() != 0:
+            pytest.skip('only root can mount a small file system')
+        folder = folder or tmp_path_factory.mktemp('tmpfs')
+        done = subprocess.run(
+            ['mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', folder],
+            capture_output=True, text=True,
+        )
+        if done.returncode:
+            pytest.skip(f'cannot mount a file system: {done.stderr.strip()}')
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(['umount', '--lazy', folder], check=True)

@@ -1,0 +1,254 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the functional tests share: images, waiting, sources that hold."""
+
+import hashlib
+import http.server
+import json
+import os
+import threading
+import time
+
+MIB = 1024 * 1024
+IMPORTING = 'os_glance_importing_to_stores'
+FAILED = 'os_glance_failed_import'
+LOCK = 'os_glance_import_task'
+
+
+def data(size=MIB):
+    """Return ``size`` random bytes."""
+    return os.urandom(size)
+
+
+def sha512(path):
+    """Return the sha512 of a file."""
+    with open(path, 'rb') as stream:
+        return hashlib.file_digest(stream, 'sha512').hexdigest()
+
+
+def wait_until(condition, what, timeout=60):
+    """Poll until ``condition()`` is true; return what it returned.
+
+    :param what: what is waited for, for the message when time is up
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f'not within {timeout} s: {what}')
+        time.sleep(0.02)
+
+
+def ask(client, image_id, body, headers=None, data=None):
+    """Send an import request; return the answer with errors as JSON."""
+    return client.request(
+        'POST',
+        f'/images/{image_id}/import',
+        json=body,
+        data=data,
+        headers={'Accept': 'application/json', **(headers or {})},
+    )
+
+
+def start(client, image_id, stores, **body):
+    """Begin a copy, which must be accepted; return the id of its task."""
+    before = {task['id'] for task in client.tasks(image_id)}
+    answer = client.copy(image_id, stores, **body)
+    assert answer.status_code == 202, answer.text
+    new = [t for t in client.tasks(image_id) if t['id'] not in before]
+    assert len(new) == 1
+    return new[0]['id']
+
+
+def task_of(client, image_id, task_id):
+    """Return a task of an image."""
+    found = [t for t in client.tasks(image_id) if t['id'] == task_id]
+    assert found, f'image {image_id} has no task {task_id}'
+    return found[0]
+
+
+def named(image, name):
+    """Return the stores that a reserved property names, as a set."""
+    return {store for store in image.get(name, '').split(',') if store}
+
+
+def rows(server, image_id):
+    """Return the image's location rows as ``{store: url}``."""
+    found = server.locations(image_id)
+    assert len({row['store'] for row in found}) == len(found), found
+    return {row['store']: row['url'] for row in found}
+
+
+def staged_files(server):
+    """Return every file in the server's staging area."""
+    return [path for path in server.staging.rglob('*') if not path.is_dir()]
+
+
+def left_in(server, store, image_id):
+    """Return what a file store holds of an image, partial files included."""
+    return [
+        path for path in server.places[store].rglob('*')
+        if image_id in path.name
+    ]
+
+
+def assert_unlocked(server, client, image_id, failed=()):
+    """Check what has to be so after a copy, however it ended."""
+    image = client.wait_unlocked(image_id)
+    assert image[IMPORTING] == ''
+    assert named(image, FAILED) == set(failed)
+    assert image['status'] == 'active'
+    assert staged_files(server) == []
+    return image
+
+
+def assert_copied(server, client, image_id, stores):
+    """Check that these stores hold the image's bytes and it says so."""
+    image = client.image(image_id)
+    found = rows(server, image_id)
+    for store in stores:
+        path = server.store_file(store, image_id)
+        assert found[store] == f'file://{path}'
+        assert sha512(path) == image['os_hash_value']
+        assert left_in(server, store, image_id) == [path]
+
+
+def assert_untouched(server, image_id, stores):
+    """Check that nothing of the image is in these stores, nor recorded."""
+    found = rows(server, image_id)
+    for store in stores:
+        assert store not in found
+        assert left_in(server, store, image_id) == []
+
+
+def move(server, image_id, store, url, new_store='web'):
+    """Make ``url`` the image's location instead of the one in ``store``."""
+    old = rows(server, image_id)[store]
+    server.execute(
+        'UPDATE image_locations SET value = :url, meta_data = :metadata '
+        'WHERE image_id = :image AND value = :old AND NOT deleted',
+        url=url, image=image_id, old=old,
+        metadata=json.dumps({'store': new_store}),
+    )
+    server.store_file(store, image_id).unlink()
+
+
+class Offer:
+    """One address of a :class:`Source`.
+
+    :param content: the bytes that it hands out
+    :param hold_at: hand out that many, the rest only after :meth:`release`
+    :param cut_at: break the connection after that many, the first time
+    :param status: the HTTP status
+    """
+
+    def __init__(self, url, content, hold_at, cut_at, status):
+        self.url = url
+        self.content = content
+        self.hold_at = hold_at
+        self.cut_at = cut_at
+        self.status = status
+        self.reached = threading.Event()
+        self._released = threading.Event()
+
+    def release(self):
+        """Hand out the rest."""
+        self._released.set()
+
+    def send(self, stream):
+        if self.cut_at is not None:
+            stream.write(self.content[:self.cut_at])
+            return
+        if self.hold_at is None:
+            stream.write(self.content)
+            return
+        stream.write(self.content[:self.hold_at])
+        stream.flush()
+        self.reached.set()
+        self._released.wait(300)
+        stream.write(self.content[self.hold_at:])
+
+
+class Source:
+    """A real HTTP server that images are read from, as slowly as told."""
+
+    def __init__(self):
+        self._offers = {}
+        self._server = http.server.ThreadingHTTPServer(
+            ('127.0.0.1', 0), self._handler()
+        )
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        for offer in self._offers.values():
+            offer.release()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def offer(
+        self, content, hold_at=None, cut_at=None, status=200, credentials=''
+    ):
+        """Offer an image; return the :class:`Offer`."""
+        path = f'/image-{len(self._offers)}'
+        port = self._server.server_address[1]
+        url = f'http://{credentials}127.0.0.1:{port}{path}'
+        offer = Offer(url, content, hold_at, cut_at, status)
+        self._offers[path] = offer
+        return offer
+
+    def _handler(self):
+        offers = self._offers
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_HEAD(self):
+                self._head()
+
+            def do_GET(self):
+                offer = self._head()
+                try:
+                    offer.send(self.wfile)
+                except OSError:
+                    pass  # the reader has gone
+                self.close_connection = True
+
+            def _head(self):
+                offer = offers[self.path]
+                self.send_response(offer.status)
+                self.send_header('Content-Length', str(len(offer.content)))
+                self.end_headers()
+                return offer
+
+            def log_message(self, *arguments):
+                pass
+
+        return Handler
+
+
+def held_image(server, client, source, size=4 * MIB, **properties):
+    """Make an image whose reading stops half-way until it is released.
+
+    :returns: the image's id and its :class:`Offer`
+    """
+    content = data(size)
+    image_id = client.create_image(content, **properties)
+    offer = source.offer(content, hold_at=size // 2)
+    move(server, image_id, 'src', offer.url)
+    return image_id, offer

@@ -1,0 +1,129 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The harness itself: what other tests take for granted."""
+
+import pytest
+
+from tests.harness import Client
+from tests.harness import GlanceServer
+from tests.harness import MEMBER
+from tests.harness import ServerError
+from tests.harness import postgres
+
+pytestmark = pytest.mark.functional
+DATA = b'some data ' * 100_000
+
+
+@pytest.fixture(scope='module')
+def server(tmp_path_factory):
+    """A stock Glance, with the plugin installed but not switched on."""
+    folder = tmp_path_factory.mktemp('stock')
+    with GlanceServer(folder, plugin=False, backends={'ro': 'http'}) as found:
+        yield found
+
+
+def test_stock_copies(server):
+    client = Client(server)
+    image_id = client.create_image(DATA)
+    task = client.copy_and_wait(image_id, ['s1', 's2'])
+    assert task['status'] == 'success'
+    assert task['message'] == 'Copied 0 MiB'
+    found = [place['store'] for place in server.locations(image_id)]
+    assert found == ['src', 's1', 's2'] == client.stores(image_id)
+    assert server.store_file('s2', image_id).read_bytes() == DATA
+    assert client.wait_unlocked(image_id)['status'] == 'active'
+
+
+def test_upload_into_a_store(server):
+    client = Client(server)
+    image_id = client.create_image(DATA, store='s3', name='there')
+    assert client.stores(image_id) == ['s3']
+    assert client.download(image_id) == DATA
+    client.delete(image_id)
+    assert client.request('GET', f'/images/{image_id}').status_code == 404
+
+
+def test_tokens(server):
+    client = Client(server)
+    image_id = client.new_image(visibility='private')
+    path = f'/images/{image_id}'
+    member = client.as_user(MEMBER)
+    assert client.request('GET', path).status_code == 200
+    assert member.request('GET', path).status_code == 404
+    assert client.request('GET', path, token='nobody').status_code == 401
+
+
+def test_identity_headers_are_not_believed(server):
+    headers = {
+        'X-Identity-Status': 'Confirmed',
+        'X-User-Id': 'eve',
+        'X-Project-Id': 'eve',
+        'X-Roles': 'admin',
+    }
+    answer = Client(server).request(
+        'GET', '/images', headers=headers, token='nobody'
+    )
+    assert answer.status_code == 401
+
+
+def test_kill_and_restart(tmp_path):
+    with GlanceServer(tmp_path, plugin=False, workers=2) as server:
+        client = Client(server)
+        image_id = client.create_image(DATA)
+        url = server.url
+        assert len(server.worker_pids) == 2
+        server.kill()
+        assert not server.running()
+        server.restart()
+        assert server.url == url
+        assert client.image(image_id)['status'] == 'active'
+    assert not server.running()
+
+
+def test_broken_configuration_is_told(tmp_path):
+    settings = {'glance_store': {'default_backend': 'nowhere'}}
+    server = GlanceServer(tmp_path, plugin=False, settings=settings)
+    with pytest.raises(ServerError, match='identifier nowhere not found'):
+        server.start()
+    assert not server.running()
+
+
+def test_store_in_another_folder(tmp_path):
+    elsewhere = tmp_path / 'elsewhere'
+    folder = tmp_path / 'glance'
+    with GlanceServer(
+        folder, plugin=False, store_dirs={'s1': elsewhere}
+    ) as server:
+        image_id = Client(server).create_image(DATA, store='s1')
+        assert (elsewhere / image_id).read_bytes() == DATA
+
+
+@pytest.mark.postgresql
+def test_postgresql(tmp_path):
+    try:
+        database = postgres.Postgres().start()
+    except postgres.Unavailable as reason:
+        pytest.skip(str(reason))
+    try:
+        url = database.url('harness')
+        with GlanceServer(
+            tmp_path, plugin=False, database_url=url
+        ) as server:
+            client = Client(server)
+            image_id = client.create_image(DATA)
+            task = client.copy_and_wait(image_id, ['s1'])
+            assert task['status'] == 'success'
+            assert len(server.locations(image_id)) == 2
+    finally:
+        database.stop()
+    assert not database.folder.exists()

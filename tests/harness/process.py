@@ -1,0 +1,113 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One server process and everything that it starts, ended by its id."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import psutil
+
+
+class ProcessGroup:
+    """A command that leads a process group of its own."""
+
+    def __init__(self, command, log, cwd, environment, inherit=(), **options):
+        """Start it.
+
+        :param log: file that its output is appended to
+        :param inherit: file descriptors that it keeps
+        :param options: more for ``subprocess.Popen``, such as the user
+        """
+        with pathlib.Path(log).open('ab') as stream:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                pass_fds=tuple(inherit),
+                start_new_session=True,
+                **options,
+            )
+        self.pid = self._process.pid
+
+    def returncode(self):
+        """Return the leader's exit status, or None while it runs."""
+        return self._process.poll()
+
+    def children(self):
+        """Return the processes that the leader has started."""
+        try:
+            return psutil.Process(self.pid).children()
+        except psutil.NoSuchProcess:
+            return []
+
+    def terminate(self, timeout, number=signal.SIGTERM):
+        """Ask the leader to end; kill the group after ``timeout`` seconds."""
+        if self.returncode() is None:
+            self._process.send_signal(number)
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
+    def kill(self):
+        """End the whole group at once and wait until it is gone."""
+        members = self.members()
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        while any(_alive(member) for member in members):
+            time.sleep(0.01)
+
+    def members(self):
+        """Return all processes of the group."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if os.getpgid(process.pid) == self.pid:
+                    found.append(process)
+            except ProcessLookupError:
+                pass
+        return found
+
+
+def _alive(process):
+    """Tell whether any thread of a process still holds its files."""
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return len(os.listdir(f'/proc/{process.pid}/task')) > 1
+        return process.is_running()
+    except (psutil.NoSuchProcess, OSError):
+        return False
+
+
+def listen(port=0):
+    """Listen on a loopback port, a free one unless it is given."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(('127.0.0.1', port))
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        raise
+    return listener

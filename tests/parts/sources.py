@@ -1,0 +1,50 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Sources that go wrong in the ways that stores do."""
+
+
+class Stream:
+    """Bytes that have to be read through a driver, in small chunks.
+
+    :param breaks_at: raise an error after that many bytes
+    :param paused_at: wait for ``go_on`` after that many bytes
+    :param go_on: an event
+    """
+
+    def __init__(
+        self, data, store='origin', *, chunk=65536, breaks_at=None,
+        paused_at=None, go_on=None,
+    ):
+        self.store = store
+        self.offsets = []
+        self._data = data
+        self._chunk = chunk
+        self._breaks_at = breaks_at
+        self._paused_at = paused_at
+        self._go_on = go_on
+
+    def local_file(self):
+        return None
+
+    def read_from(self, offset):
+        self.offsets.append(offset)
+        while offset < len(self._data):
+            if self._paused_at is not None and offset >= self._paused_at:
+                assert self._go_on.wait(30)
+            if self._breaks_at is not None and offset >= self._breaks_at:
+                raise ConnectionResetError('the connection was reset')
+            end = min(offset + self._chunk, len(self._data))
+            if self._breaks_at is not None and offset < self._breaks_at:
+                end = min(end, self._breaks_at)
+            yield self._data[offset:end]
+            offset = end

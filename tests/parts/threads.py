@@ -1,0 +1,50 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Threads that give back what they returned or raised."""
+
+import threading
+
+# Far beyond what any step takes: a test that waits so long has failed.
+PATIENCE = 30
+
+
+class Running:
+    """A function that runs in a thread of its own."""
+
+    def __init__(self, function, *args, **kwargs):
+        self._call = (function, args, kwargs)
+        self._value = None
+        self._error = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        function, args, kwargs = self._call
+        try:
+            self._value = function(*args, **kwargs)
+        except BaseException as exc:
+            self._error = exc
+
+    def result(self):
+        """Wait for the end; return the value, or raise the error."""
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), 'still running: it hangs'
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+def until(condition, holds):
+    """Wait, with ``condition`` held, until ``holds()``."""
+    with condition:
+        assert condition.wait_for(holds, PATIENCE), 'it never came true'

@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The benchmark: the same copies by stock Glance, the plugin and a floor.
+
+Environment variables: ``ROUNDS`` (3), ``SIZES`` (256M,2G), ``STORES`` (1,3),
+``BENCH_DIR`` (.bench), ``XFS=1`` for a second part on XFS.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+
+from tests.harness import RequestFailed
+from tests.harness import ServerError
+from tools import contenders
+from tools import filesystem
+from tools import images
+from tools import results
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESULTS = ROOT / '.bench'
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to measure; sizes in bytes."""
+
+    rounds: int
+    sizes: tuple
+    stores: tuple
+
+    def space(self):
+        """Return how many bytes the sources, copies and staging need."""
+        largest = max(self.sizes)
+        return sum(self.sizes) + largest * (max(self.stores) + 1)
+
+
+def main():
+    """Run the benchmark; return the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        run(read_plan(), pathlib.Path(os.environ.get('BENCH_DIR') or RESULTS))
+    except (contenders.BenchFailed, RequestFailed, ServerError,
+            TimeoutError, ValueError) as error:
+        print(f'\nThe benchmark failed: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('\nInterrupted; everything is stopped.', file=sys.stderr)
+        return 130
+    return 0
+
+
+def read_plan():
+    """Read the environment variables."""
+
+    def numbers(name, default, parse):
+        text = os.environ.get(name) or default
+        return tuple(sorted({parse(part) for part in text.split(',')}))
+
+    stores = numbers('STORES', '1,3', int)
+    if not set(stores) <= {1, 2, 3}:
+        raise ValueError('STORES holds numbers from 1 to 3')
+    rounds = int(os.environ.get('ROUNDS') or 3)
+    if rounds < 1:
+        raise ValueError('ROUNDS is 1 or more')
+    return Plan(rounds, numbers('SIZES', '256M,2G', images.parse_size), stores)
+
+
+def run(plan, folder):
+    """Measure in a folder, and on XFS if that is asked for."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
+    parts = [part(plan, folder)]
+    if os.environ.get('XFS'):
+        try:
+            size = plan.space() * 5 // 4 + 1024 * images.MIB
+            with filesystem.mounted(folder, size) as (_name, place):
+                parts.append(part(plan, place))
+        except filesystem.Unavailable as error:
+            print(f'\nNot measured on XFS: {error}.')
+    text = '\n\n'.join(describe(found) for found in parts)
+    (RESULTS / 'result.md').write_text(text + '\n')
+    (RESULTS / 'result.json').write_text(json.dumps(parts, indent=2))
+    print(f'\n{text}\n\nWritten to {RESULTS}/result.md and result.json.')
+
+
+def part(plan, folder):
+    """Measure everything in one folder; return it."""
+    place = folder / 'data'
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    free = shutil.disk_usage(place).free
+    if free < plan.space() + 256 * images.MIB:
+        raise contenders.BenchFailed(
+            f'it needs {images.show_size(plan.space())} in {folder}, where '
+            f'{images.show_size(free)} are free.'
+        )
+    machine = results.machine(place)
+    print(f'\n{machine["file system"]}: {place}', flush=True)
+    try:
+        bench = contenders.Bench(place, report)
+        bench.upload(plan.sizes)
+        for number in range(plan.rounds):
+            for who in contenders.order(number):
+                bench.measure(who, number, plan.sizes, plan.stores)
+        bench.measure(
+            contenders.WINDOW, 0, [max(plan.sizes)], [max(plan.stores)]
+        )
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    runs = sorted(bench.runs, key=contenders.rank)
+    summary = results.summarize(runs)
+    return {'machine': machine, 'summary': summary, 'runs': runs}
+
+
+def report(found):
+    """Print one measurement."""
+    print(
+        f'  round {found["round"] + 1}  '
+        f'{images.show_size(found["size"]):>8} to {found["stores"]}  '
+        f'{found["who"]:24} {found["wall"]:8.2f} s wall '
+        f'{found["cpu"]:8.2f} s CPU',
+        flush=True,
+    )
+
+
+def describe(found):
+    """Return a part as Markdown."""
+    facts = ', '.join(f'{k} {v}' for k, v in found['machine'].items())
+    return f'{facts}\n\n{results.table(found["summary"])}'
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,153 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The table of the benchmark, and what it says about the machine."""
+
+import collections
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+import statistics
+
+from tools import images
+
+COLUMNS = (
+    'Image',
+    'Stores',
+    'Who',
+    'Wall s',
+    'Wall / floor',
+    'CPU s',
+    'CPU / floor',
+    'Read',
+    'Written',
+    'RSS growth',
+    'Peak staging',
+)
+PACKAGES = ('glance', 'glance_store', 'taskflow', 'gunicorn')
+
+
+def group(runs):
+    """Return the runs by (image size, number of stores, contender)."""
+    grouped = collections.defaultdict(list)
+    for run in runs:
+        grouped[run['size'], run['stores'], run['who']].append(run)
+    return grouped
+
+
+def summarize(runs, floor='floor'):
+    """Return one dict for each contender and kind of copy.
+
+    A ratio compares with the floor of the same round, so that a machine
+    that becomes slower does not favour anybody.
+    """
+    grouped = group(runs)
+    summary = []
+    for (size, stores, who), own in grouped.items():
+        base = grouped.get((size, stores, floor), [])
+        row = {'size': size, 'stores': stores, 'who': who}
+        for field in ('wall', 'cpu'):
+            row[field] = _spread(run[field] for run in own)
+            row[f'{field}_ratio'] = _spread(_ratios(own, base, field))
+        for field in ('rchar', 'wchar', 'rss', 'staging'):
+            row[field] = statistics.median(run[field] for run in own)
+        row['rss'] = max(run['rss'] for run in own)
+        row['staging'] = max(run['staging'] for run in own)
+        summary.append(row)
+    return summary
+
+
+def _ratios(own, base, field):
+    by_round = {run['round']: run[field] for run in base}
+    middle = statistics.median(by_round.values()) if by_round else 0
+    for run in own:
+        divisor = by_round.get(run['round'], middle)
+        if divisor:
+            yield run[field] / divisor
+
+
+def _spread(values):
+    values = sorted(values)
+    if not values:
+        return None
+    return statistics.median(values), values[0], values[-1]
+
+
+def table(summary):
+    """Return the summary as a table in Markdown."""
+    lines = [_line(COLUMNS), _line('---' for _ in COLUMNS)]
+    for row in summary:
+        lines.append(
+            _line(
+                (
+                    images.show_size(row['size']),
+                    row['stores'],
+                    row['who'],
+                    _show(row['wall'], 2),
+                    _show(row['wall_ratio'], 2),
+                    _show(row['cpu'], 2),
+                    _show(row['cpu_ratio'], 2),
+                    images.show_size(row['rchar']),
+                    images.show_size(row['wchar']),
+                    images.show_size(row['rss']),
+                    images.show_size(row['staging']),
+                )
+            )
+        )
+    return '\n'.join(lines)
+
+
+def _line(cells):
+    return '| ' + ' | '.join(str(cell) for cell in cells) + ' |'
+
+
+def _show(spread, digits):
+    if spread is None:
+        return ''
+    middle, low, high = (f'{value:.{digits}f}' for value in spread)
+    return middle if low == high else f'{middle} ({low} to {high})'
+
+
+def machine(folder):
+    """Describe where a benchmark ran."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {
+        'date': datetime.datetime.now(datetime.UTC).isoformat('T', 'minutes'),
+        'cpu': cpu_model(),
+        'cpus': len(os.sched_getaffinity(0)),
+        'kernel': platform.release(),
+        'python': platform.python_version(),
+        'file system': file_system(folder),
+        'load before': round(os.getloadavg()[0], 2),
+        **versions,
+    }
+
+
+def cpu_model():
+    """Return what the CPU calls itself."""
+    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
+        if line.startswith('model name'):
+            return line.partition(':')[2].strip()
+    return platform.machine()
+
+
+def file_system(folder):
+    """Return the type of the file system that a folder is on."""
+    folder = pathlib.Path(folder).resolve()
+    best, kind = -1, 'unknown'
+    for line in pathlib.Path('/proc/mounts').read_text().splitlines():
+        _device, place, found = line.split()[:3]
+        if folder.is_relative_to(place) and len(place) >= best:
+            best, kind = len(place), found
+    return kind

@@ -1,0 +1,98 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Watch a running copy from outside, through Glance's API."""
+
+import dataclasses
+import datetime
+import time
+
+from tests.harness.client import ENDED
+
+
+@dataclasses.dataclass
+class Copy:
+    """What was seen of a copy; times in seconds since its task was made.
+
+    :param appeared: {store: seconds until the image was in it}
+    """
+
+    status: str
+    message: str
+    seconds: float
+    appeared: dict
+
+
+def timestamp(text):
+    """Turn a time from the API into seconds since the epoch."""
+    when = datetime.datetime.fromisoformat(text)
+    return when.replace(tzinfo=datetime.UTC).timestamp()
+
+
+class Watch:
+    """Follows the next copy of an image.
+
+    Make it before the copy is asked for: a task that exists by then is not
+    the one.
+
+    :param show: called as ``show(seconds, message)`` with each look
+    """
+
+    def __init__(self, client, image_id, stores, show, interval=0.1):
+        self._client = client
+        self._image_id = image_id
+        self._stores = stores
+        self._show = show
+        self._interval = interval
+        self._known = {task['id'] for task in client.tasks(image_id)}
+        self._appeared = {}
+
+    def follow(self, still_asking, timeout=3600):
+        """Look until the copy has ended; return what was seen.
+
+        :param still_asking: tells whether the request is still on its way;
+            once it is not, and there is no task, this returns None
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            asking = still_asking()
+            task = self._task()
+            if task:
+                start = timestamp(task['created_at'])
+                self._look_at_stores(start)
+                self._show(time.time() - start, task['message'])
+                if task['status'] in ENDED:
+                    return self._result(task, start)
+            elif not asking:
+                return None
+            time.sleep(self._interval)
+        raise TimeoutError(f'the copy has not ended after {timeout} s')
+
+    def _task(self):
+        tasks = self._client.tasks(self._image_id)
+        new = [task for task in tasks if task['id'] not in self._known]
+        return new[-1] if new else None
+
+    def _look_at_stores(self, start):
+        present = self._client.stores(self._image_id)
+        for store in self._stores:
+            if store in present and store not in self._appeared:
+                self._appeared[store] = time.time() - start
+
+    def _result(self, task, start):
+        seconds = timestamp(task['updated_at']) - start
+        self._look_at_stores(start)
+        appeared = {
+            store: min(when, seconds)
+            for store, when in self._appeared.items()
+        }
+        return Copy(task['status'], task['message'], seconds, appeared)
