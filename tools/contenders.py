@@ -22,8 +22,8 @@ import sys
 import time
 
 from tests.harness import Client
-from tests.harness import GlanceServer
 from tests.harness import config
+from tests.harness import GlanceServer
 from tests.harness.client import ENDED
 from tools import images
 from tools import measure
@@ -166,7 +166,7 @@ class Runner:
         :param compare: hash what the stores have afterwards
         """
         meter = measure.Meter(self._server.worker_pids, self._server.staging)
-        known = {task['id'] for task in self._client.tasks(image_id)}
+        known = {task['id'] for task in self._server.tasks(image_id)}
         meter.start()
         start = time.time()
         answer = self._client.copy(image_id, list(stores))
@@ -201,7 +201,7 @@ class Runner:
         raise BenchFailed(f'{self.who}: the copy has not ended')
 
     def _demand_success(self, image_id, known):
-        for task in self._client.tasks(image_id):
+        for task in self._server.tasks(image_id):
             if task['id'] not in known and task['status'] != 'success':
                 raise BenchFailed(f'{self.who}: {task["message"]}')
 

@@ -175,7 +175,7 @@ def copy(server, image_id):
     os.sync()
     with live.display() as display:
         follower = watch.Watch(
-            Client(server), image_id, TARGETS, display.show
+            Client(server), image_id, TARGETS, display.show, server.plugin
         )
         asking = glance(
             server, 'image-import', image_id,

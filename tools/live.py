@@ -21,8 +21,9 @@ from glance_copy_plugin.transfer import progress
 class Lines:
     """Prints the message of the task when it changes."""
 
-    def __init__(self, interval=1.0):
+    def __init__(self, interval=1.0, patience=3.0):
         self._interval = interval
+        self._patience = patience
         self._message = None
         self._next = 0.0
 
@@ -34,7 +35,10 @@ class Lines:
 
     def show(self, seconds, message):
         """Take one look at the task; ``seconds`` have passed."""
-        message = message or 'Glance does not say how far it is'
+        if not message:
+            if seconds < self._patience:
+                return
+            message = 'Glance does not say how far it is'
         if message != self._message and seconds >= self._next:
             print(f'  {seconds:6.1f} s  {message}', flush=True)
             self._message = message

@@ -16,9 +16,9 @@ import os
 import shutil
 
 from cliff import lister
+from glance import housekeeping
 from glance.common import config
 from glance.common import wsgi_app
-from glance import housekeeping
 import glance_store
 from oslo_config import cfg
 

@@ -93,9 +93,10 @@ class CopyRequest:
 class Copier(typing.Protocol):
     """Copies an image into a store without passing it through a driver.
 
-    ``name`` is the name of its entry point. ``needs_staging`` says what proves the copied bytes. If true, the copier
-    follows ``request.follower`` and commits only after its end was approved;
-    if false, the backend's own checksum does, and nothing is staged for it.
+    ``name`` is the name of its entry point. ``needs_staging`` says what
+    proves the copied bytes. If true, the copier follows ``request.follower``
+    and commits only after its end was approved; if false, the backend's own
+    checksum does, and nothing is staged for it.
     """
 
     name: str

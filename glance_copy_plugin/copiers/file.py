@@ -139,20 +139,17 @@ def _refuse_own_source(path, request):
 
 
 def _fill(fd, request):
+    """Fill the new file with the image; return when that was approved."""
     os.ftruncate(fd, request.size)
     follower = request.follower
-    source = None
     if follower.size:
         follower.spool.wait_beyond(0)
         source = follower.spool.sole_file
-    if source is not None and file_io.reflink(source, fd):
-        request.on_bytes(request.size)
-        follower.spool.wait_approved()
-        if follower.spool.sole_file == source:
-            return
-        # Staging went on from another source half-way: take all of it.
-        os.ftruncate(fd, 0)
-        os.ftruncate(fd, request.size)
+        if source is not None:
+            if _reflinked(source, fd, request):
+                return
+            file_io.reserve(source, fd, request.size)
+    behind = file_io.WriteBehind(fd)
     while extent := follower.extent(request.size):
         request.cancel.check()
         count = file_io.copy_range(
@@ -161,7 +158,23 @@ def _fill(fd, request):
         if not count:
             raise errors.StagingError('the staged file became shorter')
         follower.took(count)
+        behind.wrote(follower.position)
         request.on_bytes(follower.position)
+
+
+def _reflinked(source, fd, request):
+    """Share the blocks of ``source``; True if that was the whole image."""
+    if not file_io.reflink(source, fd):
+        return False
+    spool = request.follower.spool
+    request.on_bytes(request.size)
+    spool.wait_approved()
+    if spool.sole_file == source:
+        return True
+    # Staging went on from another source half-way: take all of it.
+    os.ftruncate(fd, 0)
+    os.ftruncate(fd, request.size)
+    return False
 
 
 def _finish(fd, driver, request):

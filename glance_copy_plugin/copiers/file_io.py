@@ -12,6 +12,7 @@
 
 """Copying between files inside the kernel."""
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -23,7 +24,10 @@ _UNSUPPORTED = {
     errno.EPERM, errno.EBADF, errno.ETXTBSY,
 }
 # Some 10 ms of copying: a cancelled copy stops, and progress moves.
-_CALL_BYTES = 16 * 1024 * 1024
+_CALL_BYTES = 8 * 1024 * 1024
+# What may lie in memory behind a new file's end, on its way to the disk.
+_UNWRITTEN_BYTES = 4 * _CALL_BYTES
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def reflink(source_fd, target_fd):
@@ -40,6 +44,56 @@ def reflink(source_fd, target_fd):
     return True
 
 
+def reserve(source_fd, target_fd, size):
+    """Take ``size`` bytes of space for the target at once, where possible.
+
+    A store that is too full says so now and not half-way. A source with
+    holes reserves nothing: its copy shall have holes too.
+
+    :raises OSError: if the space is not there
+    """
+    if os.fstat(source_fd).st_blocks * 512 < size or not size:
+        return
+    # Not os.posix_fallocate(), which writes to every block where the file
+    # system cannot reserve, as on NFS.
+    if _LIBC.fallocate(
+        target_fd, 0, ctypes.c_int64(0), ctypes.c_int64(size)
+    ) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in _UNSUPPORTED | {errno.EINTR}:
+        raise OSError(code, os.strerror(code))
+
+
+class WriteBehind:
+    """Has a file written to the disk while it grows, and kept out of memory.
+
+    The final fsync then has little left to wait for, and a copy of many GiB
+    does not push everything else out of the host's page cache.
+    """
+
+    def __init__(self, fd):
+        self._fd = fd
+        self._begun = 0
+        self._forgotten = 0
+
+    def wrote(self, position):
+        """The file has grown up to ``position``."""
+        if position - self._begun >= _CALL_BYTES:
+            self._advise(self._begun, position)
+            self._begun = position
+        if self._begun - self._forgotten >= 2 * _UNWRITTEN_BYTES:
+            end = self._begun - _UNWRITTEN_BYTES
+            self._advise(self._forgotten, end)
+            self._forgotten = end
+
+    def _advise(self, start, end):
+        # Starts writing what is dirty, and drops what has been written.
+        os.posix_fadvise(
+            self._fd, start, end - start, os.POSIX_FADV_DONTNEED
+        )
+
+
 def copy_range(source_fd, source_offset, target_fd, target_offset, count):
     """Copy up to ``count`` bytes between files; a hole stays a hole.
 
@@ -50,7 +104,12 @@ def copy_range(source_fd, source_offset, target_fd, target_offset, count):
     data = _next_data(source_fd, source_offset, count)
     if data > source_offset:
         return data - source_offset
-    hole = os.lseek(source_fd, source_offset, os.SEEK_HOLE)
+    try:
+        hole = os.lseek(source_fd, source_offset, os.SEEK_HOLE)
+    except OSError as exc:
+        if exc.errno == errno.ENXIO:   # the source ends here
+            return 0
+        raise
     count = min(count, _CALL_BYTES, hole - source_offset)
     try:
         return os.copy_file_range(

@@ -34,7 +34,7 @@ class CopyFailed(exception.UploadException):
     def __init__(self, causes):
         # One source that cannot be read is the same reason for all stores.
         reasons = list(dict.fromkeys(str(cause) for cause in causes))
-        super().__init__('; '.join(reasons).replace('%', '%%') % {})
+        super().__init__('; '.join(reasons))
 
 
 def end_failed_copy(run, flow_failures):

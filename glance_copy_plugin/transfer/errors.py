@@ -16,12 +16,18 @@ import re
 
 from oslo_utils import strutils
 
-_URL_CREDENTIALS = re.compile(r'(?<=://)[^/@\s]*@')
+# Up to the last @: S3 keys contain slashes, passwords contain anything.
+_URL_CREDENTIALS = re.compile(r'(?<=://)\S*@')
+_HEADER = re.compile(
+    r'(?i)\b((?:x-[a-z-]*token|authorization):\s*)'
+    r'(?:(?:bearer|basic)\s+)?\S+'
+)
 
 
 def redact(text):
     """Return ``text`` without passwords, tokens and URL credentials."""
-    return _URL_CREDENTIALS.sub('***@', strutils.mask_password(str(text)))
+    text = _HEADER.sub(r'\1***', strutils.mask_password(str(text)))
+    return _URL_CREDENTIALS.sub('***@', text)
 
 
 class CopyError(Exception):

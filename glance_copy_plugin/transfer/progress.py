@@ -110,7 +110,10 @@ class Progress:
         return 100 * count // total if total else 100
 
     def _done(self):
-        return sum(self._bytes.values())
+        return sum(
+            count for store, count in self._bytes.items()
+            if self._states[store] != FAILED
+        )
 
     def _total(self):
         wanted = [s for s in self._states.values() if s != FAILED]

@@ -139,6 +139,16 @@ class Spool:
             self.error = self.error or error
             self._changed.notify_all()
 
+    def wait_released(self, check):
+        """Return when what was rejected is no longer on the disk.
+
+        :param check: raises if there is no point in waiting any more
+        """
+        with self._changed:
+            while self._pieces:
+                check()
+                self._changed.wait()
+
     def close(self):
         """Remove every file; call it when nobody writes or reads any more."""
         with self._changed:
@@ -156,8 +166,10 @@ class Spool:
     def sole_file(self):
         """The file that alone holds the whole image so far, if one does."""
         with self._changed:
-            if len(self._pieces) == 1 and self._pieces[0].path is None:
-                return self._pieces[0].fd
+            if len(self._pieces) == 1:
+                piece = self._pieces[0]
+                if piece.path is None and piece.start == 0:
+                    return piece.fd
         return None
 
     def wait_beyond(self, offset):
@@ -277,11 +289,10 @@ class Spool:
         )
         while self._pieces:
             piece = self._pieces[0]
-            complete = (
-                piece is not self._pieces[-1]
-                or piece.length >= self._segment_size
+            complete = piece is not self._pieces[-1] or (
+                piece.path is not None and piece.length >= self._segment_size
             )
-            if piece.path is None or not complete or piece.end > slowest:
+            if not complete or piece.end > slowest:
                 return
             _discard(self._pieces.pop(0))
 

@@ -74,6 +74,7 @@ class Staging:
         self._on_bytes = on_bytes or (lambda count: None)
         self._changed = threading.Condition()
         self._attempts = []
+        self._left = set()
         self._closed = False
         self._thread = None
         self.failure = None
@@ -95,12 +96,15 @@ class Staging:
 
         :raises: :class:`CopyError` when there will be no further attempt
         """
-        for index in range(len(self._sources) + 1):
-            follower = self._attempt(index).follower(name)
-            try:
-                yield follower
-            finally:
-                follower.close()
+        try:
+            for index in range(len(self._sources) + 1):
+                follower = self._attempt(index).follower(name)
+                try:
+                    yield follower
+                finally:
+                    follower.close()
+        finally:
+            self._leave(name)
 
     def close(self):
         """Stop reading and remove every staged file. Safe to call twice."""
@@ -113,7 +117,8 @@ class Staging:
             self._thread.join()
         for attempt in self._attempts:
             attempt.close()
-        with contextlib.suppress(FileNotFoundError):
+        # Not there, or in use by another staging of the same copy.
+        with contextlib.suppress(OSError):
             os.rmdir(self._options.folder)
 
     def run(self):
@@ -135,6 +140,8 @@ class Staging:
                     LOG.warning('Staged data is rejected: %s', exc)
                     failures[exc.store] = exc
                     spool.reject(exc)
+                    if self._options.window:
+                        spool.wait_released(self._check)
             self._fail(_no_source_left(list(failures.values())))
         except errors.CopyError as exc:
             self._fail(exc)
@@ -242,6 +249,8 @@ class Staging:
                 followers=self._names,
                 window=self._options.window,
             )
+            for name in self._left:
+                spool.follower(name).close()
             self._attempts.append(spool)
             self._changed.notify_all()
             return spool
@@ -254,6 +263,13 @@ class Staging:
                     raise self.failure
                 self._changed.wait()
             return self._attempts[index]
+
+    def _leave(self, name):
+        """Nothing is kept for ``name`` any more, in no attempt."""
+        with self._changed:
+            self._left.add(name)
+            for attempt in self._attempts:
+                attempt.follower(name).close()
 
     def _fail(self, error):
         with self._changed:

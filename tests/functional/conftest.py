@@ -21,9 +21,10 @@ import pytest
 from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import GlanceServer
+from tests.harness import postgres
 
 # Looking often makes tests short; the default is a second.
-INTERVAL = '0.2'
+INTERVAL = '0.5'
 BROKEN = {
     'web': 'http',
     # Its library is not installed, so that it is not configured.
@@ -32,14 +33,30 @@ BROKEN = {
 
 
 @pytest.fixture(scope='session')
-def start_glance(tmp_path_factory):
-    """Give a function that starts a server until the session ends."""
+def databases():
+    """A PostgreSQL for servers that do many things at once, or None."""
+    try:
+        with postgres.Postgres() as server:
+            yield server
+    except postgres.Unavailable:
+        yield None
+
+
+@pytest.fixture(scope='session')
+def start_glance(tmp_path_factory, databases):
+    """Give a function that starts a server until the session ends.
+
+    It has a database in PostgreSQL where there is one, since with SQLite
+    Glance itself loses a task now and then; ``sqlite=True`` insists.
+    """
     with contextlib.ExitStack() as stack:
 
-        def start(name, settings=None, **options):
+        def start(name, settings=None, sqlite=False, **options):
             merged = {'copy_image': {'progress_interval': INTERVAL}}
             for group, values in (settings or {}).items():
                 merged.setdefault(group, {}).update(values)
+            if databases and not sqlite:
+                options.setdefault('database_url', databases.url(name))
             server = GlanceServer(
                 tmp_path_factory.mktemp(name),
                 settings=merged,
@@ -54,7 +71,8 @@ def start_glance(tmp_path_factory):
 @pytest.fixture(scope='session')
 def glance(start_glance):
     """The plugin as it comes."""
-    return start_glance('glance', {'s2': {'filesystem_store_file_perm': 640}})
+    settings = {'s2': {'filesystem_store_file_perm': 640}}
+    return start_glance('glance', settings, sqlite=True)
 
 
 @pytest.fixture(scope='session')

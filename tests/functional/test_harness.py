@@ -17,8 +17,8 @@ import pytest
 from tests.harness import Client
 from tests.harness import GlanceServer
 from tests.harness import MEMBER
-from tests.harness import ServerError
 from tests.harness import postgres
+from tests.harness import ServerError
 
 pytestmark = pytest.mark.functional
 DATA = b'some data ' * 100_000

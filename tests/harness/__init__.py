@@ -18,8 +18,8 @@ the v2 API to it. There is no Keystone: a token is ``user:project:roles``.
 """
 
 from tests.harness.client import ADMIN
-from tests.harness.client import MEMBER
 from tests.harness.client import Client
+from tests.harness.client import MEMBER
 from tests.harness.client import RequestFailed
 from tests.harness.server import GlanceServer
 from tests.harness.server import ServerError

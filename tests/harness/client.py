@@ -29,12 +29,11 @@ class RequestFailed(Exception):
 class Client:
     """Speaks to one Glance as one user.
 
-    :param server: a ``GlanceServer``, or the address of a Glance
+    :param server: a ``GlanceServer``
     :param token: who asks, as ``user:project:role,role``
     """
 
     def __init__(self, server, token=ADMIN):
-        self.url = getattr(server, 'url', server)
         self.server = server
         self.token = token
         self.session = requests.Session()
@@ -50,7 +49,7 @@ class Client:
         """Send one request to ``/v2`` + path; return the answer as it is."""
         return self.session.request(
             method,
-            f'{self.url}/v2{path}',
+            f'{self.server.url}/v2{path}',
             json=json,
             data=data,
             headers={'X-Auth-Token': token or self.token, **(headers or {})},
@@ -61,9 +60,10 @@ class Client:
         """Send a request that must succeed; return the answer."""
         answer = self.request(method, path, **kwargs)
         if answer.status_code >= 400:
-            raise RequestFailed(
-                f'{method} {path}: {answer.status_code} {answer.text[:500]}'
-            )
+            text = f'{method} {path}: {answer.status_code} {answer.text[:500]}'
+            if answer.status_code >= 500:
+                text += f'\nGlance\'s log:\n{self.server.log_end(40)}'
+            raise RequestFailed(text)
         return answer
 
     def new_image(self, **properties):
@@ -144,17 +144,20 @@ class Client:
     def wait_copy(self, image_id, task_id=None, timeout=120, interval=0.05):
         """Wait until a copy has ended; return its task.
 
+        This looks into the database: asking the API as often can make
+        Glance's executor drop a new task on SQLite.
+
         :param task_id: the task; the image's newest one by default
         :param timeout: seconds until this gives up with ``TimeoutError``
         :param interval: seconds between two looks
         """
         deadline = time.monotonic() + timeout
         while True:
-            tasks = self.tasks(image_id)
+            tasks = self.server.tasks(image_id)
             if task_id:
                 tasks = [task for task in tasks if task['id'] == task_id]
             if tasks and tasks[-1]['status'] in ENDED:
-                return tasks[-1]
+                return self.task(image_id, tasks[-1]['id'])
             if time.monotonic() > deadline:
                 raise TimeoutError(
                     f'the copy of image {image_id} has not ended after '
@@ -162,13 +165,19 @@ class Client:
                 )
             time.sleep(interval)
 
+    def task(self, image_id, task_id):
+        """Return one of the image's tasks as the API shows it."""
+        tasks = {task['id']: task for task in self.tasks(image_id)}
+        return tasks[task_id]
+
     def copy_and_wait(self, image_id, stores=None, timeout=120, **body):
         """Copy an image, which must be accepted; return the ended task."""
-        before = {task['id'] for task in self.tasks(image_id)}
+        known = {task['id'] for task in self.server.tasks(image_id)}
         answer = self.copy(image_id, stores, **body)
         if answer.status_code != 202:
             raise RequestFailed(f'{answer.status_code} {answer.text[:500]}')
-        new = [t for t in self.tasks(image_id) if t['id'] not in before]
+        tasks = self.server.tasks(image_id)
+        new = [task for task in tasks if task['id'] not in known]
         return self.wait_copy(image_id, new[-1]['id'], timeout)
 
     def wait_unlocked(self, image_id, timeout=30):

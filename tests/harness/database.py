@@ -10,8 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Glance's database: made for a server, and read behind its back."""
+"""Glance's database: made for a server, and read behind its back.
 
+Why behind its back: ``GET /v2/images/<id>/tasks`` opens a transaction that
+writes, and on SQLite that can lock out Glance's own executor, which then
+drops a new task for good. Reading here can not.
+"""
+
+import functools
 import json
 import os
 import pathlib
@@ -22,9 +28,14 @@ import sqlalchemy as sa
 
 _synced = {}
 
-LOCATIONS = sa.text(
+LOCATIONS = (
     'SELECT value, meta_data, status FROM image_locations '
     'WHERE image_id = :image AND NOT deleted ORDER BY id'
+)
+TASKS = (
+    'SELECT id, status, message, tasks.created_at, tasks.updated_at '
+    'FROM tasks LEFT JOIN task_info ON task_id = id '
+    'WHERE image_id = :image AND NOT tasks.deleted ORDER BY tasks.created_at'
 )
 
 
@@ -70,22 +81,38 @@ def _run_sync(conf):
         raise SyncFailed(f'db sync failed:\n{done.stdout[-4000:]}')
 
 
+@functools.cache
+def _engine(url):
+    # A statement commits by itself, so that no lock outlives it.
+    return sa.create_engine(
+        url, poolclass=sa.pool.NullPool, isolation_level='AUTOCOMMIT'
+    )
+
+
 def execute(url, statement, **parameters):
     """Run one SQL statement; return its rows as dicts, if it has any."""
-    engine = sa.create_engine(url)
-    try:
-        with engine.begin() as connection:
-            result = connection.execute(sa.text(statement), parameters)
-            if not result.returns_rows:
-                return []
-            return [dict(row) for row in result.mappings()]
-    finally:
-        engine.dispose()
+    with _engine(url).connect() as connection:
+        result = connection.execute(sa.text(statement), parameters)
+        if not result.returns_rows:
+            return []
+        return [dict(row) for row in result.mappings()]
+
+
+def tasks(url, image_id):
+    """Return an image's tasks, oldest first.
+
+    Each is {id, status, message, created_at, updated_at}, times as text.
+    """
+    found = execute(url, TASKS, image=image_id)
+    for task in found:
+        for name in ('created_at', 'updated_at'):
+            task[name] = str(task[name])
+    return found
 
 
 def locations(url, image_id):
     """Return an image's locations: {url, metadata, status, store}."""
-    rows = execute(url, LOCATIONS.text, image=image_id)
+    rows = execute(url, LOCATIONS, image=image_id)
     found = []
     for row in rows:
         metadata = json.loads(row['meta_data'] or '{}')

@@ -176,6 +176,10 @@ class GlanceServer:
         """Return an image's locations as the database has them."""
         return database.locations(self.database_url, image_id)
 
+    def tasks(self, image_id):
+        """Return an image's tasks as the database has them, oldest first."""
+        return database.tasks(self.database_url, image_id)
+
     def execute(self, statement, **parameters):
         """Run an SQL statement on Glance's database; return its rows."""
         return database.execute(self.database_url, statement, **parameters)

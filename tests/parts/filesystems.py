@@ -38,17 +38,23 @@ def _mount(*arguments):
 
 
 @contextlib.contextmanager
-def small(size):
-    """Yield the folder of an empty file system of ``size`` bytes."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix='copy-image-test-'))
+def small(size, folder=None):
+    """Yield the folder of an empty file system of ``size`` bytes.
+
+    :param folder: where to mount it; a new temporary folder if None
+    """
+    place = pathlib.Path(
+        folder or tempfile.mkdtemp(prefix='copy-image-test-')
+    )
     try:
-        _mount('-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', folder)
+        _mount('-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', place)
         try:
-            yield folder
+            yield place
         finally:
-            _run('umount', '--lazy', str(folder))
+            _run('umount', '--lazy', str(place))
     finally:
-        folder.rmdir()
+        if folder is None:
+            place.rmdir()
 
 
 def make_read_only(folder):

@@ -48,3 +48,36 @@ def until(condition, holds):
     """Wait, with ``condition`` held, until ``holds()``."""
     with condition:
         assert condition.wait_for(holds, PATIENCE), 'it never came true'
+
+
+class Observed(threading.Condition):
+    """A condition that says when somebody waits for it."""
+
+    def __init__(self):
+        super().__init__()
+        self._sleepers = 0
+        self._more = threading.Condition()
+
+    def wait(self, timeout=None):
+        # The lock is held here: whoever takes it next finds us asleep.
+        with self._more:
+            self._sleepers += 1
+            self._more.notify_all()
+        try:
+            return super().wait(timeout)
+        finally:
+            with self._more:
+                self._sleepers -= 1
+
+    def wait_for_sleepers(self, count=1):
+        """Return when ``count`` threads wait for this condition."""
+        until(self._more, lambda: self._sleepers >= count)
+        with self:
+            """The last of them has let go of the lock: it sleeps."""
+
+
+def observe(thing, name='_changed'):
+    """Exchange the condition of ``thing`` before anybody uses it."""
+    condition = Observed()
+    setattr(thing, name, condition)
+    return condition

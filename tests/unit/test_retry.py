@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import sqlite3
+
+from oslo_db import exception as db_exception
+import pytest
+import sqlalchemy as sa
+
+from glance_copy_plugin.records import retry
+
+
+@pytest.fixture
+def path(tmp_path):
+    made = tmp_path / 'records.db'
+    connection = sqlite3.connect(made)
+    connection.execute('CREATE TABLE stores (name TEXT PRIMARY KEY)')
+    connection.close()
+    return made
+
+
+@pytest.fixture
+def locked(path):
+    """A second connection, in the middle of a transaction of its own."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute('BEGIN EXCLUSIVE')
+    yield connection
+    connection.close()
+
+
+def insert(path, name='s1'):
+    connection = sqlite3.connect(path, timeout=0)
+    try:
+        with connection:
+            connection.execute('INSERT INTO stores VALUES (?)', (name,))
+    finally:
+        connection.close()
+
+
+def names(path):
+    connection = sqlite3.connect(path)
+    try:
+        return [row[0] for row in connection.execute('SELECT * FROM stores')]
+    finally:
+        connection.close()
+
+
+def raised_by(function, *args):
+    try:
+        function(*args)
+    except Exception as exc:
+        return exc
+    raise AssertionError('it did not fail')
+
+
+def test_a_locked_database_is_transient(path, locked):
+    assert retry.is_transient(raised_by(insert, path))
+
+
+def test_a_locked_database_is_transient_behind_sqlalchemy(path, locked):
+    engine = sa.create_engine(f'sqlite:///{path}?timeout=0')
+
+    def execute():
+        with engine.begin() as connection:
+            connection.execute(sa.text("INSERT INTO stores VALUES ('s1')"))
+
+    error = raised_by(execute)
+    engine.dispose()
+    assert isinstance(error, sa.exc.OperationalError)
+    assert retry.is_transient(error)
+    assert retry.is_transient(db_exception.DBError(error))
+
+
+@pytest.mark.parametrize('error', [
+    db_exception.DBDeadlock(), db_exception.DBConnectionError(),
+])
+def test_a_deadlock_and_a_lost_connection_are_transient(error):
+    assert retry.is_transient(error)
+
+
+def test_other_errors_of_the_database_are_not(path):
+    insert(path)
+    assert not retry.is_transient(raised_by(insert, path))
+    assert not retry.is_transient(raised_by(insert, path.parent / 'other'))
+
+
+@pytest.mark.parametrize('error', [
+    ValueError('database is locked'), db_exception.DBDuplicateEntry(),
+    db_exception.DBError(ValueError('x')), db_exception.DBError(),
+])
+def test_errors_of_other_kinds_are_not(error):
+    assert not retry.is_transient(error)
+
+
+def test_a_transaction_is_tried_again_until_the_lock_is_gone(path, locked):
+    tries = []
+
+    @retry.retried
+    def transaction(name):
+        tries.append(name)
+        if len(tries) == 3:
+            locked.execute('ROLLBACK')
+        insert(path, name)
+        return 'done'
+
+    assert transaction('s1') == 'done'
+    assert tries == ['s1'] * 3
+    assert names(path) == ['s1']
+
+
+def test_a_real_error_is_raised_at_once_and_as_it_is(path):
+    insert(path)
+    tries = []
+
+    @retry.retried
+    def transaction():
+        tries.append(1)
+        insert(path)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        transaction()
+    assert tries == [1]
