@@ -21,7 +21,7 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 
 export IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP
 .DEFAULT_GOAL := help
-.PHONY: help venv postgresql test test-unit demo bench docs releasenotes \
+.PHONY: help venv services test test-unit demo bench docs releasenotes \
 	pep8 clean
 
 help: ## Show this list
@@ -36,10 +36,10 @@ $(STAMP): $(INPUTS)
 	  -r requirements.txt -r test-requirements.txt -e .
 	@touch $@
 
-postgresql: ## Install PostgreSQL for its tests, if root on Debian
-	@tools/install-postgresql
+services: ## Install PostgreSQL and xfsprogs for the tests, if root on Debian
+	@tools/install-services
 
-test: venv postgresql ## Install what is needed and run all tests (ARGS=...)
+test: venv services ## Install what is needed and run all tests (ARGS=...)
 	$(BIN)/python -m pytest tests $(ARGS)
 
 test-unit: venv ## Run the fast tests, which need no server (ARGS=...)

@@ -115,6 +115,7 @@ def part(plan, folder):
     try:
         bench = contenders.Bench(place, report)
         bench.upload(plan.sizes)
+        bench.warm_up(max(plan.sizes), max(plan.stores))
         for number in range(plan.rounds):
             for who in contenders.order(number):
                 bench.measure(who, number, plan.sizes, plan.stores)

@@ -97,6 +97,13 @@ class Bench:
                 self._images[size] = client.create_image(path)
             path.unlink()
 
+    def warm_up(self, size, count):
+        """Write once what is written later, without measuring it.
+
+        In a virtual machine, memory that was never used before is slow.
+        """
+        self._floor(size, count)
+
     def measure(self, who, number, sizes, counts):
         """Let one contender copy all sizes to all numbers of stores."""
         kinds = [(size, count) for size in sizes for count in counts]

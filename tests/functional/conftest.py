@@ -55,10 +55,11 @@ def start_glance(tmp_path_factory, databases):
             merged = {'copy_image': {'progress_interval': INTERVAL}}
             for group, values in (settings or {}).items():
                 merged.setdefault(group, {}).update(values)
+            folder = tmp_path_factory.mktemp(name)
             if databases and not sqlite:
-                options.setdefault('database_url', databases.url(name))
+                options.setdefault('database_url', databases.url(folder.name))
             server = GlanceServer(
-                tmp_path_factory.mktemp(name),
+                folder,
                 settings=merged,
                 graceful_timeout=5,
                 **{'backends': BROKEN, **options},

@@ -249,17 +249,26 @@ def test_a_staging_area_of_its_own_is_used(start_glance, tmp_path, source):
     helpers.assert_copied(server, client, image_id, ['s1'])
 
 
-def test_the_quota_of_a_user_is_respected(start_glance):
-    server = start_glance(
-        'quota', {'DEFAULT': {'user_storage_quota': 5 * MIB}}
-    )
-    client = Client(server)
-    image_id = client.create_image(helpers.data(2 * MIB))
-    assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
-    task = helpers.copy(client, image_id, ['s2'])
-    assert task['status'] == 'failure'
+def test_the_quota_of_a_user_is_respected_as_stock_does(start_glance):
+    ends = []
+    for plugin in (True, False):
+        server = start_glance(
+            'quota', {'DEFAULT': {'user_storage_quota': 5 * MIB}},
+            plugin=plugin,
+        )
+        client = Client(server)
+        image_id = client.create_image(helpers.data(2 * MIB))
+        other = client.create_image(helpers.data(5 * MIB // 2))
+        ends.append([
+            helpers.copy(client, other, ['s1'])['status'],
+            helpers.copy(client, image_id, ['s1'])['status'],
+        ])
+        if plugin:
+            ours, refused = server, image_id
+    assert ends == [['success', 'failure']] * 2
+    client = Client(ours)
+    (task,) = client.tasks(refused)
     assert 'quota' in task['message']
     assert 'Internal Error' not in task['message']
-    helpers.assert_unlocked(server, client, image_id, failed=['s2'])
-    helpers.assert_copied(server, client, image_id, ['src', 's1'])
-    helpers.assert_untouched(server, image_id, ['s2'])
+    helpers.assert_unlocked(ours, client, refused, failed=['s1'])
+    helpers.assert_untouched(ours, refused, ['s1'])

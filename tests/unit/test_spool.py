@@ -314,10 +314,13 @@ def test_any_size_passes_through_a_window_that_is_never_exceeded(
 
         follower.took = took
         reading.append(threads.Running(read_all, spooled, name, step))
-    for start in range(0, len(content), 3000):
-        spooled.write(content[start:start + 3000])
-        look()
-    spooled.approve()
+    def write():
+        for start in range(0, len(content), 3000):
+            spooled.write(content[start:start + 3000])
+            look()
+        spooled.approve()
+
+    threads.Running(write).result()
     assert [each.result() for each in reading] == [content] * len(steps)
     assert 0 < max(most) <= window, sorted(set(most))
 
@@ -353,7 +356,7 @@ def test_one_read_may_be_longer_than_the_window(make):
     spooled = make(20_000, window=4096)
     writing = threads.Running(spooled.write, content)
     source = reader.StagedReader(spooled.follower('a'))
-    assert source.read(19_999) == content[:-1]
+    assert threads.Running(source.read, 19_999).result() == content[:-1]
     writing.result()
     spooled.approve()
     assert source.read() == content[-1:]
@@ -547,8 +550,12 @@ def test_many_followers_at_random_speeds_all_get_the_image(make, folder):
         threads.Running(read, name, 997 * (number + 1) ** 3)
         for number, name in enumerate(names)
     ]
-    start.wait(threads.PATIENCE)
-    for at in range(0, len(content), 10_007):
-        spooled.write(content[at:at + 10_007])
-    spooled.approve()
+
+    def write():
+        start.wait(threads.PATIENCE)
+        for at in range(0, len(content), 10_007):
+            spooled.write(content[at:at + 10_007])
+        spooled.approve()
+
+    threads.Running(write).result()
     assert [each.result() for each in reading] == [content] * len(names)

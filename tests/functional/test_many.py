@@ -1,0 +1,172 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Many copies at once, and a database that is locked."""
+
+import contextlib
+import sqlite3
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.harness import Client
+
+pytestmark = pytest.mark.functional
+
+IMAGES = 20
+TARGETS = ['s1', 's2', 's3']
+ENDED = ('success', 'failure')
+
+
+def begin_all(client, image_ids):
+    """Ask for all copies at the same time; every request is accepted."""
+    answers = {}
+
+    def ask(image_id):
+        answers[image_id] = client.as_user(client.token).copy(
+            image_id, TARGETS
+        )
+
+    threads = [
+        threading.Thread(target=ask, args=[image_id]) for image_id in image_ids
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def states(server):
+    """Return ``{image id: state of its newest task}``."""
+    found = server.execute(
+        'SELECT image_id, status FROM tasks ORDER BY created_at'
+    )
+    return {row['image_id']: row['status'] for row in found}
+
+
+@pytest.mark.postgresql
+def test_many_copies_at_once_succeed(start_glance, databases):
+    if databases is None:
+        pytest.skip('there is no PostgreSQL (make postgresql)')
+    server = start_glance('many', threads=32)
+    client = Client(server)
+    image_ids = [
+        client.create_image(helpers.data(MIB)) for _each in range(IMAGES)
+    ]
+    answers = begin_all(client, image_ids)
+    assert {a.status_code for a in answers.values()} == {202}
+    for image_id in image_ids:
+        task = client.wait_copy(image_id)
+        assert task['status'] == 'success', task['message']
+    for image_id in image_ids:
+        helpers.assert_unlocked(server, client, image_id)
+        helpers.assert_copied(server, client, image_id, TARGETS)
+
+
+def test_nothing_of_ours_fails_on_sqlite(start_glance):
+    """Glance may refuse, and lose tasks; no copy that has begun fails."""
+    server = start_glance('many-sqlite', sqlite=True, threads=32)
+    client = Client(server)
+    image_ids = [
+        client.create_image(helpers.data(MIB)) for _each in range(IMAGES)
+    ]
+    answers = begin_all(client, image_ids)
+    accepted = {i for i, a in answers.items() if a.status_code == 202}
+    assert all(
+        answers[i].status_code >= 500 for i in image_ids if i not in accepted
+    )
+
+    def settled():
+        found = states(server)
+        begun = [i for i in accepted if found.get(i) != 'pending']
+        lost = [
+            i for i in accepted if found.get(i) == 'pending'
+            and lost_by_glance(server, i)
+        ]
+        return len(begun) + len(lost) == len(accepted) and all(
+            found[i] in ENDED for i in begun
+        )
+
+    helpers.wait_until(settled, 'the end of every copy', timeout=300)
+    found = states(server)
+    done = [i for i in accepted if found[i] != 'pending']
+    assert done
+    for image_id in done:
+        (task,) = client.tasks(image_id)
+        assert task['status'] == 'success', task['message']
+        helpers.assert_copied(server, client, image_id, TARGETS)
+        image = client.image(image_id)
+        assert image[helpers.IMPORTING] == ''
+        assert image[helpers.FAILED] == ''
+        assert helpers.LOCK not in image
+    for image_id in set(image_ids) - set(done):
+        helpers.assert_untouched(server, image_id, TARGETS)
+    assert helpers.staged_files(server) == []
+
+
+def lost_by_glance(server, image_id):
+    """True if Glance began the image's task and could not save that."""
+    found = server.execute(
+        'SELECT id FROM tasks WHERE image_id = :id', id=image_id
+    )
+    return f'[{found[0]["id"]}] status changing' in helpers.log_of(server)
+
+
+@pytest.fixture(scope='module')
+def impatient(start_glance, tmp_path_factory):
+    """A server that waits for SQLite for a moment only, and copies slowly."""
+    folder = tmp_path_factory.mktemp('database')
+    return start_glance(
+        'impatient',
+        {'copy_image': {
+            'bandwidth_limit': 2 * MIB, 'progress_interval': 0.1,
+            'max_parallel_stores': 1, 'staging_window': MIB,
+        }},
+        database_url=f'sqlite:///{folder}/glance.db?timeout=0.1',
+    )
+
+
+@contextlib.contextmanager
+def exclusive(server):
+    """Keep everybody else from the database, as a backup may do."""
+    path = sa.make_url(server.database_url).database
+    connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+    connection.execute('BEGIN EXCLUSIVE')
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+def test_a_locked_database_does_not_fail_a_copy(impatient):
+    """The lock is held when the store has got its last byte."""
+    client = Client(impatient)
+    image_id = client.create_image(helpers.data(2 * MIB))
+    task_id = helpers.start(client, image_id, ['s1', 's2'])
+    path = impatient.store_file('s1', image_id)
+    with exclusive(impatient):
+        helpers.wait_until(path.exists, 'the first copy')
+        refused = helpers.log_of(impatient).count('was not written')
+        helpers.wait_until(
+            lambda: helpers.log_of(impatient).count('was not written')
+            > refused + 3,
+            'some progress that could not be written',
+        )
+    task = client.wait_copy(image_id, task_id)
+    assert task['status'] == 'success', task['message']
+    helpers.assert_unlocked(impatient, client, image_id)
+    helpers.assert_copied(impatient, client, image_id, ['s1', 's2'])
+    assert 'database is locked' in helpers.log_of(impatient)

@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The notifications of a copy, compared with those of stock."""
+
+import json
+import re
+
+import pytest
+
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.harness import Client
+
+pytestmark = pytest.mark.functional
+
+SETTINGS = {'oslo_messaging_notifications': {'driver': 'log'}}
+LINE = re.compile(r'oslo\.messaging\.notification\.\S+ .*?(\{".*\})')
+
+
+@pytest.fixture(scope='module')
+def notifying(start_glance):
+    return start_glance('notifying', SETTINGS)
+
+
+@pytest.fixture(scope='module')
+def notifying_stock(start_glance):
+    return start_glance('notifying-stock', SETTINGS, plugin=False)
+
+
+def notifications(server, image_id):
+    """Return the notifications about an image, in their order."""
+    found = []
+    for line in helpers.log_of(server).splitlines():
+        match = LINE.search(line)
+        if match and image_id in line:
+            found.append(json.loads(match.group(1)))
+    return found
+
+
+def during_copy(server, stores, **body):
+    """Copy a new image; return its id and the notifications of the copy."""
+    client = Client(server)
+    image_id = client.create_image(helpers.data(MIB))
+    before = len(notifications(server, image_id))
+    helpers.copy(client, image_id, stores, **body)
+    client.wait_unlocked(image_id)
+    sent = notifications(server, image_id)[before:]
+    return image_id, [
+        each for each in sent if each['event_type'].startswith('image.')
+    ]
+
+
+def about_stores(sent):
+    """What is said of stores, in the order of one store after the other."""
+    return [
+        (each['event_type'], each['priority'])
+        for each in sent
+        if each['event_type'] in ('image.prepare', 'image.upload')
+    ]
+
+
+def test_a_store_is_announced_as_stock_announces_it(
+    notifying, notifying_stock
+):
+    _ours, sent = during_copy(notifying, ['s1'])
+    _stocks, expected = during_copy(notifying_stock, ['s1'])
+    assert about_stores(expected)
+    assert about_stores(sent) == about_stores(expected)
+    for one, other in zip(
+        wanted(sent, 'image.prepare') + wanted(sent, 'image.upload'),
+        wanted(expected, 'image.prepare') + wanted(expected, 'image.upload'),
+        strict=True,
+    ):
+        assert one['publisher_id'] == other['publisher_id']
+        assert one['payload'].keys() == other['payload'].keys()
+        for name in (
+            'os_glance_importing_to_stores', 'os_glance_failed_import',
+            'backend', 'status', 'size', 'owner', 'visibility',
+        ):
+            assert one['payload'].get(name) == other['payload'].get(name), (
+                one['event_type'], name
+            )
+
+
+def wanted(sent, event):
+    return [each for each in sent if each['event_type'] == event]
+
+
+def test_every_store_is_announced(notifying, notifying_stock):
+    stores = ['s1', 's2', 's3']
+    image_id, sent = during_copy(notifying, stores)
+    _other, expected = during_copy(notifying_stock, stores)
+    assert sorted(about_stores(sent)) == sorted(about_stores(expected))
+    prepared = wanted(sent, 'image.prepare')
+    assert sorted(each['payload']['backend'] for each in prepared) == stores
+    uploaded = wanted(sent, 'image.upload')
+    assert {each['payload']['id'] for each in uploaded} == {image_id}
+
+
+def test_a_store_that_fails_is_an_error(notifying, notifying_stock):
+    for server in (notifying, notifying_stock):
+        with helpers.replaced_by_file(server.places['s2']):
+            image_id, sent = during_copy(
+                server, ['s1', 's2'], all_stores_must_succeed=False
+            )
+        (error,) = [
+            each for each in wanted(sent, 'image.upload')
+            if each['priority'] == 'ERROR'
+        ]
+        assert image_id in error['payload']
+        done = [
+            each for each in wanted(sent, 'image.upload')
+            if each['priority'] == 'INFO'
+        ]
+        assert len(done) == 1
+    assert list(helpers.rows(notifying_stock, image_id)) == ['src', 's1']

@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Without its filter, an installed package changes nothing."""
+
+import importlib.metadata
+
+import pytest
+
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.harness import Client
+
+pytestmark = pytest.mark.functional
+
+
+@pytest.mark.parametrize('namespace', [
+    'glance.flows', 'glance.flows.import', 'glance.image_import.plugins',
+    'glance.image_import.internal_plugins', 'glance_store.drivers',
+])
+def test_nothing_of_the_package_is_registered_with_glance(namespace):
+    found = importlib.metadata.entry_points(group=namespace)
+    ours = {
+        entry.name for entry in found
+        if entry.dist.name == 'glance-copy-plugin'
+    }
+    # A store driver has a name of its own and is used by who enables it.
+    assert ours <= ({'cinder_multi', 'irods'} if 'store' in namespace
+                    else set())
+
+
+def test_stock_copies_in_its_own_way(stock):
+    client = Client(stock)
+    image_id = client.create_image(helpers.data(2 * MIB))
+    task = helpers.copy(client, image_id, ['s1', 's2'])
+    assert task['status'] == 'success'
+    assert task['message'] == 'Copied 2 MiB'
+    helpers.assert_copied(stock, client, image_id, ['s1', 's2'])
+    assert 'glance_copy_plugin' not in helpers.log_of(stock)
+
+
+@pytest.mark.parametrize('body, status', [
+    ({'stores': ['nowhere']}, 409),
+    ({'stores': ['src']}, 400),
+    ({'all_stores': True, 'stores': ['s1']}, 400),
+])
+def test_stock_refuses_in_its_own_words(stock, glance, body, status):
+    client = Client(stock)
+    image_id = client.create_image(b'x')
+    answer = client.copy(image_id, **body)
+    assert answer.status_code == status
+    other = Client(glance)
+    judged = other.copy(other.create_image(b'x'), **body)
+    assert judged.status_code == status
+    assert judged.text != answer.text
+
+
+def test_stock_still_accepts_what_the_rules_refuse(stock, glance):
+    """A store named twice."""
+    client = Client(stock)
+    image_id = client.create_image(b'x')
+    assert client.copy(image_id, ['s1', 's1']).status_code == 202
+    other = Client(glance)
+    answer = other.copy(other.create_image(b'x'), ['s1', 's1'])
+    assert answer.status_code == 400
+
+
+def test_the_options_of_the_package_mean_nothing_to_stock(start_glance):
+    server = start_glance(
+        'stock-options', {'copy_image': {
+            'copiers': 'no-such-copier', 'max_concurrent_copies': 0,
+        }}, plugin=False,
+    )
+    client = Client(server)
+    image_id = client.create_image(b'x')
+    assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
