@@ -102,12 +102,17 @@ class StoreSource:
             offset=offset if can_seek else 0, context=self._context,
         )
         skip = 0 if can_seek else offset
-        for chunk in chunks:
-            if skip >= len(chunk):
-                skip -= len(chunk)
-                continue
-            yield chunk[skip:] if skip else chunk
-            skip = 0
+        try:
+            for chunk in chunks:
+                if skip >= len(chunk):
+                    skip -= len(chunk)
+                    continue
+                yield chunk[skip:] if skip else chunk
+                skip = 0
+        finally:
+            close = getattr(chunks, 'close', None)
+            if close is not None:
+                close()
 
 
 def add(store, image_id, reader, size, algorithm, context):

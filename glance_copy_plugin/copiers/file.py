@@ -213,9 +213,13 @@ def _read_back(fd, request):
 def _target_errors(store):
     try:
         yield
-    except OSError as exc:
+    except (errors.CopyError, base.CannotServerCopy):
+        raise
+    except Exception as exc:
+        # Drivers have exceptions of their own, as for a store that is full.
+        why = getattr(exc, 'strerror', None) or str(exc)
         raise errors.TargetError(
-            f'{exc.strerror or exc}', store=store
+            why or type(exc).__name__, store=store
         ) from exc
 
 

@@ -98,7 +98,7 @@ class StoreImport:
             self.take_back(stored)
             raise
         run.progress.ended(self._store, progress.DONE)
-        self._notify(run.notifications.upload)
+        self._notify(lambda: run.notifications.upload(self._store))
         LOG.info(
             'Image %(image)s was copied to store %(store)s',
             {'image': run.image_id, 'store': self._store},

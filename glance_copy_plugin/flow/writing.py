@@ -12,6 +12,8 @@
 
 """Getting the image's bytes into one store: by a copier, or streamed."""
 
+import contextlib
+
 from glance_store import exceptions as store_exceptions
 from oslo_log import log as logging
 
@@ -67,11 +69,12 @@ class StoreWriter:
 
     def _until_source_is_good(self, staging, write):
         """Write each attempt at staging, until one is the image."""
-        for follower in staging.attempts(self._store):
-            try:
-                return write(follower)
-            except errors.SourceError as exc:
-                LOG.debug('Waiting for another source after: %s', exc)
+        with contextlib.closing(staging.attempts(self._store)) as attempts:
+            for follower in attempts:
+                try:
+                    return write(follower)
+                except errors.SourceError as exc:
+                    LOG.debug('Waiting for another source after: %s', exc)
         raise AssertionError('attempts() ends by raising')
 
     def _request(self, follower):

@@ -39,10 +39,16 @@ class Notifications:
         payload['backend'] = store
         self._send(_notifier().info, 'image.prepare', payload)
 
-    def upload(self):
+    def upload(self, store):
         """A store got the image, and the record says so."""
         payload = self._payload()
+        # As Glance says it, before it takes the store off its list.
+        payload[image_.IMPORTING] = sorted(
+            {*payload[image_.IMPORTING], store}
+        )
         self._send(_notifier().info, 'image.upload', payload)
+        for name in (image_.IMPORTING, image_.FAILED):
+            del payload[name]
         self._send(_notifier().info, 'image.update', payload)
 
     def upload_failed(self, image_id, error):

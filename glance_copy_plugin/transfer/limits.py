@@ -27,6 +27,7 @@ class BandwidthLimit:
     def __init__(self, rate, cancel):
         self._rate = rate
         self._cancel = cancel
+        self._lock = threading.Lock()
         self._ready_at = time.monotonic()
 
     def chunk(self, preferred):
@@ -40,9 +41,10 @@ class BandwidthLimit:
         if not self._rate:
             return
         now = time.monotonic()
-        self._ready_at = max(self._ready_at, now) + count / self._rate
-        if self._ready_at > now:
-            self._cancel.wait(self._ready_at - now)
+        with self._lock:
+            self._ready_at = max(self._ready_at, now) + count / self._rate
+            seconds = self._ready_at - now
+        self._cancel.wait(seconds)
 
 
 class Slots:

@@ -14,8 +14,8 @@
 
 The line is the ``message`` of Glance's task. It reads, for example::
 
-    copying: 43 %, 220200960 bytes/s, 6 s left; image 2147483648 bytes; \
-staging 50 % 1073741824; s1 40 % 858993459; s2 done; s3 queued
+    copying: 43 %, 220200960 bytes/s, 6 s left; image 2147483648 bytes, \
+staged 50 % 1073741824; s1 40 % 858993459; s2 done; s3 queued
 
 and :func:`parse` turns it back into numbers.
 """
@@ -27,7 +27,6 @@ import time
 
 PLANNING, QUEUED, COPYING = 'planning', 'queued', 'copying'
 DONE, FAILED = 'done', 'failed'
-STAGING = 'staging'
 
 _WAITING = {
     PLANNING: 'looking for the best way to each store',
@@ -68,6 +67,11 @@ class Progress:
     def copied(self, store, count):
         """``store`` has received ``count`` bytes so far."""
         with self._lock:
+            if count and not self._done():
+                # Until now the pace was that of staging.
+                self._samples = collections.deque(
+                    (when, 0) for when, _staged in self._samples
+                )
             self._states[store] = COPYING
             self._bytes[store] = count
 
@@ -84,9 +88,7 @@ class Progress:
             rate, left = self._pace()
             parts = [self._headline(rate, left)]
             if self.phase == COPYING:
-                parts.append(f'image {self.size} bytes')
-            if self._staged is not None:
-                parts.append(f'{STAGING} {self._share(self._staged)}')
+                parts.append(self._image_part())
             for store, state in self._states.items():
                 if state == COPYING:
                     state = self._share(self._bytes[store])
@@ -101,6 +103,12 @@ class Progress:
             f'copying: {self._percent(self._done(), self._total())} %, '
             f'{rate:.0f} bytes/s, {shown} left'
         )
+
+    def _image_part(self):
+        text = f'image {self.size} bytes'
+        if self._staged is None:
+            return text
+        return f'{text}, staged {self._share(self._staged)}'
 
     def _share(self, count):
         return f'{self._percent(count, self.size)} % {count}'
@@ -141,6 +149,9 @@ _HEADLINE = re.compile(
     r'copying: (?P<percent>\d+) %, (?P<rate>\d+) bytes/s, '
     r'(?:(?P<left>\d+) s|unknown time) left$'
 )
+_IMAGE = re.compile(
+    r'image (?P<size>\d+) bytes(?:, staged \d+ % (?P<staged>\d+))?$'
+)
 _SHARE = re.compile(r'(?P<name>.+) (?P<percent>\d+) % (?P<bytes>\d+)$')
 
 
@@ -167,30 +178,24 @@ def parse(message):
         'staged': None,
         'stores': {},
     }
+    if phase == COPYING and parts:
+        image = _IMAGE.match(parts.pop(0))
+        if image is None:
+            return None
+        result['size'] = _number(image['size'])
+        result['staged'] = _number(image['staged'])
     for part in parts:
-        _parse_part(part, result)
-    return result
-
-
-def _parse_part(part, result):
-    share = _SHARE.match(part)
-    if share:
-        entry = {
-            'state': COPYING,
-            'percent': int(share['percent']),
-            'bytes': int(share['bytes']),
-        }
-        if share['name'] == STAGING:
-            result['staged'] = entry['bytes']
+        share = _SHARE.match(part)
+        if share:
+            name, state = share['name'], COPYING
         else:
-            result['stores'][share['name']] = entry
-    elif part.startswith('image ') and part.endswith(' bytes'):
-        result['size'] = int(part.split()[1])
-    else:
-        name, _, state = part.rpartition(' ')
+            name, _, state = part.rpartition(' ')
         result['stores'][name] = {
-            'state': state, 'percent': None, 'bytes': None,
+            'state': state,
+            'percent': int(share['percent']) if share else None,
+            'bytes': int(share['bytes']) if share else None,
         }
+    return result
 
 
 def _number(text):

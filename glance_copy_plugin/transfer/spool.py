@@ -119,6 +119,7 @@ class Spool:
         """Release the end: the staged bytes are those of the image."""
         with self._changed:
             self.approved = self._ended = True
+            self._drop_passed()
             self._changed.notify_all()
 
     def reject(self, error):
@@ -289,7 +290,7 @@ class Spool:
         )
         while self._pieces:
             piece = self._pieces[0]
-            complete = piece is not self._pieces[-1] or (
+            complete = self.approved or piece is not self._pieces[-1] or (
                 piece.path is not None and piece.length >= self._segment_size
             )
             if not complete or piece.end > slowest:

@@ -76,6 +76,7 @@ class Staging:
         self._attempts = []
         self._left = set()
         self._closed = False
+        self._done = False
         self._thread = None
         self.failure = None
         self.hexdigests = {}
@@ -134,7 +135,7 @@ class Staging:
                 spool = self._begin_attempt()
                 try:
                     self._fill(spool, self._sources[first:], failures)
-                    spool.approve()
+                    self._succeed(spool)
                     return
                 except errors.SourceError as exc:
                     LOG.warning('Staged data is rejected: %s', exc)
@@ -194,7 +195,7 @@ class Staging:
             ) from exc
         if spool.position < self._expected.size:
             raise errors.SourceError(
-                f'holds {spool.position} bytes, the image has '
+                f'ends at byte {spool.position}, the image has '
                 f'{self._expected.size}', store=source.store,
             )
 
@@ -261,6 +262,8 @@ class Staging:
                 self._check()
                 if self.failure is not None:
                     raise self.failure
+                if self._done:
+                    raise errors.StagingError('there is no further attempt')
                 self._changed.wait()
             return self._attempts[index]
 
@@ -270,6 +273,12 @@ class Staging:
             self._left.add(name)
             for attempt in self._attempts:
                 attempt.follower(name).close()
+
+    def _succeed(self, spool):
+        with self._changed:
+            self._done = True
+            self._changed.notify_all()
+        spool.approve()
 
     def _fail(self, error):
         with self._changed:

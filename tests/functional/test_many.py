@@ -154,9 +154,13 @@ def exclusive(server):
 def test_a_locked_database_does_not_fail_a_copy(impatient):
     """The lock is held when the store has got its last byte."""
     client = Client(impatient)
-    image_id = client.create_image(helpers.data(2 * MIB))
+    image_id = client.create_image(helpers.data(6 * MIB))
     task_id = helpers.start(client, image_id, ['s1', 's2'])
     path = impatient.store_file('s1', image_id)
+    helpers.wait_until(
+        lambda: helpers.left_in(impatient, 's1', image_id),
+        'the first copy to begin',
+    )
     with exclusive(impatient):
         helpers.wait_until(path.exists, 'the first copy')
         refused = helpers.log_of(impatient).count('was not written')

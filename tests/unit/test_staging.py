@@ -135,7 +135,7 @@ def test_an_image_without_a_digest_is_checked_by_its_size(stage):
     right = stage([Stream(IMAGE)], digests.Expected(size=len(IMAGE)))
     assert follow_all(right) == [(IMAGE, 1)] * 2
     wrong = stage([Stream(IMAGE)], digests.Expected(size=len(IMAGE) + 1))
-    with pytest.raises(errors.SourceError, match='holds 3145745 bytes'):
+    with pytest.raises(errors.SourceError, match='ends at byte 3145745'):
         follow_all(wrong)
 
 
@@ -264,7 +264,7 @@ def test_the_error_of_an_only_source_is_given_as_it_is(stage):
     with pytest.raises(errors.SourceError) as raised:
         follow_all(staged)
     assert raised.value.store == 'src'
-    assert raised.value.reason == 'holds 5 bytes, the image has 3145745'
+    assert raised.value.reason == 'ends at byte 5, the image has 3145745'
 
 
 def test_without_any_source_everybody_is_told(stage):
