@@ -70,7 +70,8 @@ class FileCopier:
                 # new one takes its place in one step.
                 os.rename(partial, path)
             except BaseException:
-                with contextlib.suppress(FileNotFoundError):
+                # Whatever keeps it from being removed, the error is the news.
+                with contextlib.suppress(OSError):
                     os.unlink(partial)
                 raise
             try:

@@ -107,10 +107,11 @@ class StoreImport:
 
     def _failed(self, exc):
         run = self._run
-        stopped = exc is run.cancel.error and not isinstance(
-            exc, (errors.SourceError, errors.StagingError)
-        )
-        if stopped:
+        if isinstance(exc, (errors.RecordsError, errors.Cancelled)):
+            # Nothing that any store could do about it.
+            run.cancel.cancel(exc)
+            return Outcome(store=self._store)
+        if exc is run.cancel.error and isinstance(exc, errors.TargetError):
             return Outcome(store=self._store)
         if not isinstance(exc, errors.CopyError):
             LOG.exception('Unexpected error while copying an image')
@@ -122,7 +123,7 @@ class StoreImport:
             {'image': run.image_id, 'store': self._store, 'why': exc},
         )
         run.progress.ended(self._store, progress.FAILED)
-        if run.all_must_succeed or isinstance(exc, errors.RecordsError):
+        if run.all_must_succeed:
             run.cancel.cancel(exc)
         try:
             run.record.store_failed(self._store)

@@ -136,9 +136,11 @@ class ImageRecord:
     def store_done(self, store, url, metadata):
         """Record that ``store`` holds the image now, in one transaction.
 
-        :raises: :class:`LockLost` or :class:`ImageGone`, recording nothing
+        :raises: :class:`LockLost`, :class:`ImageGone` or, if the image is
+            not active any more, :class:`Cancelled`, recording nothing
         """
         def add_row(session):
+            self._check_active(session)
             # Repeated after a lost answer of the database: one row is enough.
             if store not in self._stores(session):
                 session.add(self._row(url, metadata))
@@ -208,6 +210,15 @@ class ImageRecord:
             if lock is None or lock.value != self._task_id:
                 raise LockLost('the image is locked for another task')
             yield session
+
+    def _check_active(self, session):
+        status = session.query(models.Image.status).filter_by(
+            id=self._image_id
+        ).scalar()
+        if status != 'active':
+            raise errors.Cancelled(
+                f'the image became {status} while it was copied'
+            )
 
     def _properties(self, session, name):
         return session.query(models.ImageProperty).filter_by(

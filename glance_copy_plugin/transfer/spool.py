@@ -94,6 +94,8 @@ class Spool:
         """
         view = memoryview(data)
         while view:
+            with self._changed:
+                self._check()
             piece = self._open_segment()
             count = len(view)
             if self._segment_size:
@@ -149,6 +151,12 @@ class Spool:
             while self._pieces:
                 check()
                 self._changed.wait()
+
+    def unlink(self):
+        """Remove every file, for a writer that may still hold it open."""
+        with self._changed:
+            for piece in self._pieces:
+                _unlink(piece)
 
     def close(self):
         """Remove every file; call it when nobody writes or reads any more."""
@@ -342,6 +350,10 @@ class Follower:
 
 def _discard(piece):
     os.close(piece.fd)
+    _unlink(piece)
+
+
+def _unlink(piece):
     if piece.path is not None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(piece.path)

@@ -26,6 +26,7 @@ from glance_copy_plugin.transfer import spool as spool_
 LOG = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
+_STOP_SECONDS = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -108,16 +109,23 @@ class Staging:
             self._leave(name)
 
     def close(self):
-        """Stop reading and remove every staged file. Safe to call twice."""
+        """Stop reading and remove every staged file. Safe to call twice.
+
+        A source that does not answer cannot be made to: its thread is left
+        behind, to end when the driver gives up.
+        """
         with self._changed:
             self._closed = True
             for attempt in self._attempts:
                 attempt.abandon(errors.StagingError('staging was closed'))
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
         for attempt in self._attempts:
-            attempt.close()
+            if self._thread is not None and self._thread.is_alive():
+                attempt.unlink()
+            else:
+                attempt.close()
         # Not there, or in use by another staging of the same copy.
         with contextlib.suppress(OSError):
             os.rmdir(self._options.folder)
@@ -149,6 +157,11 @@ class Staging:
         except Exception as exc:
             LOG.exception('Staging failed unexpectedly')
             self._fail(errors.StagingError(f'{type(exc).__name__}: {exc}'))
+        finally:
+            if self._closed:
+                # Nobody waited for this thread: it tidies up by itself.
+                for attempt in self._attempts:
+                    attempt.close()
 
     # Internals.
 

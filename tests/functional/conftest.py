@@ -52,7 +52,11 @@ def start_glance(tmp_path_factory, databases):
     with contextlib.ExitStack() as stack:
 
         def start(name, settings=None, sqlite=False, **options):
-            merged = {'copy_image': {'progress_interval': INTERVAL}}
+            merged = {
+                'copy_image': {'progress_interval': INTERVAL},
+                # Read before file stores, but for the default one.
+                'web': {'weight': 10},
+            }
             for group, values in (settings or {}).items():
                 merged.setdefault(group, {}).update(values)
             folder = tmp_path_factory.mktemp(name)

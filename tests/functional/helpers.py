@@ -254,6 +254,7 @@ class Offer:
         self.hold_at = hold_at
         self.cut_at = cut_at
         self.status = status
+        self.asked = threading.Event()
         self.reached = threading.Event()
         self._released = threading.Event()
 
@@ -317,6 +318,7 @@ class Source:
 
             def do_GET(self):
                 offer = self._head()
+                offer.asked.set()
                 try:
                     offer.send(self.wfile)
                 except OSError:

@@ -13,6 +13,7 @@
 
 import pytest
 
+from glance_copy_plugin.transfer import progress
 from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
@@ -132,8 +133,8 @@ def test_the_source_can_be_removed_while_it_is_read(slow):
     helpers.copy(client, image_id, ['s3'])
     task_id = helpers.start(client, image_id, ['s1', 's2'])
     helpers.wait_until(
-        lambda: 'staging' in helpers.task_of(
-            client, image_id, task_id)['message'],
+        lambda: (progress.parse(helpers.task_of(
+            client, image_id, task_id)['message']) or {}).get('staged'),
         'reading to begin',
     )
     client.delete(image_id, 'src')

@@ -188,6 +188,23 @@ def test_one_failure_stops_the_stores_that_still_copy(either, source):
     assert list(helpers.rows(either, image_id)) == ['web']
 
 
+def test_a_failure_takes_back_what_other_stores_have_got(slow):
+    """One store after the other: the first is done when the next fails."""
+    client, image_id = new_image(slow)
+    with helpers.replaced_by_file(slow.places['s2']):
+        task_id = helpers.start(client, image_id, ['s1', 's2'])
+        helpers.wait_until(
+            lambda: slow.store_file('s1', image_id).exists(),
+            'the first store',
+        )
+        task = client.wait_copy(image_id, task_id)
+    assert task['status'] == 'failure'
+    assert_reason(task, 's2')
+    helpers.assert_unlocked(slow, client, image_id, failed=['s2'])
+    helpers.assert_untouched(slow, image_id, ['s1', 's2'])
+    helpers.assert_copied(slow, client, image_id, ['src'])
+
+
 def test_a_copy_that_failed_can_be_made_again(either):
     client, image_id = new_image(either)
     with helpers.replaced_by_file(either.places['s3']):

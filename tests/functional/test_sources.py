@@ -43,6 +43,12 @@ def remove(path):
 
 
 DAMAGES = [flip, truncate, empty, lengthen, remove]
+# What the reason says, where it is the copy itself that finds it.
+REASONS = {
+    flip: 'sha512', truncate: f'ends at byte {3 * MIB}',
+    empty: 'ends at byte 0', lengthen: 'holds more than',
+    remove: 'source store src: ',
+}
 
 
 @pytest.mark.parametrize('damage', DAMAGES, ids=lambda d: d.__name__)
@@ -69,6 +75,7 @@ def test_without_a_good_location_the_copy_fails(either, damage, strict):
     )
     assert task['status'] == 'failure'
     assert 'source store src: ' in task['message']
+    assert REASONS[damage] in task['message']
     assert 'Internal Error' not in task['message']
     image = client.wait_unlocked(image_id)
     failed = helpers.named(image, helpers.FAILED)
@@ -104,18 +111,23 @@ def two_locations(server, source, **offered):
 
 
 def test_a_source_that_breaks_off_is_continued_elsewhere(either, source):
-    client, image_id, _offer = two_locations(either, source, cut_at=9 * MIB)
+    """The other location is only good behind that place."""
+    client, image_id, offer = two_locations(either, source, cut_at=9 * MIB)
+    with either.store_file('s1', image_id).open('r+b') as stream:
+        stream.write(bytes(MIB))
     task = helpers.copy(client, image_id, ['s2', 's3'])
+    assert offer.asked.is_set()
     assert task['status'] == 'success', task['message']
     helpers.assert_unlocked(either, client, image_id)
     helpers.assert_copied(either, client, image_id, ['s2', 's3'])
 
 
 def test_a_remote_source_with_wrong_bytes_is_left(either, source):
-    client, image_id, _offer = two_locations(
+    client, image_id, offer = two_locations(
         either, source, content=helpers.data(12 * MIB)
     )
     task = helpers.copy(client, image_id, ['s2', 's3'])
+    assert offer.asked.is_set()
     assert task['status'] == 'success', task['message']
     helpers.assert_unlocked(either, client, image_id)
     helpers.assert_copied(either, client, image_id, ['s2', 's3'])
@@ -142,7 +154,8 @@ def test_a_source_that_refuses_is_reported_without_credentials(
     glance, client, source, credentials
 ):
     image_id = client.create_image(helpers.data(MIB))
-    offer = source.offer(b'go away', status=500, credentials=credentials)
+    echo = b'no access to http://joe:sesame@127.0.0.1/image'
+    offer = source.offer(echo, status=500, credentials=credentials)
     helpers.move(glance, image_id, 'src', offer.url)
     task = helpers.copy(client, image_id, ['s2'])
     assert task['status'] == 'failure'
