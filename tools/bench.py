@@ -86,17 +86,24 @@ def run(plan, folder):
     folder.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(exist_ok=True)
     parts = [part(plan, folder)]
+    keep(parts)
     if os.environ.get('XFS'):
         try:
             size = plan.space() * 5 // 4 + 1024 * images.MIB
             with filesystem.mounted(folder, size) as (_name, place):
                 parts.append(part(plan, place))
+                keep(parts)
         except filesystem.Unavailable as error:
             print(f'\nNot measured on XFS: {error}.')
+
+
+def keep(parts):
+    """Print the newest part; write all of them, for what may come after."""
+    print(f'\n{describe(parts[-1])}\n', flush=True)
     text = '\n\n'.join(describe(found) for found in parts)
     (RESULTS / 'result.md').write_text(text + '\n')
     (RESULTS / 'result.json').write_text(json.dumps(parts, indent=2))
-    print(f'\n{text}\n\nWritten to {RESULTS}/result.md and result.json.')
+    print(f'Written to {RESULTS}/result.md and result.json.', flush=True)
 
 
 def part(plan, folder):
