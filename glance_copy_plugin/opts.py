@@ -143,6 +143,18 @@ At each look the copy writes its progress to its task, which keeps the image's
 lock alive, and stops if the image was deleted or deactivated, if its task was
 ended, or if the lock belongs to another task.
 """),
+    cfg.FloatOpt(
+        'recovery_interval',
+        default=5.0,
+        min=0.5,
+        max=3600.0,
+        help="""
+Seconds between two looks of a process for interrupted copies.
+
+Every process of the service looks for copies of this host whose process is
+gone, at its start and then at this interval, and takes them over: it finishes
+them, or takes back what they have written.
+"""),
 ]
 
 

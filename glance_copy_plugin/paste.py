@@ -32,6 +32,8 @@ from glance_copy_plugin import activation
 from glance_copy_plugin import opts
 from glance_copy_plugin import requests
 from glance_copy_plugin.records import retry
+from glance_copy_plugin.recovery import process
+from glance_copy_plugin.transfer import debug
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -46,14 +48,42 @@ class CopyImageFilter:
 
     @webob.dec.wsgify
     def __call__(self, request):
+        process.watcher().ensure_running()
         image_id = requests.import_target(request)
         if image_id is None:
             return self._app
         try:
             answer = retry.retried(self._rules.judge)(request, image_id)
+            if answer is not requests.COPY:
+                return answer or self._app
+            return self._accept(request, image_id)
         except webob.exc.HTTPException as rejection:
             return rejection
-        return answer or self._app
+
+    def _accept(self, request, image_id):
+        """Let Glance make the task, with the copy in the journal before.
+
+        From the moment that the user is told "accepted", the copy survives
+        this process.
+        """
+        debug.point('accept-judged')
+        request_id = request.context.request_id
+        entry = process.journal().claim(image_id, request_id)
+        if entry is None:
+            raise requests.being_copied(image_id)
+        debug.point('accept-claimed')
+        try:
+            response = request.get_response(self._app)
+        except Exception:
+            # Whether there is a task now is for the watcher to find out.
+            entry.accept()
+            raise
+        debug.point('accept-answered')
+        if 400 <= response.status_int < 500:
+            entry.remove()
+        else:
+            entry.accept()
+        return response
 
 
 def filter_factory(global_conf, **local_conf):
@@ -64,6 +94,12 @@ def filter_factory(global_conf, **local_conf):
     opts.register_opts(CONF)
     check_configuration(CONF)
     activation.activate()
+    process.start()
+
+    if debug.enabled():
+        LOG.warning(
+            'This process kills itself when %s says so', debug.enabled()
+        )
 
     def make_filter(app):
         LOG.info('Images are copied by glance-copy-plugin in this process')

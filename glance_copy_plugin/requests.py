@@ -43,6 +43,17 @@ _LOCK_EXPIRY = datetime.timedelta(minutes=60)
 _PENDING_LOCK_EXPIRY = datetime.timedelta(minutes=120)
 
 
+COPY = object()
+
+
+def being_copied(image_id):
+    """Return the refusal of a second copy of one image."""
+    return webob.exc.HTTPConflict(
+        explanation='Another task is still working on this image: ask again '
+        f'when it has ended, as GET /v2/images/{image_id}/tasks shows.'
+    )
+
+
 def import_target(request):
     """Return the id of the image that ``request`` imports to, or None."""
     if request.method != 'POST':
@@ -67,8 +78,8 @@ class Rules:
     def judge(self, request, image_id):
         """Let a request pass, complete it, or refuse it.
 
-        :returns: None to let Glance go on with the request, or a response
-            if there is nothing to do
+        :returns: None if it is not about copying, COPY to let Glance go on
+            with it, or a response if there is nothing to do
         :raises webob.exc.HTTPException: the refusal, with one sentence
         """
         body = request_body.parse(request)
@@ -100,7 +111,7 @@ class Rules:
         else:
             _check_stores(wanted, holding)
         _rewrite(request, body, wanted)
-        return None
+        return COPY
 
     def _image(self, context, image_id):
         try:
@@ -153,11 +164,7 @@ class Rules:
             _PENDING_LOCK_EXPIRY if task.status == 'pending' else _LOCK_EXPIRY
         )
         if timeutils.utcnow() - task.updated_at < expiry:
-            raise webob.exc.HTTPConflict(
-                explanation=f'Task {holder} is still working on this image: '
-                'ask again when it has ended, as GET /v2/images/'
-                f'{image.image_id}/tasks shows.'
-            )
+            raise being_copied(image.image_id)
 
 
 def _check_stores(wanted, holding):

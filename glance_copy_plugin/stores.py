@@ -156,12 +156,20 @@ def set_acls(store, url, image, members, context):
     )
 
 
-def orphan_url(target, image_id, size, locations):
+def orphan_url(target, image_id, locations):
     """Return the URL of the object that keeps ``image_id`` from being added.
 
     None if it cannot be known, or if the image itself refers to it.
     """
-    return file_copier.unrecorded_url(target.driver, image_id, size, locations)
+    return file_copier.unrecorded_url(target.driver, image_id, locations)
+
+
+def remove_partial(target, image_id):
+    """Remove unfinished files of an image that no process writes any more.
+
+    Other drivers write in place; theirs is found as an orphan.
+    """
+    file_copier.remove_partial(target.driver, image_id)
 
 
 def reason(error):

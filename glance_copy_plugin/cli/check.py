@@ -27,6 +27,7 @@ from glance_copy_plugin import opts
 from glance_copy_plugin import stores
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import planning
+from glance_copy_plugin.recovery import process
 
 CONF = cfg.CONF
 
@@ -102,6 +103,7 @@ def load_service(folder):
             f'there is no glance-api.conf in {folder}: name its directory '
             'with --config-dir'
         )
+    process.only_look()
     try:
         config.set_config_defaults()
         CONF([], project='glance', prog='glance-api',

@@ -18,16 +18,19 @@ also reads the new file back.
 """
 
 import contextlib
+import glob
 import os
 import urllib.parse
 import uuid
 
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import file_io
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 
 _READ_BACK_BYTES = 1024 * 1024
+_PARTIAL_SUFFIX = '.part'
 
 
 class FileCopier:
@@ -54,21 +57,26 @@ class FileCopier:
             path = os.path.join(folder, request.image_id)
             _refuse_own_source(path, request)
             partial = os.path.join(
-                folder, f'.{request.image_id}.{uuid.uuid4().hex}.part'
+                folder,
+                f'.{request.image_id}.{uuid.uuid4().hex}{_PARTIAL_SUFFIX}',
             )
             fd = os.open(
                 partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
                 0o666,
             )
+            debug.point('file-created')
             try:
                 try:
                     _fill(fd, request)
+                    debug.point('file-filled')
                     _finish(fd, driver, request)
                 finally:
                     os.close(fd)
                 # An object that no location names is left from a crash: the
                 # new one takes its place in one step.
+                debug.point('file-synced')
                 os.rename(partial, path)
+                debug.point('file-renamed')
             except BaseException:
                 # Whatever keeps it from being removed, the error is the news.
                 with contextlib.suppress(OSError):
@@ -93,19 +101,39 @@ def local_path(location):
     return parts.netloc + parts.path
 
 
-def unrecorded_url(driver, image_id, size, locations):
+def remove_partial(driver, image_id):
+    """Remove unfinished files of that image from a file store.
+
+    Only for a copy whose process is gone: nobody else writes that image.
+    """
+    if not _is_file_driver(driver):
+        return
+    for folder in _folders(driver):
+        pattern = f'.{glob.escape(image_id)}.*{_PARTIAL_SUFFIX}'
+        for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
+            os.unlink(path)
+
+
+def _folders(driver):
+    by_priority = getattr(driver, 'priority_data_map', None)
+    if by_priority:
+        return [path for paths in by_priority.values() for path in paths]
+    return [driver.datadir]
+
+
+def unrecorded_url(driver, image_id, locations):
     """Return the URL of a file of that image that no location refers to.
 
-    :param size: bytes; decides between several directories of a store
     :param locations: the image's :class:`Location` objects
     :returns: None if there is no such file
     """
     if not _is_file_driver(driver):
         return None
-    path = os.path.join(driver._find_best_datadir(size), image_id)
-    if not os.path.exists(path) or _holder(path, locations):
-        return None
-    return f'file://{path}'
+    for folder in _folders(driver):
+        path = os.path.join(folder, image_id)
+        if os.path.exists(path) and not _holder(path, locations):
+            return f'file://{path}'
+    return None
 
 
 def _is_file_driver(driver):
@@ -160,6 +188,7 @@ def _fill(fd, request):
             raise errors.StagingError('the staged file became shorter')
         follower.took(count)
         behind.wrote(follower.position)
+        debug.point('file-copied')
         request.on_bytes(follower.position)
 
 

@@ -16,8 +16,10 @@ from glance.common import exception
 import glance.db
 from oslo_log import log as logging
 
+from glance_copy_plugin.flow import importing
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import retry
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
@@ -46,7 +48,10 @@ def end_failed_copy(run, flow_failures):
     :param run: :class:`CopyRun`
     :param flow_failures: TaskFlow's ``{task name: Failure}``
     """
+    debug.point('fail-called')
     run.close()
+    if run.resumed:
+        _take_everything_back(run)
     reason = _reason(run, flow_failures)
     LOG.error(
         'The copy of image %(image)s failed: %(why)s',
@@ -66,10 +71,22 @@ def end_failed_copy(run, flow_failures):
             'Image %s could not be unlocked after its copy failed',
             run.image_id,
         )
+    debug.point('fail-unlocked')
     try:
         run.task.fail(reason)
     except Exception:
         LOG.exception('Task %s could not be ended', run.task_id)
+        run.entry.release()
+    else:
+        debug.point('fail-task-ended')
+        run.entry.remove()
+    run.ended()
+
+
+def _take_everything_back(run):
+    """Remove what the copy has left in its stores, in whichever process."""
+    for store in run.stores:
+        importing.StoreImport(run, store).take_back_all()
 
 
 @retry.retried

@@ -22,6 +22,7 @@ from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import writing
 from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import progress
 
@@ -68,6 +69,30 @@ class StoreImport:
         except Exception as exc:
             return self._failed(exc)
 
+    def take_back_all(self):
+        """Remove what any process has written for this copy; never raises."""
+        run = self._run
+        target = run.target(self._store)
+        try:
+            done = self._recorded()
+            if done is not None:
+                self.take_back(done)
+            stores_.remove_partial(target, run.image_id)
+            url = stores_.orphan_url(
+                target, run.image_id, self._locations()
+            )
+            if url is not None:
+                self._discard(url)
+        except Exception as exc:
+            LOG.error(
+                'What an interrupted copy of image %(image)s left in store '
+                '%(store)s could not be removed: %(why)s',
+                {
+                    'image': run.image_id, 'store': self._store,
+                    'why': errors.redact(exc),
+                },
+            )
+
     def take_back(self, stored):
         """Remove what :meth:`execute` recorded and wrote; never raises."""
         try:
@@ -81,29 +106,61 @@ class StoreImport:
                 {'image': self._run.image_id, 'store': self._store},
             )
             return
+        debug.point('take-back-unrecorded')
         self._discard(stored.url)
+        debug.point('take-back-removed')
 
     # Internals.
 
     def _execute(self):
         run = self._run
         run.cancel.check()
+        if run.resumed:
+            stores_.remove_partial(run.target(self._store), run.image_id)
+            done = self._recorded()
+            if done is not None:
+                run.record.store_done(self._store, done.url, done.metadata)
+                run.progress.ended(self._store, progress.DONE)
+                return Outcome(store=self._store, stored=done)
         self._notify(lambda: run.notifications.prepare(self._store))
         run.progress.copied(self._store, 0)
+        debug.point('import-called')
         stored = writing.StoreWriter(run, self._store, self._discard).write()
+        debug.point('import-written')
         try:
             run.record.store_done(self._store, stored.url, stored.metadata)
+            debug.point('import-recorded')
             self._set_acls(stored)
+            debug.point('import-acls-set')
         except Exception:
             self.take_back(stored)
             raise
         run.progress.ended(self._store, progress.DONE)
         self._notify(lambda: run.notifications.upload(self._store))
+        debug.point('import-notified')
         LOG.info(
             'Image %(image)s was copied to store %(store)s',
             {'image': run.image_id, 'store': self._store},
         )
         return Outcome(store=self._store, stored=stored)
+
+    def _recorded(self):
+        """Return what another process has recorded for this store."""
+        for location in self._facts_locations():
+            if location.store == self._store:
+                return base.StoredObject(
+                    url=location.url, metadata=location.metadata
+                )
+        return None
+
+    def _locations(self):
+        return stores_.readable(self._facts_locations())
+
+    def _facts_locations(self):
+        try:
+            return self._run.record.facts().locations
+        except image_record.ImageGone:
+            return ()
 
     def _failed(self, exc):
         run = self._run
@@ -111,7 +168,9 @@ class StoreImport:
             # Nothing that any store could do about it.
             run.cancel.cancel(exc)
             return Outcome(store=self._store)
-        if exc is run.cancel.error and isinstance(exc, errors.TargetError):
+        if run.suspended or (
+            exc is run.cancel.error and isinstance(exc, errors.TargetError)
+        ):
             return Outcome(store=self._store)
         if not isinstance(exc, errors.CopyError):
             LOG.exception('Unexpected error while copying an image')

@@ -27,11 +27,30 @@ from glance_copy_plugin.records import notifications
 from glance_copy_plugin.records import task as task_record
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
+from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import staging
 
 LOG = logging.getLogger(__name__)
+
+
+_RUNNING = set()
+_RUNNING_CHANGED = threading.Condition()
+
+
+def suspend_all(seconds):
+    """Stop every copy of this process; another one will carry them on.
+
+    :param seconds: how long to wait for them
+    :returns: True if all have stopped
+    """
+    with _RUNNING_CHANGED:
+        running = list(_RUNNING)
+    for run in running:
+        run.cancel.cancel(errors.Suspended('the service is being stopped'))
+    with _RUNNING_CHANGED:
+        return _RUNNING_CHANGED.wait_for(lambda: not _RUNNING, seconds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,11 +86,13 @@ class CopyRun:
     :param all_must_succeed: one failure fails the copy
     :param options: :class:`~glance_copy_plugin.opts.CopyOptions`
     :param copy_slots: :class:`Slots` of the process
+    :param entry: the copy's entry in the host's journal
+    :param resumed: another process has begun this copy
     """
 
     def __init__(
         self, *, context, task_repo, image_id, task_id, stores,
-        all_must_succeed, options, copy_slots,
+        all_must_succeed, options, copy_slots, entry, resumed,
     ):
         self.user_context = context
         self.context = context.elevated()
@@ -80,6 +101,8 @@ class CopyRun:
         self.stores = tuple(stores)
         self.all_must_succeed = all_must_succeed
         self.options = options
+        self.entry = entry
+        self.resumed = resumed
         self.cancel = cancel.CancelToken()
         self.progress = progress.Progress(self.stores)
         self.record = image_record.ImageRecord(
@@ -103,6 +126,8 @@ class CopyRun:
 
     def start(self):
         """Begin to watch the records, and wait for a place to run."""
+        with _RUNNING_CHANGED:
+            _RUNNING.add(self)
         self._monitor.start()
         self._copy_slots.acquire(self.cancel, on_wait=self._show_queued)
         self._has_slot = True
@@ -120,6 +145,26 @@ class CopyRun:
             if self._has_slot:
                 self._has_slot = False
                 self._copy_slots.release()
+
+    def leave(self):
+        """Leave the copy to another process."""
+        self.close()
+        LOG.info(
+            'The copy of image %s is left to the next process', self.image_id
+        )
+        self.entry.release()
+        self.ended()
+
+    def ended(self):
+        """Nothing of this copy runs in this process any more."""
+        with _RUNNING_CHANGED:
+            _RUNNING.discard(self)
+            _RUNNING_CHANGED.notify_all()
+
+    @property
+    def suspended(self):
+        """True if this process stops and another one shall carry on."""
+        return isinstance(self.cancel.error, errors.Suspended)
 
     def target(self, store):
         return base.Target(store=store, driver=stores_.driver(store))

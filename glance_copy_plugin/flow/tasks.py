@@ -12,6 +12,8 @@
 
 """The tasks of a copy, in the order in which they run."""
 
+import functools
+
 from oslo_log import log as logging
 from taskflow import task
 
@@ -20,6 +22,7 @@ from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import importing
 from glance_copy_plugin.flow import planning
 from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
@@ -34,15 +37,37 @@ class _CopyTask(task.Task):
         super().__init__(name=name.replace('--', '-'), **kwargs)
 
 
+def _unless_suspended(execute):
+    """Let a task of a suspended copy end well, having done nothing.
+
+    Glance would mark a task as failed whose flow does not end well, and this
+    one is only to be carried on elsewhere.
+    """
+    @functools.wraps(execute)
+    def wrapper(self, **kwargs):
+        if self._run.suspended:
+            return
+        try:
+            execute(self, **kwargs)
+        except errors.Suspended:
+            LOG.debug('A task ends early: the copy is suspended')
+
+    return wrapper
+
+
 class BeginCopy(_CopyTask):
     """Confirm the lock, announce the stores, wait for a place to run.
 
     Reverted last, it ends the task with the reason and unlocks the image.
     """
 
+    @_unless_suspended
     def execute(self):
+        debug.point('begin-called')
         self._run.record.begin(self._run.stores)
+        debug.point('begin-recorded')
         self._run.start()
+        debug.point('begin-started')
 
     def revert(self, flow_failures, **kwargs):
         failing.end_failed_copy(self._run, flow_failures)
@@ -51,10 +76,13 @@ class BeginCopy(_CopyTask):
 class PlanCopy(_CopyTask):
     """Decide how the image will reach each store."""
 
+    @_unless_suspended
     def execute(self):
         run = self._run
         run.cancel.check()
+        debug.point('plan-called')
         run.plan = planning.make_plan(run)
+        debug.point('plan-made')
         run.progress.begin(run.plan.size)
         LOG.info(
             'Copying image %(image)s, %(size)d bytes, from %(sources)s to '
@@ -80,6 +108,7 @@ class StageImage(_CopyTask):
         self._group = group
         super().__init__(run, group[0])
 
+    @_unless_suspended
     def execute(self):
         staged = [
             store for store in self._group
@@ -87,6 +116,7 @@ class StageImage(_CopyTask):
         ]
         if staged and not self._run.cancel.cancelled:
             self._run.stage(staged)
+            debug.point('stage-started')
 
 
 class ImportToStore(_CopyTask):
@@ -113,6 +143,7 @@ class ConcludeCopy(_CopyTask):
     def __init__(self, run, requires):
         super().__init__(run, requires=requires)
 
+    @_unless_suspended
     def execute(self, **outcomes):
         run = self._run
         if isinstance(
@@ -125,7 +156,9 @@ class ConcludeCopy(_CopyTask):
             raise failing.CopyFailed(failed)
         if len(stored) + len(failed) < len(outcomes):
             raise failing.CopyFailed([run.cancel.error])
+        debug.point('conclude-called')
         self._confirm(stored)
+        debug.point('conclude-confirmed')
 
     def _confirm(self, stored):
         """Look once more: a save of an older record may drop a location."""
@@ -155,7 +188,12 @@ class CompleteCopy(_CopyTask):
 
     def execute(self, **outcomes):
         run = self._run
+        if run.suspended:
+            run.leave()
+            return
+        debug.point('complete-called')
         run.close()
+        debug.point('complete-closed')
         try:
             run.record.end()
         except image_record.LockLost as exc:
@@ -165,7 +203,12 @@ class CompleteCopy(_CopyTask):
                 'The copy of image %(image)s ended without its lock: %(why)s',
                 {'image': run.image_id, 'why': exc},
             )
+        debug.point('complete-unlocked')
         run.task.succeed(run.image_id, _summary(run, outcomes.values()))
+        debug.point('complete-task-ended')
+        run.entry.remove()
+        debug.point('complete-forgotten')
+        run.ended()
 
 
 def _summary(run, outcomes):

@@ -19,6 +19,7 @@ from oslo_log import log as logging
 
 from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.copiers import base
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import reader as reader_
@@ -103,6 +104,7 @@ class StoreWriter:
             raise errors.TargetError(
                 stores_.reason(exc), store=self._store
             ) from exc
+        debug.point('stream-added')
         url, size, checksum, digest, metadata = added
         try:
             self._check_read(reader)
@@ -138,8 +140,7 @@ class StoreWriter:
             # Refused before anything was read. What is there belongs to no
             # location: a crash left it.
             url = stores_.orphan_url(
-                run.target(self._store), run.image_id, run.plan.size,
-                run.plan.locations,
+                run.target(self._store), run.image_id, run.plan.locations
             )
             if url is None:
                 raise

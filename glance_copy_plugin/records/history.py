@@ -13,12 +13,17 @@
 """What the records still tell of an image that is gone."""
 
 from glance.common import exception
+import glance.context
 import glance.db
 from glance.db import utils as db_utils
+
+from glance_copy_plugin.records import image as image_
+from glance_copy_plugin.records.retry import retried
 
 _TASK = 'api_image_import'
 
 
+@retried
 def deleted_during_copy(context, image_id):
     """True if the image was deleted while a copy of it was running.
 
@@ -43,6 +48,37 @@ def deleted_during_copy(context, image_id):
         )
         for task in db.tasks_get_by_image(admin, image_id)
     )
+
+
+@retried
+def copy_task(image_id, request_id):
+    """Return the newest copy task that this request made, or None."""
+    db = glance.db.get_api()
+    admin = glance.context.get_admin_context()
+    tasks = [
+        task for task in db.tasks_get_by_image(admin, image_id)
+        if _is_copy(task) and task['request_id'] == request_id
+    ]
+    return max(tasks, key=lambda task: task['created_at'], default=None)
+
+
+@retried
+def lock_without_task(image_id):
+    """Return the task id in an image's lock if there is no such task."""
+    db = glance.db.get_api()
+    admin = glance.context.get_admin_context()
+    try:
+        image = glance.db.ImageRepo(admin, db).get(image_id)
+    except exception.NotFound:
+        return None
+    holder = image.extra_properties.get(image_.LOCK)
+    if holder is None:
+        return None
+    try:
+        db.task_get(admin, holder)
+    except exception.NotFound:
+        return holder
+    return None
 
 
 def _is_copy(task):

@@ -25,6 +25,7 @@ from oslo_config import cfg
 from oslo_utils import timeutils
 
 from glance_copy_plugin.records.retry import retried
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -188,6 +189,8 @@ class ImageRecord:
             self._set(session, FAILED, self._failed)
             if also is not None:
                 also(session)
+            debug.point('record-uncommitted')
+        debug.point('record-committed')
 
     # One transaction, begun by a write to the image's row: that row stays
     # ours until the end, so what is checked here stays true until then.

@@ -51,6 +51,14 @@ class TaskRecord:
         )
 
     @retried
+    def begin(self):
+        """Say that the task is being processed, if nobody has said so."""
+        task = self._repo.get(self.task_id)
+        if task.status == 'pending':
+            task.begin_processing()
+            self._repo.save(task)
+
+    @retried
     def succeed(self, image_id, message):
         """End the task well."""
         task = self._begun()

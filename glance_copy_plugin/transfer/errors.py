@@ -88,3 +88,10 @@ class Cancelled(CopyError):
     """The copy was stopped by something other than a failure of its own."""
 
     origin = 'copy cancelled'
+
+
+class Suspended(Cancelled):
+    """This process is being stopped; another one carries the copy on."""
+
+    origin = 'copy suspended'
+    retryable = True

@@ -14,6 +14,7 @@
 
 import os
 
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
 
@@ -70,6 +71,7 @@ class StagedReader:
             chunks.append(chunk)
         if self._follower.position >= self._follower.size:
             self._follower.spool.wait_approved()
+        debug.point('stream-read')
         self._on_bytes(self._follower.position)
         return chunks[0] if len(chunks) == 1 else b''.join(chunks)
 

@@ -18,6 +18,7 @@ import logging
 import os
 import threading
 
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import sources as sources_
@@ -189,6 +190,7 @@ class Staging:
                     {'at': spool.position, 'why': exc},
                 )
                 failures[exc.store] = exc
+        debug.point('stage-complete')
         self.hexdigests = hasher.hexdigests()
         self._expected.check(self.hexdigests, store=', '.join(used))
 
@@ -242,6 +244,7 @@ class Staging:
                 close()
 
     def _account(self, hand_over, what, count, spool):
+        debug.point('stage-read')
         self._check()
         self._limit.consume(count)
         hand_over(what)
@@ -292,6 +295,7 @@ class Staging:
             self._done = True
             self._changed.notify_all()
         spool.approve()
+        debug.point('stage-approved')
 
     def _fail(self, error):
         with self._changed:

@@ -173,8 +173,12 @@ def rows(server, image_id):
 
 
 def staged_files(server):
-    """Return every file in the server's staging area."""
-    return [path for path in server.staging.rglob('*') if not path.is_dir()]
+    """Return every file of image data in the server's staging area."""
+    journal = server.staging / 'copy-image' / 'journal'
+    return [
+        path for path in server.staging.rglob('*')
+        if not path.is_dir() and path.parent != journal
+    ]
 
 
 def left_in(server, store, image_id):

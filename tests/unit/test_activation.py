@@ -17,7 +17,7 @@ import sys
 import pytest
 
 STOCK = 'glance.async_.flows.api_image_import'
-OURS = 'glance_copy_plugin.flow.entry'
+OURS = 'glance_copy_plugin.import_flow'
 
 LOOKING = """
 import json

@@ -10,47 +10,21 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What Glance calls for every import: our flow, or its own."""
+"""Making a copy, and the TaskFlow graph that runs it."""
 
 from glance import housekeeping
-from glance.async_.flows import api_image_import
-from glance.common import exception
 from oslo_config import cfg
-from oslo_log import log as logging
 from taskflow.patterns import linear_flow
 from taskflow.patterns import unordered_flow
 
 from glance_copy_plugin import opts
-from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.flow import tasks
-from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import limits
 
 CONF = cfg.CONF
-LOG = logging.getLogger(__name__)
 
 _COPY_SLOTS = None
-
-
-def get_flow(**kwargs):
-    """Return the flow for an import task, as Glance's executor asks for it.
-
-    Any method but ``copy-image`` is Glance's own business.
-
-    :raises: ImportTaskError with the reason if a copy cannot even begin
-    """
-    if kwargs['import_req']['method']['name'] != 'copy-image':
-        return api_image_import.get_flow(**kwargs)
-    try:
-        return make_flow(_make_run(kwargs))
-    except Exception as exc:
-        LOG.exception('The flow of a copy could not be made')
-        failing.unlock(kwargs['image_id'], kwargs['task_id'])
-        # Glance ends the task with this text.
-        raise exception.ImportTaskError(
-            errors.redact(f'{type(exc).__name__}: {exc}')
-        ) from exc
 
 
 def make_flow(run):
@@ -90,19 +64,28 @@ def _groups(run):
     ]
 
 
-def _make_run(kwargs):
-    options = opts.copy_options(CONF, housekeeping.staging_store_path())
+def make_run(
+    *, context, task_repo, image_id, task_id, stores, import_req, entry,
+    resumed=False,
+):
+    """Return the :class:`CopyRun` of a task, as the configuration says.
+
+    :param stores: names of the stores to copy into
+    :param import_req: the request's body, as the task keeps it
+    :param entry: the copy's journal :class:`Entry`
+    :param resumed: another process has begun this copy
+    """
     return run_.CopyRun(
-        context=kwargs['context'],
-        task_repo=kwargs['task_repo'],
-        image_id=kwargs['image_id'],
-        task_id=kwargs['task_id'],
-        stores=kwargs['backend'],
-        all_must_succeed=kwargs['import_req'].get(
-            'all_stores_must_succeed', True
-        ),
-        options=options,
+        context=context,
+        task_repo=task_repo,
+        image_id=image_id,
+        task_id=task_id,
+        stores=stores,
+        all_must_succeed=import_req.get('all_stores_must_succeed', True),
+        options=opts.copy_options(CONF, housekeeping.staging_store_path()),
         copy_slots=_copy_slots(),
+        entry=entry,
+        resumed=resumed,
     )
 
 

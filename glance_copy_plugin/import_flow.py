@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What Glance calls for every import: our flow, or its own."""
+
+from glance.async_.flows import api_image_import
+from glance.common import exception
+from oslo_log import log as logging
+from taskflow.patterns import linear_flow
+
+from glance_copy_plugin.flow import failing
+from glance_copy_plugin.flow import graph
+from glance_copy_plugin.recovery import process
+from glance_copy_plugin.transfer import debug
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+
+def get_flow(**kwargs):
+    """Return the flow for an import task, as Glance's executor asks for it.
+
+    Any method but ``copy-image`` is Glance's own business.
+
+    :raises: ImportTaskError with the reason if a copy cannot even begin
+    """
+    if kwargs['import_req']['method']['name'] != 'copy-image':
+        return api_image_import.get_flow(**kwargs)
+    try:
+        return _copy_flow(kwargs)
+    except Exception as exc:
+        LOG.exception('The flow of a copy could not be made')
+        failing.unlock(kwargs['image_id'], kwargs['task_id'])
+        # Glance ends the task with this text.
+        raise exception.ImportTaskError(
+            errors.redact(f'{type(exc).__name__}: {exc}')
+        ) from exc
+
+
+def _copy_flow(kwargs):
+    image_id = kwargs['image_id']
+    journal = process.journal()
+    # Where requests do not pass the filter, the copy is not in it yet.
+    entry = journal.mine(image_id) or journal.claim(
+        image_id, kwargs['context'].request_id
+    )
+    debug.point('flow-asked')
+    if entry is None or not entry.begin():
+        LOG.info('The copy of image %s was taken over meanwhile', image_id)
+        return linear_flow.Flow(f'copy-image-{kwargs["task_id"]}-elsewhere')
+    return graph.make_flow(
+        graph.make_run(
+            context=kwargs['context'],
+            task_repo=kwargs['task_repo'],
+            image_id=image_id,
+            task_id=kwargs['task_id'],
+            stores=kwargs['backend'],
+            import_req=kwargs['import_req'],
+            entry=entry,
+        )
+    )

@@ -1,0 +1,63 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The journal and the watcher of this process."""
+
+import functools
+import os
+import threading
+
+from glance import housekeeping
+from oslo_config import cfg
+
+from glance_copy_plugin import opts
+from glance_copy_plugin.recovery import journal as journal_
+from glance_copy_plugin.recovery import servers
+from glance_copy_plugin.recovery import shutdown
+from glance_copy_plugin.recovery import takeover
+from glance_copy_plugin.recovery import watcher as watcher_
+
+CONF = cfg.CONF
+
+_ONLY_LOOKING = threading.Event()
+
+
+@functools.cache
+def journal():
+    """Return the journal of this host, as this process sees it."""
+    staging = CONF[opts.GROUP].staging_dir or housekeeping.staging_store_path()
+    return journal_.Journal(os.path.join(staging, 'copy-image', 'journal'))
+
+
+@functools.cache
+def watcher():
+    """Return the watcher of this process."""
+    return watcher_.Watcher(
+        journal(), takeover.resume, CONF[opts.GROUP].recovery_interval
+    )
+
+
+def only_look():
+    """This process loads the service to look at it: it takes nothing over."""
+    _ONLY_LOOKING.set()
+
+
+def start():
+    """Look after interrupted copies from now on, also after a fork."""
+    if _ONLY_LOOKING.is_set():
+        return
+    os.register_at_fork(after_in_child=watcher().ensure_running)
+    shutdown.hook()
+    servers.on_fork(watcher().ensure_running)
+    servers.on_stop(shutdown.suspend_copies)
+    if servers.runs_requests():
+        watcher().ensure_running()

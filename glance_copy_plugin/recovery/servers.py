@@ -1,0 +1,50 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What servers of WSGI applications do in a way of their own.
+
+uWSGI is one: it forks in C, so that Python's hooks for a fork need not run,
+and its main thread never ends in Python.
+"""
+
+try:
+    import uwsgi
+except ImportError:
+    uwsgi = None
+
+
+def runs_requests():
+    """False in a process that only keeps others, as uWSGI's master."""
+    return uwsgi is None or uwsgi.worker_id() != 0
+
+
+def on_fork(function):
+    """Have ``function()`` called in each new worker."""
+    _append('post_fork_hook', function)
+
+
+def on_stop(function):
+    """Have ``function()`` called when a worker is about to stop."""
+    _append('atexit', function)
+
+
+def _append(hook, function):
+    if uwsgi is None:
+        return
+    before = getattr(uwsgi, hook, None)
+
+    def both():
+        function()
+        if before is not None:
+            before()
+
+    setattr(uwsgi, hook, both)

@@ -1,0 +1,51 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""An orderly stop of this process: running copies are left to the next one."""
+
+import threading
+
+from oslo_log import log as logging
+
+from glance_copy_plugin.flow import run
+
+LOG = logging.getLogger(__name__)
+
+# Well below what servers leave a worker before they kill it.
+_WAIT_SECONDS = 10
+_STOPPING = threading.Event()
+
+
+def noticed():
+    """True once this process is being stopped."""
+    return _STOPPING.is_set() or not threading.main_thread().is_alive()
+
+
+def suspend_copies():
+    """Stop the copies of this process; return when they have stopped.
+
+    What is recorded stays recorded, and the journal keeps the rest.
+    """
+    _STOPPING.set()
+    if not run.suspend_all(_WAIT_SECONDS):
+        LOG.warning('Some copies did not stop; they are taken over later')
+
+
+def hook():
+    """Have :func:`suspend_copies` called when this process is stopped."""
+    # At the end of a process Python first refuses new work to executors and
+    # waits for their threads, and only then runs what was registered with
+    # atexit: too late, as a flow needs its executor to come to an end. This
+    # is what concurrent.futures itself uses; the last registered runs first.
+    register = getattr(threading, '_register_atexit', None)
+    if register is not None:
+        register(suspend_copies)

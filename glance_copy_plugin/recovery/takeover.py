@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Finishing a copy whose process is gone, or taking it back."""
+
+import shutil
+
+import glance.context
+import glance.gateway
+from oslo_config import cfg
+from oslo_log import log as logging
+from taskflow import engines
+
+from glance_copy_plugin.flow import failing
+from glance_copy_plugin.flow import graph
+from glance_copy_plugin.records import history
+from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.transfer import errors
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+# A copy that ends its process each time must not do so for ever.
+_MOST_ATTEMPTS = 3
+
+
+def resume(entry):
+    """Bring the copy of a journal entry to its end.
+
+    Stores that are recorded are kept, partial objects replaced, the rest is
+    copied. If that is impossible, everything is taken back.
+
+    :param entry: :class:`Entry`, locked by this process
+    """
+    task = history.copy_task(entry.image_id, entry.request_id)
+    if task is None:
+        _drop_stray_lock(entry)
+        entry.remove()
+        return
+    run = _make_run(entry, task)
+    shutil.rmtree(run.staging_folder, ignore_errors=True)
+    if not run.task.running():
+        entry.remove()
+        return
+    LOG.warning(
+        'Taking over the interrupted copy of image %(image)s into '
+        '%(stores)s',
+        {'image': entry.image_id, 'stores': ', '.join(run.stores)},
+    )
+    if _is_complete(run):
+        run.task.succeed(run.image_id, 'copied to ' + ', '.join(run.stores))
+        entry.remove()
+        return
+    entry.attempts += 1
+    entry.save()
+    if entry.attempts > _MOST_ATTEMPTS:
+        run.cancel.cancel(
+            errors.CopyError('it was interrupted again and again')
+        )
+    run.task.begin()
+    _execute(run)
+
+
+def _execute(run):
+    executor = CONF.taskflow_executor
+    engine = engines.load(
+        graph.make_flow(run),
+        engine=executor.engine_mode,
+        max_workers=executor.max_workers,
+    )
+    try:
+        engine.run()
+    except Exception as exc:
+        # The flow has ended its task with the reason.
+        LOG.info(
+            'The copy that was taken over failed: %s', errors.redact(exc)
+        )
+
+
+def _make_run(entry, task):
+    context = glance.context.RequestContext(
+        user_id=task['user_id'], project_id=task['owner'], roles=['admin'],
+        is_admin=True, request_id=task['request_id'],
+    )
+    task_input = task['input']
+    return graph.make_run(
+        context=context,
+        task_repo=glance.gateway.Gateway().get_task_repo(context),
+        image_id=entry.image_id,
+        task_id=task['id'],
+        stores=task_input['backend'],
+        import_req=task_input['import_req'],
+        entry=entry,
+        resumed=True,
+    )
+
+
+def _is_complete(run):
+    """True if all was done but ending the task."""
+    try:
+        facts = run.record.facts()
+    except image_record.ImageGone:
+        return False
+    recorded = {location.store for location in facts.locations}
+    return facts.lock is None and recorded.issuperset(run.stores)
+
+
+def _drop_stray_lock(entry):
+    """Undo a lock that was taken for a task that was never written."""
+    holder = history.lock_without_task(entry.image_id)
+    if holder is not None:
+        LOG.warning(
+            'Image %s is locked for a task that does not exist; unlocking',
+            entry.image_id,
+        )
+        failing.unlock(entry.image_id, holder)

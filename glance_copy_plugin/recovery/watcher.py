@@ -1,0 +1,92 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The thread that looks for copies without an owner."""
+
+import concurrent.futures
+import os
+import threading
+
+from oslo_log import log as logging
+
+from glance_copy_plugin.recovery import shutdown
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+# Copies that are taken over at the same time, in one process.
+_AT_ONCE = 2
+
+
+class Watcher:
+    """Looks at the journal at every interval, in each process of the host.
+
+    :param journal: :class:`Journal`
+    :param resume: called with each entry that this process took over
+    :param interval: seconds between two looks
+    """
+
+    def __init__(self, journal, resume, interval):
+        self._journal = journal
+        self._resume = resume
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._pid = None
+
+    def ensure_running(self):
+        """Start the thread unless it runs in this process already.
+
+        Cheap enough for every request: a server may load the application
+        before it forks, and a thread does not survive that.
+        """
+        if self._pid == os.getpid():
+            return
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            self._pid = os.getpid()
+            threading.Thread(
+                target=self._watch, name='copy-image-recovery', daemon=True
+            ).start()
+
+    def _watch(self):
+        pool = concurrent.futures.ThreadPoolExecutor(
+            _AT_ONCE, thread_name_prefix='copy-image-recovery'
+        )
+        tick = threading.Event()
+        while not shutdown.noticed():
+            try:
+                for entry in self._ownerless():
+                    if entry.begin():
+                        pool.submit(self._take_over, entry)
+            except Exception:
+                LOG.exception('Looking for interrupted copies failed')
+            tick.wait(self._interval)
+
+    def _ownerless(self):
+        yield from self._journal.abandoned()
+        # Accepted, but Glance's executor did not run it: it loses tasks when
+        # its database is locked at the wrong moment.
+        yield from self._journal.dropped(2 * self._interval)
+
+    def _take_over(self, entry):
+        try:
+            self._resume(entry)
+        except Exception as exc:
+            LOG.error(
+                'The copy of image %(image)s could not be taken over and is '
+                'tried again later: %(why)s',
+                {'image': entry.image_id, 'why': errors.redact(exc)},
+            )
+        finally:
+            # Harmless if the copy ended, which removes the entry.
+            entry.release()

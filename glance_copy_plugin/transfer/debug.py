@@ -1,0 +1,56 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Places at which a test can have the process killed.
+
+Only the environment of the process enables it, so no request and no
+configuration can: ``GLANCE_COPY_PLUGIN_KILL_FILE`` names a file. While that
+file holds ``name:3``, the process that comes to the place ``name`` for the
+third time removes the file and kills itself (SIGKILL, as the kernel does when
+memory runs out).
+"""
+
+import collections
+import os
+import signal
+import threading
+
+_FILE = os.environ.get('GLANCE_COPY_PLUGIN_KILL_FILE')
+_SEEN = collections.Counter()
+_LOCK = threading.Lock()
+
+
+def enabled():
+    """Return the name of the file, or None."""
+    return _FILE
+
+
+def point(name):
+    """The code has come to the place ``name``."""
+    if _FILE is None:
+        return
+    try:
+        with open(_FILE, encoding='ascii') as file:
+            order = file.read()
+    except FileNotFoundError:
+        return
+    wanted, _, count = order.partition(':')
+    if wanted != name:
+        return
+    with _LOCK:
+        _SEEN[order] += 1
+        if _SEEN[order] < int(count or 1):
+            return
+        _SEEN.clear()
+        os.unlink(_FILE)
+        os.kill(os.getpid(), signal.SIGKILL)
+        threading.Event().wait()

@@ -1,0 +1,213 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A copy whose process is killed is finished, or leaves no trace.
+
+Two workers of a real server share the host: when one is killed at a named
+place, the other takes over.
+"""
+
+import concurrent.futures
+import contextlib
+
+import pytest
+import requests
+
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.harness import Client
+
+STORES = ['s1', 's2', 's3']
+ENDED = ('success', 'failure')
+# Within this time after the kill, everything is in order again.
+SECONDS = 30
+
+EVERY_COPY = [
+    'accept-judged', 'accept-claimed', 'accept-answered', 'flow-asked',
+    'begin-called', 'record-uncommitted', 'record-committed',
+    'begin-recorded', 'begin-started', 'plan-called', 'plan-made',
+    'stage-started', 'stage-read', 'stage-read:4', 'stage-complete',
+    'stage-approved', 'import-called', 'import-called:3', 'import-written',
+    'import-written:2', 'record-uncommitted:2', 'record-committed:2',
+    'record-uncommitted:4', 'import-recorded', 'import-recorded:3',
+    'import-acls-set', 'import-notified', 'conclude-called',
+    'conclude-confirmed', 'complete-called', 'complete-closed',
+    'complete-unlocked', 'complete-task-ended', 'complete-forgotten',
+]
+BY_COPIER = [
+    'spool-borrowed', 'file-created', 'file-created:2', 'file-copied:5',
+    'file-filled', 'file-synced', 'file-synced:3', 'file-renamed',
+    'file-renamed:2',
+]
+BY_STREAM = [
+    'spool-segment-made', 'spool-written:3', 'stream-read', 'stream-read:40',
+    'stream-added', 'stream-added:3',
+]
+FAILING = [
+    'fail-called', 'take-back-unrecorded', 'take-back-removed',
+    'fail-unlocked', 'fail-task-ended',
+]
+
+
+@pytest.fixture(scope='module')
+def servers(start_glance, tmp_path_factory):
+    """Give a function that returns a server with two workers, and its switch.
+
+    The switch is the file that says where a worker kills itself.
+    """
+    started = {}
+
+    def get(name, settings):
+        if name not in started:
+            switch = tmp_path_factory.mktemp('kill') / 'at'
+            server = start_glance(
+                name,
+                {'copy_image': {'recovery_interval': 0.5, **settings}},
+                workers=2,
+                environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+            )
+            started[name] = server, switch
+        return started[name]
+
+    return get
+
+
+@pytest.fixture
+def by_copier(servers):
+    return servers('crash-copier', {})
+
+
+@pytest.fixture
+def by_stream(servers):
+    return servers('crash-stream', {'copiers': ''})
+
+
+def copy_and_kill(server, switch, place, stores=None):
+    """Ask for a copy during which a worker is killed; return image, answer.
+
+    :returns: image id, and the answer or None if the connection broke
+    """
+    client = Client(server)
+    image_id = client.create_image(helpers.data(6 * MIB + 1))
+    switch.write_text(place)
+    answer = None
+    try:
+        with contextlib.suppress(requests.ConnectionError):
+            answer = client.copy(image_id, stores or STORES)
+        helpers.wait_until(lambda: not switch.exists(), f'a kill at {place}')
+    finally:
+        switch.unlink(missing_ok=True)
+    return image_id, answer
+
+
+def entry_of(server, image_id):
+    return server.staging / 'copy-image' / 'journal' / image_id
+
+
+def wait_in_order(server, image_id):
+    """Wait until nothing of a copy is going on any more."""
+    def in_order():
+        tasks = server.tasks(image_id)
+        return not entry_of(server, image_id).exists() and all(
+            task['status'] in ENDED for task in tasks
+        )
+
+    helpers.wait_until(in_order, 'the end of the copy', timeout=SECONDS)
+    return server.tasks(image_id)
+
+
+def check(server, image_id, stores):
+    """Check that exactly these stores hold the image, and nothing is left."""
+    client = Client(server)
+    helpers.wait_until(
+        lambda: answers(client), 'an answer of the server', timeout=SECONDS
+    )
+    image = client.image(image_id)
+    assert helpers.LOCK not in image
+    assert image.get(helpers.IMPORTING, '') == ''
+    assert image['status'] == 'active'
+    helpers.assert_copied(server, client, image_id, stores)
+    others = {'src', *STORES} - set(stores)
+    helpers.assert_untouched(server, image_id, others)
+    assert helpers.staged_files(server) == []
+
+
+def answers(client):
+    with contextlib.suppress(requests.ConnectionError):
+        return client.request('GET', '/info/stores').status_code == 200
+
+
+def assert_finished(server, switch, place):
+    image_id, answer = copy_and_kill(server, switch, place)
+    tasks = wait_in_order(server, image_id)
+    if answer is None and not tasks:
+        # Killed before Glance made a task: the user was told nothing.
+        check(server, image_id, ['src'])
+        return
+    assert [task['status'] for task in tasks] == ['success']
+    check(server, image_id, ['src', *STORES])
+
+
+@pytest.mark.parametrize('place', EVERY_COPY + BY_COPIER)
+def test_a_copy_inside_the_kernel_is_finished(by_copier, place):
+    assert_finished(*by_copier, place)
+
+
+@pytest.mark.parametrize('place', EVERY_COPY + BY_STREAM)
+def test_a_streamed_copy_is_finished(by_stream, place):
+    assert_finished(*by_stream, place)
+
+
+@pytest.mark.parametrize('place', FAILING)
+def test_a_copy_that_was_failing_leaves_nothing(servers, place):
+    # One store after the other, so that something is there to be taken back.
+    server, switch = servers('crash-failing', {'max_parallel_stores': 1})
+    with helpers.replaced_by_file(server.places['s3']):
+        image_id, _answer = copy_and_kill(server, switch, place)
+        tasks = wait_in_order(server, image_id)
+    assert [task['status'] for task in tasks] == ['failure']
+    assert 'Internal Error' not in tasks[0]['message']
+    check(server, image_id, ['src'])
+
+
+def test_an_image_deleted_while_nobody_copies_leaves_nothing(by_copier):
+    server, switch = by_copier
+    image_id, _answer = copy_and_kill(server, switch, 'file-renamed:2')
+    client = Client(server)
+    helpers.wait_until(lambda: answers(client), 'an answer')
+    client.delete(image_id)
+    wait_in_order(server, image_id)
+    for store in ('src', *STORES):
+        assert helpers.left_in(server, store, image_id) == []
+    assert helpers.staged_files(server) == []
+
+
+def test_a_stopped_service_leaves_its_copies_to_the_next(start_glance):
+    server = start_glance('restart', {'copy_image': {
+        'bandwidth_limit': 4 * MIB, 'recovery_interval': 0.5,
+    }})
+    client = Client(server)
+    content = helpers.data(16 * MIB)
+    image_id = client.create_image(content)
+    task_id = helpers.start(client, image_id, STORES)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        stopping = pool.submit(server.stop)
+        stopping.result(timeout=60)
+    (task,) = server.tasks(image_id)
+    assert task['status'] == 'processing'
+    assert entry_of(server, image_id).exists()
+    server.start()
+    tasks = wait_in_order(server, image_id)
+    assert [(task['id'], task['status']) for task in tasks] == [
+        (task_id, 'success')
+    ]
+    check(server, image_id, ['src', *STORES])

@@ -1,0 +1,179 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import os
+import subprocess
+import sys
+import uuid
+
+import pytest
+
+from glance_copy_plugin.recovery import journal as journal_
+
+# Claims an image, says so, and waits to be killed.
+OWNER = """
+import sys
+from glance_copy_plugin.recovery.journal import Journal
+entry = Journal(sys.argv[1]).claim(sys.argv[2], 'req-of-the-owner')
+print(entry is not None, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path / 'journal')
+
+
+@pytest.fixture
+def journal(folder):
+    return journal_.Journal(folder)
+
+
+@pytest.fixture
+def image_id():
+    return str(uuid.uuid4())
+
+
+@pytest.fixture
+def owner(folder, image_id):
+    """Another process that holds the entry of the image."""
+    with subprocess.Popen(
+        [sys.executable, '-c', OWNER, folder, image_id],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:
+        assert process.stdout.readline() == 'True\n'
+        yield process
+        process.kill()
+
+
+def kill(process):
+    process.kill()
+    process.wait(30)
+
+
+def test_an_image_is_claimed_once(journal, image_id):
+    entry = journal.claim(image_id, 'req-1')
+    assert entry.held
+    assert journal.mine(image_id) is entry
+    assert journal.claim(image_id, 'req-2') is None
+
+
+def test_an_image_that_another_process_copies_is_not_claimed(
+    journal, owner, image_id
+):
+    assert journal.claim(image_id, 'req-2') is None
+
+
+def test_a_removed_entry_leaves_nothing(journal, folder, image_id):
+    entry = journal.claim(image_id, 'req-1')
+    entry.remove()
+    entry.remove()
+    assert not entry.held
+    assert os.listdir(folder) == []
+    assert journal.mine(image_id) is None
+    assert journal.claim(image_id, 'req-2') is not None
+
+
+def test_entries_are_private(journal, folder, image_id):
+    entry = journal.claim(image_id, 'req-1')
+    assert os.stat(entry.path).st_mode & 0o777 == 0o600
+    assert os.stat(folder).st_mode & 0o777 == 0o700
+
+
+def test_an_entry_whose_process_lives_is_not_abandoned(journal, owner):
+    assert list(journal.abandoned()) == []
+
+
+def test_an_entry_whose_process_was_killed_is_taken_over(
+    journal, owner, image_id
+):
+    kill(owner)
+    (entry,) = journal.abandoned()
+    assert entry.image_id == image_id
+    assert entry.request_id == 'req-of-the-owner'
+    assert entry.attempts == 0
+    assert journal.mine(image_id) is entry
+
+
+def test_exactly_one_takes_over(folder, journal, owner):
+    kill(owner)
+    others = journal_.Journal(folder)
+    first = list(journal.abandoned())
+    assert len(first) == 1
+    assert list(others.abandoned()) == []
+
+
+def test_a_released_entry_is_taken_over_with_its_attempts(
+    folder, journal, image_id
+):
+    entry = journal.claim(image_id, 'req-1')
+    entry.attempts = 2
+    entry.save()
+    entry.release()
+    entry.release()
+    (found,) = journal_.Journal(folder).abandoned()
+    assert (found.request_id, found.attempts) == ('req-1', 2)
+
+
+def test_an_abandoned_entry_keeps_the_image_from_being_claimed(
+    folder, journal, image_id
+):
+    journal.claim(image_id, 'req-1').release()
+    assert journal_.Journal(folder).claim(image_id, 'req-2') is None
+
+
+def test_a_file_that_says_nonsense_is_taken_over_all_the_same(
+    folder, journal, image_id
+):
+    entry = journal.claim(image_id, 'req-1')
+    with open(entry.path, 'w') as file:
+        file.write('{"request_id": ')
+    entry.release()
+    (found,) = journal.abandoned()
+    assert found.request_id is None
+
+
+def test_files_that_are_not_entries_are_left_alone(journal, folder):
+    os.makedirs(folder)
+    for name in ('README', '.draft', 'not-an-image-id'):
+        with open(os.path.join(folder, name), 'w'):
+            pass
+    assert list(journal.abandoned()) == []
+    assert len(os.listdir(folder)) == 3
+
+
+def test_no_journal_yet_means_nothing_to_do(journal):
+    assert list(journal.abandoned()) == []
+
+
+def test_the_first_to_ask_runs_the_copy(journal, image_id):
+    entry = journal.claim(image_id, 'req-1')
+    assert entry.begin()
+    assert not entry.begin()
+    assert entry.begun
+
+
+def test_nobody_begins_what_is_not_held_any_more(journal, image_id):
+    entry = journal.claim(image_id, 'req-1')
+    entry.release()
+    assert not entry.begin()
+
+
+def test_what_was_accepted_and_not_begun_was_dropped(journal, image_id):
+    entry = journal.claim(image_id, 'req-1')
+    assert journal.dropped(0) == []
+    entry.accept()
+    assert journal.dropped(0) == [entry]
+    assert journal.dropped(3600) == []
+    entry.begin()
+    assert journal.dropped(0) == []
