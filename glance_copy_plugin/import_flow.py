@@ -40,6 +40,9 @@ def get_flow(**kwargs):
     except Exception as exc:
         LOG.exception('The flow of a copy could not be made')
         failing.unlock(kwargs['image_id'], kwargs['task_id'])
+        entry = process.journal().mine(kwargs['image_id'])
+        if entry is not None:
+            entry.remove()
         # Glance ends the task with this text.
         raise exception.ImportTaskError(
             errors.redact(f'{type(exc).__name__}: {exc}')

@@ -68,7 +68,19 @@ class CopyImageFilter:
         """
         debug.point('accept-judged')
         request_id = request.context.request_id
-        entry = process.journal().claim(image_id, request_id)
+        try:
+            entry = process.journal().claim(image_id, request_id)
+        except OSError as exc:
+            LOG.error(
+                'The journal of copies in %(folder)s cannot be written: '
+                '%(why)s',
+                {'folder': process.journal().folder, 'why': exc.strerror},
+            )
+            raise webob.exc.HTTPServiceUnavailable(
+                explanation='Copies cannot be made now, because the staging '
+                f'area cannot be written ({exc.strerror}): ask again when an '
+                'operator has mended that.'
+            ) from None
         if entry is None:
             raise requests.being_copied(image_id)
         debug.point('accept-claimed')

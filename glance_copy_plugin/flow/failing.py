@@ -85,6 +85,17 @@ def end_failed_copy(run, flow_failures):
 
 def _take_everything_back(run):
     """Remove what the copy has left in its stores, in whichever process."""
+    try:
+        holder = run.record.facts().lock
+    except image_record.ImageGone:
+        holder = run.task_id
+    if holder != run.task_id:
+        # What is in the stores may be another copy's by now.
+        LOG.warning(
+            'Nothing of the interrupted copy of image %s is removed: the '
+            'image is locked for another task', run.image_id,
+        )
+        return
     for store in run.stores:
         importing.StoreImport(run, store).take_back_all()
 

@@ -115,6 +115,7 @@ class Journal:
 
         :returns: :class:`Entry`, or None if there is one already: the image
             is being copied, or its copy waits for being taken over
+        :raises OSError: if the journal cannot be written
         """
         with self._lock:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
@@ -173,6 +174,9 @@ class Journal:
         except FileExistsError:
             entry.release()
             return None
+        except OSError:
+            entry.release()
+            raise
         finally:
             os.unlink(draft)
 
