@@ -42,7 +42,6 @@ _IMPORT_PATH = re.compile(r'^/v2/images/([^/]+)/import/?$')
 _LOCK_EXPIRY = datetime.timedelta(minutes=60)
 _PENDING_LOCK_EXPIRY = datetime.timedelta(minutes=120)
 
-
 COPY = object()
 
 
@@ -94,7 +93,7 @@ class Rules:
             request.headers.get('x-image-meta-store'),
             self._conf[opts.GROUP].all_stores,
         )
-        context = request.context
+        context = _context(request)
         image = self._image(context, image_id)
         self._check_image(context, image)
         self._check_lock(context, image)
@@ -165,6 +164,16 @@ class Rules:
         )
         if timeutils.utcnow() - task.updated_at < expiry:
             raise being_copied(image.image_id)
+
+
+def _context(request):
+    try:
+        return request.context
+    except AttributeError:
+        raise webob.exc.HTTPInternalServerError(
+            explanation='The filter copy_image stands before the filter '
+            'context in the paste pipeline: an operator has to put it behind.'
+        ) from None
 
 
 def _check_stores(wanted, holding):

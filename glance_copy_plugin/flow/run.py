@@ -152,7 +152,7 @@ class CopyRun:
         LOG.info(
             'The copy of image %s is left to the next process', self.image_id
         )
-        self.entry.release()
+        self.entry.hand_over()
         self.ended()
 
     def ended(self):

@@ -88,6 +88,16 @@ class Entry:
                     os.unlink(self.path)
                 self._close()
 
+    def hand_over(self):
+        """Leave a copy that was stopped in an orderly way to another process.
+
+        However often that happens, it says nothing against the copy.
+        """
+        self.attempts = 0
+        if self.held:
+            self.save()
+        self.release()
+
     def release(self):
         """Leave the copy to another process. Safe to call twice."""
         with self._lock:

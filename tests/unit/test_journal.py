@@ -125,6 +125,16 @@ def test_a_released_entry_is_taken_over_with_its_attempts(
     assert (found.request_id, found.attempts) == ('req-1', 2)
 
 
+def test_stopping_a_copy_is_no_attempt(folder, journal, image_id):
+    entry = journal.claim(image_id, 'req-1')
+    entry.attempts = 3
+    entry.save()
+    entry.hand_over()
+    entry.hand_over()
+    (found,) = journal_.Journal(folder).abandoned()
+    assert (found.request_id, found.attempts) == ('req-1', 0)
+
+
 def test_an_abandoned_entry_keeps_the_image_from_being_claimed(
     folder, journal, image_id
 ):
