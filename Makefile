@@ -19,9 +19,9 @@ RUFF := $(BIN)/ruff
 INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
-export IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP
+export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP
 .DEFAULT_GOAL := help
-.PHONY: help venv services test test-unit demo bench docs releasenotes \
+.PHONY: help venv services test test-unit demo bench soak docs releasenotes \
 	pep8 clean
 
 help: ## Show this list
@@ -55,6 +55,9 @@ $(DOC_STAMP): $(STAMP) doc/requirements.txt
 	$(BIN)/python -m pip install --quiet -r doc/requirements.txt
 	@touch $@
 
+soak: venv ## Kill Glance at random moments of copies (N=100 SEED=)
+	@$(BIN)/python -m tools.soak
+
 docs: $(DOC_STAMP) ## Build the documentation into doc/build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html doc/source doc/build/html
 	@echo "doc/build/html/index.html"
@@ -72,6 +75,6 @@ pep8: $(RUFF) ## Check the style with ruff
 	$(RUFF) check .
 
 clean: ## Remove everything that make has made
-	rm -rf $(VENV) .demo .bench build dist doc/build releasenotes/build
+	rm -rf $(VENV) .demo .bench .soak build dist doc/build releasenotes/build
 	rm -rf .pytest_cache .ruff_cache .tox .coverage cover *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
