@@ -41,12 +41,7 @@ class Check(lister.Lister):
 
     def get_parser(self, prog_name):
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--config-dir',
-            metavar='DIR',
-            default=os.environ.get('OS_GLANCE_CONFIG_DIR', '/etc/glance'),
-            help='directory of glance-api.conf (default: %(default)s)',
-        )
+        add_config_dir(parser)
         return parser
 
     def take_action(self, parsed_args):
@@ -85,6 +80,16 @@ class Check(lister.Lister):
             writable,
             _way(target, copiers) if writable else '-',
         )
+
+
+def add_config_dir(parser):
+    """Add the option that says where the service is configured."""
+    parser.add_argument(
+        '--config-dir',
+        metavar='DIR',
+        default=os.environ.get('OS_GLANCE_CONFIG_DIR', '/etc/glance'),
+        help='directory of glance-api.conf (default: %(default)s)',
+    )
 
 
 def load_service(folder):

@@ -20,6 +20,7 @@ also reads the new file back.
 import contextlib
 import glob
 import os
+import re
 import urllib.parse
 import uuid
 
@@ -31,6 +32,7 @@ from glance_copy_plugin.transfer import errors
 
 _READ_BACK_BYTES = 1024 * 1024
 _PARTIAL_SUFFIX = '.part'
+_PARTIAL = re.compile(r'^\.([^.]+)\.[0-9a-f]{32}\.part$')
 
 
 class FileCopier:
@@ -112,6 +114,24 @@ def remove_partial(driver, image_id):
         pattern = f'.{glob.escape(image_id)}.*{_PARTIAL_SUFFIX}'
         for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
             os.unlink(path)
+
+
+def image_of_partial(name):
+    """Return the image id in the name of an unfinished file, else None."""
+    match = _PARTIAL.match(name)
+    return match.group(1) if match else None
+
+
+def list_files(driver):
+    """Return the paths of all files in a file store; none for any other."""
+    if not _is_file_driver(driver):
+        return []
+    return [
+        entry.path
+        for folder in _folders(driver)
+        for entry in sorted(os.scandir(folder), key=lambda each: each.name)
+        if entry.is_file(follow_symlinks=False)
+    ]
 
 
 def _folders(driver):

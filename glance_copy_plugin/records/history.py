@@ -81,6 +81,55 @@ def lock_without_task(image_id):
     return None
 
 
+@retried
+def is_live_task(task_id):
+    """True if that task exists and has not ended."""
+    try:
+        task = glance.db.get_api().task_get(
+            glance.context.get_admin_context(), task_id
+        )
+    except exception.NotFound:
+        return False
+    return task['status'] in ('pending', 'processing')
+
+
+@retried
+def lock_without_live_task(image_id):
+    """Return the task id in an image's lock if that task works no more."""
+    db = glance.db.get_api()
+    admin = glance.context.get_admin_context()
+    try:
+        image = glance.db.ImageRepo(admin, db).get(image_id)
+    except exception.NotFound:
+        return None
+    holder = image.extra_properties.get(image_.LOCK)
+    if holder is None or is_live_task(holder):
+        return None
+    return holder
+
+
+@retried
+def was_ever_an_image(image_id):
+    """True if the records know an image of that id, deleted or not."""
+    try:
+        glance.db.get_api().image_get(
+            glance.context.get_admin_context(), image_id,
+            force_show_deleted=True,
+        )
+    except exception.NotFound:
+        return False
+    return True
+
+
+@retried
+def empty_importing(image_id):
+    """Empty the property that says which stores are still to be done."""
+    glance.db.get_api().image_update(
+        glance.context.get_admin_context(), image_id,
+        {'properties': {image_.IMPORTING: ''}}, purge_props=False,
+    )
+
+
 def _is_copy(task):
     request = (task.get('input') or {}).get('import_req') or {}
     return (

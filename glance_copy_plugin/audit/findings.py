@@ -1,0 +1,53 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What an audit may find."""
+
+import dataclasses
+
+UNRECORDED = 'object-without-location'
+UNFINISHED = 'unfinished-object'
+MISSING = 'location-without-object'
+SIZE = 'size-differs'
+HASH = 'hash-differs'
+STAGED = 'staging-leftover'
+LOCKED = 'stale-lock'
+PROPERTY = 'stale-property'
+
+# What can be repaired without a risk: it is proved to be left by a copy, or
+# it only says that something is going on which is not.
+REPAIRABLE = (UNRECORDED, UNFINISHED, STAGED, LOCKED, PROPERTY)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    :param kind: one of the constants above
+    :param store: name of the store, or an empty string
+    :param image_id: id of the image, or an empty string
+    :param detail: a few words
+    :param place: what a repair acts on: a URL, a path, or a task id; MUST NOT
+        be shown
+    :param proved: False if it may belong to somebody else
+    """
+
+    kind: str
+    store: str = ''
+    image_id: str = ''
+    detail: str = ''
+    place: str = ''
+    proved: bool = True
+
+    @property
+    def repairable(self):
+        return self.proved and self.kind in REPAIRABLE
