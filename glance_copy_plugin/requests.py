@@ -45,11 +45,15 @@ _PENDING_LOCK_EXPIRY = datetime.timedelta(minutes=120)
 COPY = object()
 
 
-def being_copied(image_id):
-    """Return the refusal of a second copy of one image."""
+def being_copied(image_id, task_id=None):
+    """Return the refusal of a second copy of one image.
+
+    :param task_id: who holds the image, if that is known
+    """
+    who = f'Task {task_id}' if task_id else 'Another task'
     return webob.exc.HTTPConflict(
-        explanation='Another task is still working on this image: ask again '
-        f'when it has ended, as GET /v2/images/{image_id}/tasks shows.'
+        explanation=f'{who} is still working on this image: ask again when '
+        f'it has ended, as GET /v2/images/{image_id}/tasks shows.'
     )
 
 
@@ -163,7 +167,7 @@ class Rules:
             _PENDING_LOCK_EXPIRY if task.status == 'pending' else _LOCK_EXPIRY
         )
         if timeutils.utcnow() - task.updated_at < expiry:
-            raise being_copied(image.image_id)
+            raise being_copied(image.image_id, holder)
 
 
 def _context(request):

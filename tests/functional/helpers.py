@@ -174,9 +174,14 @@ def rows(server, image_id):
 
 def staged_files(server):
     """Return every file of image data in the server's staging area."""
-    journal = server.staging / 'copy-image' / 'journal'
+    return files(server.staging)
+
+
+def files(folder):
+    """Return every file of image data in a staging area."""
+    journal = folder / 'copy-image' / 'journal'
     return [
-        path for path in server.staging.rglob('*')
+        path for path in folder.rglob('*')
         if not path.is_dir() and path.parent != journal
     ]
 
