@@ -51,8 +51,12 @@ def only_look():
     _ONLY_LOOKING.set()
 
 
+@functools.cache
 def start():
-    """Look after interrupted copies from now on, also after a fork."""
+    """Look after interrupted copies from now on, also after a fork.
+
+    Once in a process, in however many pipelines the filter stands.
+    """
     if _ONLY_LOOKING.is_set():
         return
     os.register_at_fork(after_in_child=watcher().ensure_running)
