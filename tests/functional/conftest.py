@@ -53,7 +53,9 @@ def start_glance(tmp_path_factory, databases):
 
         def start(name, settings=None, sqlite=False, **options):
             merged = {
-                'copy_image': {'progress_interval': INTERVAL},
+                'copy_image': {
+                    'progress_interval': INTERVAL, 'recovery_interval': '1',
+                },
                 # Read before file stores, but for the default one.
                 'web': {'weight': 10},
             }
