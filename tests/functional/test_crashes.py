@@ -169,8 +169,11 @@ def test_a_streamed_copy_is_finished(by_stream, place):
 
 @pytest.mark.parametrize('place', FAILING)
 def test_a_copy_that_was_failing_leaves_nothing(servers, place):
-    # One store after the other, so that something is there to be taken back.
-    server, switch = servers('crash-failing', {'max_parallel_stores': 1})
+    # With a window, one store after the other in the order of the request:
+    # something is there to be taken back when the last one fails.
+    server, switch = servers(
+        'crash-failing', {'max_parallel_stores': 1, 'staging_window': MIB}
+    )
     with helpers.replaced_by_file(server.places['s3']):
         image_id, _answer = copy_and_kill(server, switch, place)
         tasks = wait_in_order(server, image_id)
