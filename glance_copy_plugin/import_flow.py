@@ -15,6 +15,7 @@
 from glance.async_.flows import api_image_import
 from glance.common import exception
 from oslo_log import log as logging
+from taskflow import task
 from taskflow.patterns import linear_flow
 
 from glance_copy_plugin.flow import failing
@@ -59,7 +60,10 @@ def _copy_flow(kwargs):
     debug.point('flow-asked')
     if entry is None or not entry.begin():
         LOG.info('The copy of image %s was taken over meanwhile', image_id)
-        return linear_flow.Flow(f'copy-image-{kwargs["task_id"]}-elsewhere')
+        # Not an empty flow: stevedore takes that for none at all.
+        return linear_flow.Flow(f'copy-image-{kwargs["task_id"]}').add(
+            task.FunctorTask(lambda: None, name='copied-elsewhere')
+        )
     return graph.make_flow(
         graph.make_run(
             context=kwargs['context'],

@@ -54,7 +54,7 @@ def start_glance(tmp_path_factory, databases):
         def start(name, settings=None, sqlite=False, **options):
             merged = {
                 'copy_image': {
-                    'progress_interval': INTERVAL, 'recovery_interval': '1',
+                    'progress_interval': INTERVAL, 'recovery_interval': '3',
                 },
                 # Read before file stores, but for the default one.
                 'web': {'weight': 10},

@@ -57,10 +57,14 @@ def states(server):
 
 
 @pytest.mark.postgresql
-def test_many_copies_at_once_succeed(start_glance, databases):
+@pytest.mark.parametrize('interval', [0.5, 60], ids=['eager', 'patient'])
+def test_many_copies_at_once_succeed(start_glance, databases, interval):
+    """Also where recovery is quicker than Glance's own queue of tasks."""
     if databases is None:
         pytest.skip('there is no PostgreSQL (make services)')
-    server = start_glance('many', threads=32)
+    server = start_glance(
+        'many', {'copy_image': {'recovery_interval': interval}}, threads=32,
+    )
     client = Client(server)
     image_ids = [
         client.create_image(helpers.data(MIB)) for _each in range(IMAGES)
