@@ -21,6 +21,7 @@ from glance_copy_plugin.records import image as image_
 from glance_copy_plugin.records.retry import retried
 
 _TASK = 'api_image_import'
+_LIVE = ('pending', 'processing')
 
 
 @retried
@@ -43,7 +44,7 @@ def deleted_during_copy(context, image_id):
         _is_copy(task)
         and task['created_at'] <= image['deleted_at']
         and (
-            task['status'] in ('pending', 'processing')
+            task['status'] in _LIVE
             or task['updated_at'] >= image['deleted_at']
         )
         for task in db.tasks_get_by_image(admin, image_id)
@@ -65,47 +66,25 @@ def copy_task(image_id, request_id):
 @retried
 def lock_without_task(image_id):
     """Return the task id in an image's lock if there is no such task."""
-    db = glance.db.get_api()
-    admin = glance.context.get_admin_context()
-    try:
-        image = glance.db.ImageRepo(admin, db).get(image_id)
-    except exception.NotFound:
+    holder = _lock_holder(image_id)
+    if holder is None or _task_status(holder) is not None:
         return None
-    holder = image.extra_properties.get(image_.LOCK)
-    if holder is None:
-        return None
-    try:
-        db.task_get(admin, holder)
-    except exception.NotFound:
-        return holder
-    return None
-
-
-@retried
-def is_live_task(task_id):
-    """True if that task exists and has not ended."""
-    try:
-        task = glance.db.get_api().task_get(
-            glance.context.get_admin_context(), task_id
-        )
-    except exception.NotFound:
-        return False
-    return task['status'] in ('pending', 'processing')
+    return holder
 
 
 @retried
 def lock_without_live_task(image_id):
     """Return the task id in an image's lock if that task works no more."""
-    db = glance.db.get_api()
-    admin = glance.context.get_admin_context()
-    try:
-        image = glance.db.ImageRepo(admin, db).get(image_id)
-    except exception.NotFound:
-        return None
-    holder = image.extra_properties.get(image_.LOCK)
-    if holder is None or is_live_task(holder):
+    holder = _lock_holder(image_id)
+    if holder is None or _task_status(holder) in _LIVE:
         return None
     return holder
+
+
+@retried
+def is_live_task(task_id):
+    """True if that task exists and has not ended."""
+    return _task_status(task_id) in _LIVE
 
 
 @retried
@@ -128,6 +107,27 @@ def empty_importing(image_id):
         glance.context.get_admin_context(), image_id,
         {'properties': {image_.IMPORTING: ''}}, purge_props=False,
     )
+
+
+def _lock_holder(image_id):
+    repo = glance.db.ImageRepo(
+        glance.context.get_admin_context(), glance.db.get_api()
+    )
+    try:
+        image = repo.get(image_id)
+    except exception.NotFound:
+        return None
+    return image.extra_properties.get(image_.LOCK)
+
+
+def _task_status(task_id):
+    try:
+        task = glance.db.get_api().task_get(
+            glance.context.get_admin_context(), task_id
+        )
+    except exception.NotFound:
+        return None
+    return task['status']
 
 
 def _is_copy(task):
