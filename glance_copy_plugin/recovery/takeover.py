@@ -24,6 +24,7 @@ from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import graph
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -41,7 +42,7 @@ def resume(entry):
 
     :param entry: :class:`Entry`, locked by this process
     """
-    task = history.copy_task(entry.image_id, entry.request_id)
+    task = tasks.newest_copy(entry.image_id, entry.request_id)
     if task is None:
         _drop_stray_lock(entry)
         entry.remove()
