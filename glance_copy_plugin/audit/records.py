@@ -39,10 +39,9 @@ def stale_stores(image, name):
 
     :param image: Glance's object for an image that nobody works on
     """
-    value = image.extra_properties.get(name) or ''
-    stores = {store for store in value.split(',') if store}
+    stores = image_record.split(image.extra_properties.get(name))
     if name == image_record.FAILED:
-        stores &= set(_stores(image))
+        stores &= frozenset(_stores(image))
     return sorted(stores)
 
 

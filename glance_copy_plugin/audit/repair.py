@@ -90,17 +90,12 @@ def _unlock(scope, finding):
 
 
 def _correct_property(scope, finding):
-    name = finding.place
-    if name == image_record.FAILED:
-        image = scope.image(finding.image_id)
-        stale = set(records.stale_stores(image, name))
-        value = ','.join(
-            store for store in image.extra_properties[name].split(',')
-            if store not in stale
-        )
-    else:
-        value = ''
-    history.set_stores(finding.image_id, name, value)
+    image, name = scope.image(finding.image_id), finding.place
+    if image is None:
+        return 'left alone: the image is gone'
+    named = image_record.split(image.extra_properties.get(name))
+    right = named.difference(records.stale_stores(image, name))
+    history.set_stores(image.image_id, name, ','.join(sorted(right)))
     return 'corrected'
 
 

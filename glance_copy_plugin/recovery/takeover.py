@@ -57,8 +57,7 @@ def resume(entry):
         '%(stores)s',
         {'image': entry.image_id, 'stores': ', '.join(run.stores)},
     )
-    if _is_complete(run):
-        run.task.succeed(run.image_id, 'copied to ' + ', '.join(run.stores))
+    if _end_what_was_ending(run):
         entry.remove()
         return
     entry.attempts += 1
@@ -105,14 +104,30 @@ def _make_run(entry, task):
     )
 
 
-def _is_complete(run):
-    """True if all was done but ending the task."""
+def _end_what_was_ending(run):
+    """End the task of a copy that was unlocked: all else has been done."""
     try:
         facts = run.record.facts()
     except image_record.ImageGone:
         return False
+    if facts.lock is not None:
+        return False
     recorded = {location.store for location in facts.locations}
-    return facts.lock is None and recorded.issuperset(run.stores)
+    done = [store for store in run.stores if store in recorded]
+    missing = [store for store in run.stores if store not in recorded]
+    if not missing or (
+        done and not run.all_must_succeed and facts.failed.issuperset(missing)
+    ):
+        text = 'copied to ' + ', '.join(done)
+        if missing:
+            text += '; failed: ' + ', '.join(missing)
+        run.task.succeed(run.image_id, text)
+    else:
+        run.task.fail(
+            'it failed, and was interrupted before it could say why; stores '
+            f'that failed: {", ".join(sorted(facts.failed)) or "none"}'
+        )
+    return True
 
 
 def _drop_stray_lock(entry):
