@@ -33,6 +33,7 @@ CONF = cfg.CONF
 LOCK = 'os_glance_import_task'
 IMPORTING = 'os_glance_importing_to_stores'
 FAILED = 'os_glance_failed_import'
+_GONE = ('deleted', 'pending_delete')
 
 
 def split(value):
@@ -132,9 +133,14 @@ class ImageRecord:
         """Return Glance's own object for the image, for reading only."""
         repo = glance.db.ImageRepo(self._context, self._db)
         try:
-            return repo.get(self._image_id)
+            image = repo.get(self._image_id)
         except exception.NotFound as exc:
             raise ImageGone('the image was deleted') from exc
+        # Glance deletes in two steps: for a moment it is there without any
+        # property, as if somebody had taken the lock.
+        if image.status in _GONE:
+            raise ImageGone('the image was deleted')
+        return image
 
     domain_image = retried(_domain_image)
 
@@ -209,7 +215,7 @@ class ImageRecord:
             found = session.query(models.Image).filter_by(
                 id=self._image_id, deleted=False
             ).filter(
-                models.Image.status.not_in(('deleted', 'pending_delete'))
+                models.Image.status.not_in(_GONE)
             ).update(
                 {'updated_at': timeutils.utcnow()}, synchronize_session=False
             )
