@@ -178,11 +178,12 @@ def staged_files(server):
 
 
 def files(folder):
-    """Return every file of image data in a staging area."""
+    """Return every file in a staging area that belongs to some copy."""
     journal = folder / 'copy-image' / 'journal'
+    lock = folder / 'copy-image' / 'space' / 'copy-image-space'
     return [
         path for path in folder.rglob('*')
-        if not path.is_dir() and path.parent != journal
+        if not path.is_dir() and path.parent != journal and path != lock
     ]
 
 

@@ -31,6 +31,7 @@ from glance_copy_plugin.flow import writing
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import filling
 from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import sources
@@ -39,7 +40,7 @@ from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
 
-CHUNK = staging.CHUNK_BYTES
+CHUNK = filling.CHUNK_BYTES
 WINDOW = 2 * CHUNK
 IMAGE_ID = '71c675ab-d94f-49cd-a114-e12490b328d9'
 SIZES = [
@@ -119,6 +120,7 @@ class Copy:
             candidates, expected, names,
             options=staging.StagingOptions(
                 folder=str(folder), window=window, borrow=borrow,
+                retry_interval=0.01,
                 algorithms=(digests.cheapest_algorithm(),),
             ),
             limit=limits.BandwidthLimit(None, self.cancel),

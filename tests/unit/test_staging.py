@@ -18,6 +18,7 @@ import pytest
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import filling
 from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import reader
 from glance_copy_plugin.transfer import sources
@@ -26,7 +27,7 @@ from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
 
-CHUNK = staging.CHUNK_BYTES
+CHUNK = filling.CHUNK_BYTES
 IMAGE = data.some(3 * CHUNK + 17)
 
 
@@ -47,13 +48,13 @@ def stage(folder, token):
 
     def staging_of(
         candidates, expected=None, *, followers=('a', 'b'), window=None,
-        borrow=True, algorithms=(), on_bytes=None,
+        borrow=True, algorithms=(), on_bytes=None, **options,
     ):
         made.append(staging.Staging(
             candidates, expected or data.expected(IMAGE), followers,
             options=staging.StagingOptions(
                 folder=str(folder), window=window, borrow=borrow,
-                algorithms=algorithms,
+                algorithms=algorithms, retry_interval=0.01, **options,
             ),
             limit=limits.BandwidthLimit(None, token), cancel=token,
             on_bytes=on_bytes,
@@ -308,8 +309,8 @@ def test_closing_half_way_leaves_nothing(stage, folder):
 def test_closing_wakes_a_writer_that_waits_for_room(stage):
     staged = stage([Stream(IMAGE)], window=4096)
     staged.start()
-    source = reader.StagedReader(next(staged.attempts('a')))
-    source.read(1)
+    attempts = staged.attempts('a')
+    reader.StagedReader(next(attempts)).read(1)
     threads.Running(staged.close).result()
 
 
