@@ -70,19 +70,20 @@ class Filler:
         while self._spool.position < self._expected.size or not self._used:
             before = self._spool.position
             try:
-                self._try_sources()
+                self._try_sources(before)
             except errors.SourceError as exc:
-                # One that gets further each time comes to an end as well.
-                gain = self._spool.position - before
-                if not exc.retryable or gain < CHUNK_BYTES:
+                if not self._got_further(exc, before):
                     raise
+                LOG.warning('Reading on after: %s', exc)
+                token.wait(self._options.retry_interval)
         debug.point('stage-complete')
         token.check()
         hexdigests = self._hasher.hexdigests()
         self._expected.check(hexdigests, store=', '.join(self._used))
         return hexdigests
 
-    def _try_sources(self):
+    def _try_sources(self, start):
+        """Read on from ``start``, again until that gets further."""
         patience.tried_again(
             self._read_any,
             tries=self._options.retries,
@@ -90,9 +91,14 @@ class Filler:
             pause=self._token.wait,
             worth_it=lambda exc: (
                 isinstance(exc, errors.SourceError) and exc.retryable
+                and not self._got_further(exc, start)
             ),
             on_retry=lambda exc: LOG.warning('Trying again: %s', exc),
         )
+
+    def _got_further(self, exc, start):
+        """True if reading got further, so that it gets to the end at last."""
+        return exc.retryable and self._spool.position - start >= CHUNK_BYTES
 
     def _read_any(self):
         """Read to the end, each source going on where the last one failed.
