@@ -68,6 +68,11 @@ class Progress:
             self.size = size
             self.phase = COPYING
 
+    @property
+    def begun(self):
+        """True once bytes are moved, or were."""
+        return self.phase == COPYING
+
     def staged(self, count):
         """``count`` bytes of the image have been staged."""
         with self._lock:

@@ -199,6 +199,11 @@ class Staging:
                 # Only the first is given up: a later one may hold the right
                 # bytes from the first to the last.
                 sources = sources[1:]
+            except errors.SourceError as exc:
+                # What this one lacks, none of them has.
+                failures[exc.store] = exc
+                spool.reject(exc)
+                break
         raise _no_source_left(list(failures.values()))
 
     def _fill_patiently(self, spool, sources, failures):
