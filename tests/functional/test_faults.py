@@ -13,6 +13,8 @@
 """What passes is waited for or tried again; what does not, is given up."""
 
 import contextlib
+import os
+import signal
 import threading
 
 import pytest
@@ -222,6 +224,26 @@ def test_a_restart_while_a_store_hangs_loses_nothing(hanging, disk):
     assert task['status'] == 'success', task['message']
     helpers.assert_unlocked(hanging, client, image_id)
     helpers.assert_copied(hanging, client, image_id, ['s1', 's3'])
+
+
+def test_what_a_killed_process_left_in_a_store_that_hung_is_removed(
+    hanging, disk
+):
+    """The copy has ended, and only one of its threads hangs on."""
+    client = Client(hanging)
+    image_id = client.create_image(helpers.data(5 * MIB))
+    task = helpers.copy(
+        client, image_id, ['s1', 's3'], all_stores_must_succeed=False
+    )
+    assert task['status'] == 'success'
+    assert entry(hanging, image_id).exists()
+    # It dies in the middle of what it asked of the disk, which is then done.
+    for pid in hanging.worker_pids:
+        os.kill(pid, signal.SIGKILL)
+    disk.thaw()
+    wait_forgotten(hanging, image_id)
+    helpers.assert_untouched(hanging, image_id, ['s3'])
+    helpers.assert_copied(hanging, client, image_id, ['s1'])
 
 
 def test_a_slow_store_is_waited_for(on_disk, disk):

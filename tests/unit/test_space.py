@@ -94,6 +94,15 @@ def test_what_can_never_fit_is_refused_while_others_run(reserve, area):
         reserve(9 * MIB, 'two', on_wait=lambda: None)
 
 
+def test_what_fits_when_others_have_ended_waits_for_them(reserve, area):
+    first = reserve(4 * MIB, 'one')
+    stage(area, 'one', 4 * MIB)
+    second = waiting(reserve, 6 * MIB, 'two')
+    (area / 'one' / 'segment').unlink()
+    first.release()
+    second.result()
+
+
 def test_who_came_first_is_served_first(reserve):
     given = []
 

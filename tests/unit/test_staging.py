@@ -483,10 +483,17 @@ def test_only_so_many_tries_get_nowhere(stage, retries):
     assert len(source.offsets) == retries + 1
 
 
-def test_a_source_that_is_gone_is_not_tried_again(stage, tmp_path):
+class Gone(Stream):
+    def read_from(self, offset):
+        self.offsets.append(offset)
+        raise FileNotFoundError(2, 'No such file or directory')
+
+
+def test_a_source_that_is_gone_is_not_tried_again(stage):
+    gone = Gone(IMAGE, 'one')
     good = Stream(IMAGE, 'two', breaks_at=5, breaks=1)
-    staged = stage([sources.FileSource(str(tmp_path / 'no'), 'one'), good])
-    assert follow_all(staged) == [(IMAGE, 1)] * 2
+    assert follow_all(stage([gone, good])) == [(IMAGE, 1)] * 2
+    assert gone.offsets == [0]
     assert good.offsets == [0, 0]
 
 
@@ -534,3 +541,23 @@ def test_who_failed_to_write_may_follow_again(stage):
 def test_with_a_window_nothing_is_kept_to_follow_again(stage):
     staged = stage([Stream(IMAGE)], followers=['a'], window=CHUNK)
     assert not staged.follow_again('a')
+
+
+def test_files_of_a_thread_that_hangs_are_closed_by_that_thread(stage):
+    """Their numbers may belong to other files when it comes back."""
+    go_on = threading.Event()
+    staged = stage(
+        [Stream(IMAGE, paused_at=CHUNK, go_on=go_on)], followers=['a'],
+        timeout=0.1,
+    )
+    staged.start()
+    attempts = staged.attempts('a')
+    fd = next(attempts).extent(1).fd
+    with pytest.raises(errors.SourceHangs):
+        next(attempts)
+    staged.close()
+    os.fstat(fd)
+    go_on.set()
+    with pytest.raises(OSError, match='Bad file descriptor'):
+        while True:
+            os.fstat(fd)
