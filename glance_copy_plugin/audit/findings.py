@@ -17,15 +17,20 @@ import dataclasses
 UNRECORDED = 'object-without-location'
 UNFINISHED = 'unfinished-object'
 MISSING = 'location-without-object'
+UNREADABLE = 'location-not-readable'
 SIZE = 'size-differs'
 HASH = 'hash-differs'
+HOMELESS = 'image-without-location'
+TWICE = 'two-locations-in-store'
 STAGED = 'staging-leftover'
+JOURNALLED = 'stale-journal-entry'
 LOCKED = 'stale-lock'
 PROPERTY = 'stale-property'
+STUCK = 'stuck-task'
 
-# What can be repaired without a risk: it is proved to be left by a copy, or
-# it only says that something is going on which is not.
-REPAIRABLE = (UNRECORDED, UNFINISHED, STAGED, LOCKED, PROPERTY)
+REPAIRABLE = (
+    UNRECORDED, UNFINISHED, STAGED, JOURNALLED, LOCKED, PROPERTY, STUCK,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +41,8 @@ class Finding:
     :param store: name of the store, or an empty string
     :param image_id: id of the image, or an empty string
     :param detail: a few words
-    :param place: what a repair acts on: a URL, a path, or a task id; MUST NOT
-        be shown
+    :param place: what a repair acts on: a URL, a path, the id of a task, or
+        the name of a property; MUST NOT be shown
     :param proved: False if it may belong to somebody else
     """
 

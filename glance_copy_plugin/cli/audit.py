@@ -13,17 +13,11 @@
 """``glance-copy audit``: do records and stores fit together?"""
 
 from cliff import lister
-from glance import housekeeping
-from oslo_config import cfg
 
-from glance_copy_plugin import opts
 from glance_copy_plugin import stores
 from glance_copy_plugin.audit import auditor as auditor_
 from glance_copy_plugin.audit import repair
 from glance_copy_plugin.cli import check
-from glance_copy_plugin.recovery import process
-
-CONF = cfg.CONF
 
 
 class Audit(lister.Lister):
@@ -31,7 +25,8 @@ class Audit(lister.Lister):
 
     Shows objects without a location, locations without an object, sizes and
     (with --verify) hashes that differ, what interrupted copies have left in
-    the staging area, and locks and properties that nothing stands behind.
+    the staging area, and tasks, locks and properties that nothing stands
+    behind.
     With --fix it repairs what is safe to repair. Nothing is removed that
     cannot be proved to be left by a copy. The status is 1 if anything was
     found that has not been repaired.
@@ -68,19 +63,15 @@ class Audit(lister.Lister):
                 f'there is no store {", ".join(unknown)} here; there are '
                 + ', '.join(stores.names())
             )
-        options = opts.copy_options(CONF, housekeeping.staging_store_path())
-        auditor = auditor_.Auditor(
-            process.journal(), options.staging_dir, wanted,
-            parsed_args.verify,
-        )
+        auditor = auditor_.of_service(wanted, parsed_args.verify)
         rows = [
-            self._row(auditor, finding, parsed_args.fix)
+            self._row(auditor.scope, finding, parsed_args.fix)
             for finding in list(auditor.run())
         ]
         return ('Kind', 'Store', 'Image', 'Detail', 'Action'), rows
 
-    def _row(self, auditor, finding, fix):
-        action = repair.repair(auditor, finding) if fix else ''
+    def _row(self, scope, finding, fix):
+        action = repair.repair(scope, finding) if fix else ''
         if not action or action.startswith(('left alone', 'not repaired')):
             self._open += 1
         return (

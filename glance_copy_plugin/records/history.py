@@ -10,18 +10,20 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What the records still tell of an image that is gone."""
+"""What the records still tell of images and locks that are gone."""
 
+from glance.common import crypt
 from glance.common import exception
 import glance.context
 import glance.db
 from glance.db import utils as db_utils
+from oslo_config import cfg
 
 from glance_copy_plugin.records import image as image_
+from glance_copy_plugin.records import tasks
 from glance_copy_plugin.records.retry import retried
 
-_TASK = 'api_image_import'
-_LIVE = ('pending', 'processing')
+CONF = cfg.CONF
 
 
 @retried
@@ -41,26 +43,14 @@ def deleted_during_copy(context, image_id):
     if not image['deleted'] or not _was_visible(context, image):
         return False
     return any(
-        _is_copy(task)
+        tasks.is_copy(task)
         and task['created_at'] <= image['deleted_at']
         and (
-            task['status'] in _LIVE
+            task['status'] in tasks.LIVE
             or task['updated_at'] >= image['deleted_at']
         )
         for task in db.tasks_get_by_image(admin, image_id)
     )
-
-
-@retried
-def copy_task(image_id, request_id):
-    """Return the newest copy task that this request made, or None."""
-    db = glance.db.get_api()
-    admin = glance.context.get_admin_context()
-    tasks = [
-        task for task in db.tasks_get_by_image(admin, image_id)
-        if _is_copy(task) and task['request_id'] == request_id
-    ]
-    return max(tasks, key=lambda task: task['created_at'], default=None)
 
 
 @retried
@@ -76,7 +66,7 @@ def lock_without_task(image_id):
 def lock_without_live_task(image_id):
     """Return the task id in an image's lock if that task works no more."""
     holder = _lock_holder(image_id)
-    if holder is None or _task_status(holder) in _LIVE:
+    if holder is None or _task_status(holder) in tasks.LIVE:
         return None
     return holder
 
@@ -84,28 +74,37 @@ def lock_without_live_task(image_id):
 @retried
 def is_live_task(task_id):
     """True if that task exists and has not ended."""
-    return _task_status(task_id) in _LIVE
+    return _task_status(task_id) in tasks.LIVE
 
 
 @retried
-def was_ever_an_image(image_id):
-    """True if the records know an image of that id, deleted or not."""
+def awaits_scrubbing(image_id):
+    """Return URLs of an image's data that Glance's scrubber will remove.
+
+    :returns: None if the records never knew an image of that id
+    """
     try:
-        glance.db.get_api().image_get(
+        image = glance.db.get_api().image_get(
             glance.context.get_admin_context(), image_id,
             force_show_deleted=True,
         )
     except exception.NotFound:
-        return False
-    return True
+        return None
+    return {
+        _in_clear(location['url']) for location in image['locations']
+        if location['status'] == 'pending_delete'
+    }
 
 
 @retried
-def empty_importing(image_id):
-    """Empty the property that says which stores are still to be done."""
+def set_stores(image_id, name, value):
+    """Set a reserved property of an image that nobody works on.
+
+    :param value: names of stores, with commas
+    """
     glance.db.get_api().image_update(
         glance.context.get_admin_context(), image_id,
-        {'properties': {image_.IMPORTING: ''}}, purge_props=False,
+        {'properties': {name: value}}, purge_props=False,
     )
 
 
@@ -130,12 +129,9 @@ def _task_status(task_id):
     return task['status']
 
 
-def _is_copy(task):
-    request = (task.get('input') or {}).get('import_req') or {}
-    return (
-        task['type'] == _TASK
-        and (request.get('method') or {}).get('name') == 'copy-image'
-    )
+def _in_clear(url):
+    key = CONF.metadata_encryption_key
+    return crypt.urlsafe_decrypt(key, url) if key else url
 
 
 def _was_visible(context, image):

@@ -35,6 +35,11 @@ IMPORTING = 'os_glance_importing_to_stores'
 FAILED = 'os_glance_failed_import'
 
 
+def split(value):
+    """Return the stores that a reserved property names, as a set."""
+    return frozenset(store for store in (value or '').split(',') if store)
+
+
 class LockLost(errors.RecordsError):
     """The image is no longer locked for this copy."""
 
@@ -62,6 +67,7 @@ class ImageFacts:
 
     :param locations: :class:`RecordedLocation` tuple, the stores with the
         greatest weight first
+    :param failed: stores that did not get the image
     """
 
     image_id: str
@@ -72,6 +78,7 @@ class ImageFacts:
     os_hash_value: str | None
     lock: str | None
     locations: tuple
+    failed: frozenset
 
 
 class ImageRecord:
@@ -116,6 +123,7 @@ class ImageRecord:
                 )
                 for location in image.locations
             ),
+            failed=split(image.extra_properties.get(FAILED)),
         )
 
     facts = retried(read)

@@ -182,20 +182,27 @@ class Journal:
 
     def abandoned(self):
         """Yield entries whose process is gone; each is locked for us now."""
+        for name in self.names():
+            entry = self.take(name)
+            if entry is not None:
+                yield entry
+
+    def names(self):
+        """Return the ids of the images that there is an entry of."""
         try:
             names = sorted(os.listdir(self.folder))
         except FileNotFoundError:
-            return
-        for name in names:
-            if not _NAME.match(name):
-                continue
-            with self._lock:
-                entry = self._open(name)
-                if entry is not None:
-                    _load(entry)
-                    self._mine[name] = entry
+            return []
+        return [name for name in names if _NAME.match(name)]
+
+    def take(self, image_id):
+        """Return an entry whose process is gone, locked for us, or None."""
+        with self._lock:
+            entry = self._open(image_id)
             if entry is not None:
-                yield entry
+                _load(entry)
+                self._mine[image_id] = entry
+            return entry
 
     def _make(self, image_id, request_id):
         """Make a file that is locked and complete when it gets its name."""

@@ -25,6 +25,7 @@ from glance_copy_plugin.flow import graph
 from glance_copy_plugin.flow import importing
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -42,7 +43,7 @@ def resume(entry):
 
     :param entry: :class:`Entry`, locked by this process
     """
-    task = history.copy_task(entry.image_id, entry.request_id)
+    task = tasks.newest_copy(entry.image_id, entry.request_id)
     if task is None:
         _drop_stray_lock(entry)
         entry.remove()
@@ -58,8 +59,7 @@ def resume(entry):
         '%(stores)s',
         {'image': entry.image_id, 'stores': ', '.join(run.stores)},
     )
-    if _is_complete(run):
-        run.task.succeed(run.image_id, 'copied to ' + ', '.join(run.stores))
+    if _end_what_was_ending(run):
         entry.remove()
         return
     entry.attempts += 1
@@ -117,14 +117,30 @@ def _make_run(entry, task):
     )
 
 
-def _is_complete(run):
-    """True if all was done but ending the task."""
+def _end_what_was_ending(run):
+    """End the task of a copy that was unlocked: all else has been done."""
     try:
         facts = run.record.facts()
     except image_record.ImageGone:
         return False
+    if facts.lock is not None:
+        return False
     recorded = {location.store for location in facts.locations}
-    return facts.lock is None and recorded.issuperset(run.stores)
+    done = [store for store in run.stores if store in recorded]
+    missing = [store for store in run.stores if store not in recorded]
+    if not missing or (
+        done and not run.all_must_succeed and facts.failed.issuperset(missing)
+    ):
+        text = 'copied to ' + ', '.join(done)
+        if missing:
+            text += '; failed: ' + ', '.join(missing)
+        run.task.succeed(run.image_id, text)
+    else:
+        run.task.fail(
+            'it failed, and was interrupted before it could say why; stores '
+            f'that failed: {", ".join(sorted(facts.failed)) or "none"}'
+        )
+    return True
 
 
 def _drop_stray_lock(entry):

@@ -12,6 +12,8 @@
 
 """``glance-copy audit`` finds what does not fit, and repairs only its own."""
 
+import concurrent.futures
+import datetime
 import json
 import os
 import pathlib
@@ -21,17 +23,29 @@ import uuid
 
 import pytest
 
+from glance_copy_plugin.recovery import journal as journal_
 from tests.functional import helpers
+from tests.functional.helpers import MIB
 from tests.harness import Client
+
+pytestmark = pytest.mark.functional
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(sys.executable).with_name('glance-copy')
+BY_A_PERSON = 'left alone: only a person can decide what is right'
+INSERT = (
+    'INSERT INTO image_properties (image_id, name, value, created_at,'
+    ' deleted) VALUES (:image, :name, :value, :now, :no)'
+)
 
 
 @pytest.fixture(scope='module')
 def server(start_glance):
-    """A server whose stores hold nothing of other tests."""
-    return start_glance('audit')
+    """A server whose stores hold nothing of other tests.
+
+    It looks at its journal once, so that nothing is tidied up meanwhile.
+    """
+    return start_glance('audit', {'copy_image': {'recovery_interval': 3600}})
 
 
 @pytest.fixture
@@ -43,8 +57,16 @@ def image(server):
     client.delete(image_id)
 
 
-def audit(server, *arguments):
-    """Run the command; return its status and what it found."""
+@pytest.fixture
+def journal(server):
+    """The journal of the host, as a process of the service sees it."""
+    return journal_.Journal(
+        str(server.staging / 'copy-image' / 'journal')
+    )
+
+
+def command(server, *arguments):
+    """Run the command; return its status, what it found, and its words."""
     done = subprocess.run(
         [PROGRAM, 'audit', '-f', 'json', *arguments],
         capture_output=True, text=True, cwd=ROOT,
@@ -58,29 +80,76 @@ def audit(server, *arguments):
     return done.returncode, json.loads(done.stdout or '[]'), done.stderr
 
 
-def found(server, *arguments):
-    _status, rows, _text = audit(server, *arguments)
-    return [(row['Kind'], row['Store'], row['Image']) for row in rows]
+def found(server, **how):
+    """Audit; return what was found."""
+    return [
+        (row['kind'], row['store'], row['image_id'])
+        for row in server.invariants.audit(**how)
+    ]
 
 
-def fix(server):
-    status, rows, _text = audit(server, '--fix')
-    return status, [row['Action'] for row in rows]
+def fix(server, **how):
+    """Audit and repair; return what was done."""
+    return [
+        row['action'] for row in server.invariants.audit(fix=True, **how)
+    ]
 
 
-def test_nothing_is_found_where_all_is_well(server, image):
-    assert audit(server, '--verify')[:2] == (0, [])
+def lock(server, image_id, holder):
+    server.execute(
+        INSERT, image=image_id, name=helpers.LOCK, value=holder,
+        now='2026-01-01 00:00:00', no=False,
+    )
 
 
-def test_an_object_without_a_location_is_removed(server, image):
+def set_property(server, image_id, name, value):
+    server.execute(
+        'UPDATE image_properties SET value = :value'
+        ' WHERE image_id = :image AND name = :name',
+        image=image_id, name=name, value=value,
+    )
+
+
+def make_old(path, minutes=61):
+    """Let a file look as if it was written so long ago."""
+    past = datetime.datetime.now().timestamp() - minutes * 60
+    os.utime(path, (past, past))
+
+
+def revive_task(server, image_id, status, minutes):
+    """Say that the image's copy has not ended, and is ``minutes`` old."""
+    (task,) = server.tasks(image_id)
+    past = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    past -= datetime.timedelta(minutes=minutes)
+    server.execute(
+        'UPDATE tasks SET status = :status, updated_at = :past WHERE id = :id',
+        status=status, past=past.isoformat(' '), id=task['id'],
+    )
+    return task['id']
+
+
+def test_the_command_shows_and_repairs_and_tells_by_its_status(server, image):
     _client, image_id = image
+    assert command(server, '--verify')[:2] == (0, [])
     path = server.store_file('s2', image_id)
     path.write_bytes(b'left by a crash')
-    assert found(server) == [('object-without-location', 's2', image_id)]
-    assert path.exists()
-    assert fix(server) == (0, ['removed'])
-    assert not path.exists()
-    assert audit(server)[0] == 0
+    status, rows, _text = command(server)
+    assert (status, path.exists()) == (1, True)
+    assert rows == [{
+        'Kind': 'object-without-location', 'Store': 's2', 'Image': image_id,
+        'Detail': '15 bytes', 'Action': '',
+    }]
+    status, rows, _text = command(server, '--fix')
+    assert (status, path.exists()) == (0, False)
+    assert [row['Action'] for row in rows] == ['removed']
+
+
+def test_the_command_says_1_for_what_it_does_not_repair(server, image):
+    _client, image_id = image
+    server.store_file('s1', image_id).unlink()
+    status, rows, _text = command(server, '--fix')
+    assert status == 1
+    assert [row['Kind'] for row in rows] == ['location-without-object']
 
 
 def test_an_unfinished_object_is_removed(server, image):
@@ -88,7 +157,7 @@ def test_an_unfinished_object_is_removed(server, image):
     path = server.places['s2'] / f'.{image_id}.{uuid.uuid4().hex}.part'
     path.write_bytes(b'unfinished')
     assert found(server) == [('unfinished-object', 's2', image_id)]
-    assert fix(server) == (0, ['removed'])
+    assert fix(server) == ['removed']
     assert not path.exists()
 
 
@@ -99,7 +168,7 @@ def test_an_object_of_a_deleted_image_is_removed(server, image):
     path = server.store_file('s3', image_id)
     path.write_bytes(b'orphan')
     assert found(server) == [('object-without-location', 's3', image_id)]
-    assert fix(server) == (0, ['removed'])
+    assert fix(server) == ['removed']
     assert not path.exists()
 
 
@@ -111,9 +180,7 @@ def test_what_cannot_be_proved_to_be_ours_is_left_alone(server, image):
     other.write_text('not an image')
     try:
         assert found(server) == [('object-without-location', 's2', stranger)]
-        status, actions = fix(server)
-        assert status == 1
-        assert actions == ['left alone: it cannot be proved to be ours']
+        assert fix(server) == ['left alone: it cannot be proved to be ours']
         assert path.exists()
     finally:
         path.unlink()
@@ -124,7 +191,7 @@ def test_a_location_without_an_object_is_shown_and_left_alone(server, image):
     _client, image_id = image
     server.store_file('s1', image_id).unlink()
     assert found(server) == [('location-without-object', 's1', image_id)]
-    assert fix(server)[0] == 1
+    assert fix(server) == [BY_A_PERSON]
     assert 's1' in helpers.rows(server, image_id)
 
 
@@ -142,33 +209,198 @@ def test_a_flipped_byte_is_shown_when_hashes_are_compared(server, image):
     content[17] ^= 1
     path.write_bytes(content)
     assert found(server) == []
-    assert found(server, '--verify') == [('hash-differs', 's1', image_id)]
-    assert found(server, '--verify', '--store', 's2') == []
+    assert found(server, verify=True) == [('hash-differs', 's1', image_id)]
+    assert found(server, verify=True, stores=['s2']) == []
+
+
+def test_a_location_whose_object_was_spoiled_while_read_is_not_news(
+    server, source
+):
+    """The image is deleted while the audit reads its object."""
+    client = Client(server)
+    content = helpers.data(8 * MIB)
+    image_id = client.create_image(content)
+    offer = source.offer(helpers.data(8 * MIB), hold_at=4 * MIB)
+    helpers.move(server, image_id, 'src', offer.url)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(found, server, verify=True, stores=['web'])
+        assert offer.reached.wait(60)
+        client.delete(image_id)
+        offer.release()
+        assert looking.result(timeout=60) == []
+
+
+def test_a_store_that_does_not_answer_is_shown(server, image):
+    _client, image_id = image
+    helpers.move(server, image_id, 's1', 'http://joe:sesame@127.0.0.1:1/x')
+    (row,) = server.invariants.audit(stores=['web'])
+    assert (row['kind'], row['store']) == ('location-not-readable', 'web')
+    assert row['image_id'] == image_id
+    assert 'sesame' not in row['detail']
+    assert fix(server, stores=['web']) == [BY_A_PERSON]
+
+
+def test_two_locations_in_one_store_are_shown(server, image):
+    _client, image_id = image
+    server.execute(
+        'INSERT INTO image_locations (image_id, value, meta_data, status,'
+        ' created_at, deleted) SELECT image_id, value, meta_data, status,'
+        ' created_at, deleted FROM image_locations'
+        ' WHERE image_id = :image AND value = :value',
+        image=image_id, value=helpers.rows(server, image_id)['s1'],
+    )
+    assert found(server) == [('two-locations-in-store', 's1', image_id)]
+    assert fix(server) == [BY_A_PERSON]
+
+
+def test_an_image_whose_locations_are_all_gone_is_shown(server, image):
+    _client, image_id = image
+    server.execute(
+        'UPDATE image_locations SET deleted = :yes WHERE image_id = :image',
+        yes=True, image=image_id,
+    )
+    assert found(server, stores=['s3']) == [
+        ('image-without-location', '', image_id)
+    ]
+    assert fix(server, stores=['s3']) == [BY_A_PERSON]
+    server.execute(
+        'UPDATE image_locations SET deleted = :no WHERE image_id = :image',
+        no=False, image=image_id,
+    )
+
+
+def test_what_the_scrubber_will_remove_is_left_to_it(start_glance):
+    server = start_glance('delayed', {'DEFAULT': {'delayed_delete': True}})
+    client = Client(server)
+    whole = client.create_image(b'to be restored, perhaps')
+    partly = client.create_image(b'in one store less')
+    client.copy_and_wait(partly, ['s1'])
+    client.delete(whole)
+    client.delete(partly, 's1')
+    assert server.store_file('src', whole).exists()
+    assert server.store_file('s1', partly).exists()
+    assert found(server, age=0) == []
 
 
 def test_a_lock_without_a_task_is_removed(server, image):
     client, image_id = image
-    server.execute(
-        'INSERT INTO image_properties (image_id, name, value, created_at,'
-        ' deleted) VALUES (:image, :name, :value, :now, :no)',
-        image=image_id, name=helpers.LOCK, value=str(uuid.uuid4()),
-        now='2026-01-01 00:00:00', no=False,
-    )
+    lock(server, image_id, str(uuid.uuid4()))
     assert found(server) == [('stale-lock', '', image_id)]
-    assert fix(server) == (0, ['unlocked'])
+    assert fix(server) == ['unlocked']
     assert helpers.LOCK not in client.image(image_id)
 
 
-def test_a_property_that_nothing_stands_behind_is_emptied(server, image):
+def test_a_store_that_nobody_copies_to_is_taken_off_the_list(server, image):
     client, image_id = image
-    server.execute(
-        'UPDATE image_properties SET value = :value'
-        ' WHERE image_id = :image AND name = :name',
-        image=image_id, name=helpers.IMPORTING, value='s2,s3',
-    )
+    set_property(server, image_id, helpers.IMPORTING, 's2,s3')
     assert found(server) == [('stale-property', '', image_id)]
-    assert fix(server) == (0, ['emptied'])
+    assert fix(server) == ['corrected']
     assert client.image(image_id)[helpers.IMPORTING] == ''
+
+
+def test_a_failed_store_that_has_the_image_is_taken_off_the_list(
+    server, image
+):
+    client, image_id = image
+    set_property(server, image_id, helpers.FAILED, 's1,s3')
+    assert found(server) == [('stale-property', '', image_id)]
+    assert fix(server) == ['corrected']
+    assert client.image(image_id)[helpers.FAILED] == 's3'
+    assert found(server) == []
+
+
+@pytest.mark.parametrize('status, fresh, old', [
+    ('processing', 59, 61), ('pending', 119, 121),
+])
+def test_a_task_that_nothing_works_on_is_ended(
+    server, image, status, fresh, old
+):
+    client, image_id = image
+    task_id = revive_task(server, image_id, status, fresh)
+    lock(server, image_id, task_id)
+    set_property(server, image_id, helpers.IMPORTING, 's1')
+    assert found(server) == []
+    revive_task(server, image_id, status, old)
+    assert found(server) == [('stuck-task', '', image_id)]
+    assert fix(server) == ['ended as failed, unlocked the image']
+    task = helpers.task_of(client, image_id, task_id)
+    assert task['status'] == 'failure'
+    assert task['message'] == (
+        'ended by glance-copy audit: nothing worked on it'
+    )
+    image = client.image(image_id)
+    assert helpers.LOCK not in image
+    assert image[helpers.IMPORTING] == ''
+    assert found(server, age=0) == []
+
+
+def test_a_task_of_a_copy_that_waits_to_be_taken_over_is_not_stuck(
+    server, image, journal
+):
+    _client, image_id = image
+    entry = journal.claim(image_id, 'req-of-somebody')
+    revive_task(server, image_id, 'processing', 600)
+    assert found(server) == []
+    entry.remove()
+    assert found(server) == [('stuck-task', '', image_id)]
+    fix(server)
+
+
+def test_a_journal_entry_of_an_ended_copy_is_removed(server, image, journal):
+    """As it stays behind on a host that runs the service no more."""
+    _client, image_id = image
+    entry = journal.claim(image_id, 'req-of-somebody')
+    make_old(entry.path)
+    assert found(server) == []
+    revive_task(server, image_id, 'success', 61)
+    assert found(server) == [('stale-journal-entry', '', image_id)]
+    assert fix(server) == [
+        'left alone: a process holds it; restart the service'
+    ]
+    entry.release()
+    assert fix(server) == ['removed']
+    assert not os.path.exists(entry.path)
+
+
+def test_a_journal_entry_of_a_copy_that_never_began_is_removed(
+    server, journal
+):
+    client = Client(server)
+    image_id = client.create_image(b'never copied')
+    entry = journal.claim(image_id, 'req-of-somebody')
+    entry.release()
+    assert found(server) == []
+    make_old(entry.path)
+    assert found(server) == [('stale-journal-entry', '', image_id)]
+    client.delete(image_id)
+    assert found(server) == [('stale-journal-entry', '', image_id)]
+    assert fix(server) == ['removed']
+    assert found(server, age=0) == []
+
+
+def test_a_journal_entry_that_was_never_completed_is_removed(server, journal):
+    os.makedirs(journal.folder, exist_ok=True)
+    draft = pathlib.Path(journal.folder) / '.tmp123'
+    draft.write_bytes(b'')
+    assert found(server) == []
+    make_old(draft)
+    assert found(server) == [('staging-leftover', '', '')]
+    assert fix(server) == ['removed']
+    assert not draft.exists()
+
+
+def test_what_another_import_method_has_staged_is_removed(server, image):
+    client, image_id = image
+    importing = client.new_image()
+    client.demand(
+        'PUT', f'/images/{importing}/stage', data=b'needed',
+        headers={'Content-Type': 'application/octet-stream'},
+    )
+    (server.staging / image_id).write_bytes(b'left by the stock copy-image')
+    assert found(server) == [('staging-leftover', '', image_id)]
+    assert fix(server) == ['removed']
+    assert (server.staging / importing).exists()
+    client.delete(importing)
 
 
 def test_what_a_copy_has_left_in_the_staging_area_is_removed(server, image):
@@ -176,7 +408,7 @@ def test_what_a_copy_has_left_in_the_staging_area_is_removed(server, image):
     folder.mkdir(parents=True)
     (folder / '7f-000000').write_bytes(b'staged')
     assert found(server) == [('staging-leftover', '', '')]
-    assert fix(server) == (0, ['removed'])
+    assert fix(server) == ['removed']
     assert not folder.exists()
 
 
@@ -188,13 +420,13 @@ def test_a_copy_that_runs_is_left_alone(slow):
         lambda: helpers.staged_files(slow)
         or helpers.left_in(slow, 's1', image_id), 'a copy under way',
     )
-    status, rows, _text = audit(slow, '--fix')
-    assert (status, rows) == (0, [])
+    assert fix(slow, age=0) == []
+    assert slow.invariants.going_on()
     assert client.wait_copy(image_id, task_id)['status'] == 'success'
     helpers.assert_copied(slow, client, image_id, ['src', 's1', 's2'])
 
 
 def test_an_unknown_store_is_refused_in_a_sentence(server):
-    status, rows, text = audit(server, '--store', 'nowhere')
+    status, rows, text = command(server, '--store', 'nowhere')
     assert (status, rows) == (1, [])
     assert 'there is no store nowhere here' in text

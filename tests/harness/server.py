@@ -23,6 +23,7 @@ import urllib.request
 
 from tests.harness import config
 from tests.harness import database
+from tests.harness import invariants
 from tests.harness import process
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -79,6 +80,7 @@ class GlanceServer:
         self.environment = dict(environment or {})
         self.port = 0
         self.places = {}
+        self.invariants = invariants.Invariants(self)
         self._group = None
 
     @property
@@ -119,6 +121,7 @@ class GlanceServer:
         return self.start()
 
     def __exit__(self, *error):
+        self.invariants.close()
         self.stop(timeout=1 if error[0] else None)
 
     def start(self, timeout=90):

@@ -1,0 +1,81 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is audited, and what of it is settled."""
+
+import os
+
+from glance.common import exception
+import glance.context
+import glance.db
+from oslo_utils import timeutils
+
+from glance_copy_plugin.records import image as image_record
+
+_PAGE = 100
+_SETTLED = ('active', 'deactivated')
+
+
+class Scope:
+    """Glance's records, and what of this node they are compared with.
+
+    :param journal: :class:`Journal` of this host
+    :param staging_dir: directory of the staging area
+    :param uploads_dir: directory of Glance's own staging store
+    :param stores: names of the stores to look at
+    :param verify: also read and hash every recorded object
+    :param age: seconds without any sign of life after which nobody works on
+        a task, a journal entry, or a file
+    """
+
+    def __init__(
+        self, *, journal, staging_dir, uploads_dir, stores, verify, age
+    ):
+        self.journal = journal
+        self.staging = os.path.join(staging_dir, 'copy-image')
+        self.uploads = uploads_dir
+        self.stores = stores
+        self.verify = verify
+        self.age = age
+        self.context = glance.context.get_admin_context()
+        self._repo = glance.db.ImageRepo(self.context, glance.db.get_api())
+
+    def image(self, image_id):
+        """Return Glance's object for an image as it is now, or None."""
+        try:
+            return self._repo.get(image_id)
+        except exception.NotFound:
+            return None
+
+    def images(self):
+        """Yield Glance's object for each image, read some time before."""
+        marker = None
+        while page := self._repo.list(marker=marker, limit=_PAGE):
+            yield from page
+            marker = page[-1].image_id
+
+    def is_busy(self, image):
+        """True if a task or a request works on the image."""
+        return (
+            image.status not in _SETTLED
+            or image_record.LOCK in image.extra_properties
+            or self.in_journal(image.image_id)
+        )
+
+    def in_journal(self, image_id):
+        """True if a copy of the image runs, or waits to be taken over."""
+        return os.path.exists(os.path.join(self.journal.folder, image_id))
+
+    def is_old(self, moment, factor=1):
+        """True if so much time has passed since ``moment`` (UTC)."""
+        passed = timeutils.utcnow() - moment
+        return passed.total_seconds() >= self.age * factor

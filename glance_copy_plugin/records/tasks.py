@@ -1,0 +1,77 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Copy tasks as the records know them, whoever runs them."""
+
+from glance.common import exception
+import glance.context
+import glance.db
+import glance.gateway
+
+from glance_copy_plugin.records import task as task_record
+from glance_copy_plugin.records.retry import retried
+
+LIVE = ('pending', 'processing')
+_TYPE = 'api_image_import'
+
+
+def is_copy(task):
+    """True if a task of Glance, as its database gives it, is a copy."""
+    request = (task.get('input') or {}).get('import_req') or {}
+    return (
+        task['type'] == _TYPE
+        and (request.get('method') or {}).get('name') == 'copy-image'
+    )
+
+
+@retried
+def newest_copy(image_id, request_id=None):
+    """Return an image's newest copy task, or None.
+
+    :param request_id: only of those that this request made
+    """
+    found = [
+        task for task in glance.db.get_api().tasks_get_by_image(
+            glance.context.get_admin_context(), image_id
+        )
+        if is_copy(task) and request_id in (None, task['request_id'])
+    ]
+    return max(found, key=lambda task: task['created_at'], default=None)
+
+
+@retried
+def live_copies():
+    """Return the copy tasks that have not ended."""
+    db = glance.db.get_api()
+    admin = glance.context.get_admin_context()
+    found = []
+    for status in LIVE:
+        for task in db.task_get_all(
+            admin, filters={
+                'type': _TYPE, 'status': status, 'deleted': False,
+            },
+        ):
+            try:
+                # The list comes without what was asked for.
+                found.append(db.task_get(admin, task['id']))
+            except exception.NotFound:
+                continue
+    return [task for task in found if is_copy(task)]
+
+
+def fail(task_id, reason):
+    """End a task that nobody works on."""
+    admin = glance.context.get_admin_context()
+    repo = glance.gateway.Gateway().get_task_repo(admin)
+    task_record.TaskRecord(
+        repo, glance.db.get_api(), admin, task_id
+    ).fail(reason)

@@ -1,0 +1,173 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What must hold for a Glance in which nothing is going on."""
+
+import json
+import os
+import pathlib
+import select
+import subprocess
+import sys
+import time
+
+from glance_copy_plugin.audit import findings
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SETTLE_SECONDS = 30
+# Reading and hashing all images of a busy server takes its time.
+ANSWER_SECONDS = 300
+DAMAGE = (
+    findings.MISSING, findings.SIZE, findings.HASH, findings.UNREADABLE,
+)
+LIVE = (
+    'SELECT id, image_id, status FROM tasks '
+    "WHERE status IN ('pending', 'processing') AND NOT deleted"
+)
+
+
+class CheckerFailed(Exception):
+    """The audit could not be made; the text says why."""
+
+
+class NotSettled(AssertionError):
+    """Something was still going on when the time was up."""
+
+
+class Invariants:
+    """Audits a server in a process of its own, which is started once.
+
+    Loading Glance takes seconds: too long for every look.
+
+    :param server: a ``GlanceServer`` that has been started before
+    """
+
+    def __init__(self, server):
+        self._server = server
+        self._process = None
+        self._damaged = set()
+
+    def expect_damage(self, image_id):
+        """A test spoils this image's objects: that is not to be found."""
+        self._damaged.add(image_id)
+
+    def check(self, *, verify=True, stores=None, age=0):
+        """Return all :class:`~findings.Finding`, as things are now.
+
+        :param stores: names of stores; all file stores by default
+        :param age: seconds without a sign of life that make something dead;
+            with 0, nothing may be going on
+        """
+        return [
+            findings.Finding(
+                kind=row['kind'], store=row['store'],
+                image_id=row['image_id'], detail=row['detail'],
+            )
+            for row in self.audit(verify=verify, stores=stores, age=age)
+            if row['kind'] not in DAMAGE
+            or row['image_id'] not in self._damaged
+        ]
+
+    def audit(self, *, verify=False, stores=None, age=3600, fix=False):
+        """Audit as the command does; return a dict for each finding."""
+        if stores is None:
+            stores = list(self._server.stores)
+        return self._ask({
+            'stores': stores, 'verify': verify, 'age': age, 'fix': fix,
+        })
+
+    def going_on(self):
+        """Return what is going on: live tasks and journal entries."""
+        journal = self._server.staging / 'copy-image' / 'journal'
+        entries = sorted(journal.iterdir()) if journal.exists() else []
+        return [
+            *self._server.execute(LIVE),
+            *(path.name for path in entries if path.name[0] != '.'),
+        ]
+
+    def wait_settled(self, timeout=SETTLE_SECONDS):
+        """Return when nothing is going on any more.
+
+        :raises: :class:`NotSettled` when the time is up
+        """
+        deadline = time.monotonic() + timeout
+        while left := self.going_on():
+            if time.monotonic() > deadline:
+                raise NotSettled(f'after {timeout} s there is still: {left}')
+            time.sleep(0.05)
+
+    def assert_hold(self, timeout=SETTLE_SECONDS, verify=True):
+        """Wait until nothing is going on; then nothing may be found."""
+        self.wait_settled(timeout)
+        found = self.check(verify=verify)
+        assert not found, 'an audit finds:\n' + '\n'.join(
+            f'  {each.kind} {each.store} {each.image_id}: {each.detail}'
+            for each in found
+        )
+
+    def close(self):
+        """End the process. Safe to call twice; a later check starts anew."""
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.stdout.close()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _ask(self, order):
+        if self._process is None:
+            self._process = self._start()
+        try:
+            self._process.stdin.write(json.dumps(order) + '\n')
+            self._process.stdin.flush()
+            line = self._read_line()
+        except BrokenPipeError:
+            line = ''
+        if not line:
+            self.close()
+            raise CheckerFailed(self._log.read_text()[-4000:])
+        answer = json.loads(line)
+        if 'error' in answer:
+            raise CheckerFailed(answer['error'])
+        return answer['rows']
+
+    def _read_line(self):
+        ready, _, _ = select.select(
+            [self._process.stdout], [], [], ANSWER_SECONDS
+        )
+        if not ready:
+            self._process.kill()
+        return self._process.stdout.readline()
+
+    @property
+    def _log(self):
+        return self._server.folder / 'checker.log'
+
+    def _start(self):
+        paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
+        with self._log.open('ab') as log:
+            return subprocess.Popen(
+                [
+                    sys.executable, '-m', 'tests.harness.checker',
+                    self._server.conf.parent,
+                ],
+                cwd=ROOT, text=True, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                env={
+                    **os.environ,
+                    'PYTHONPATH': os.pathsep.join(filter(None, paths)),
+                    'XDG_CACHE_HOME': str(self._server.folder / 'cache'),
+                },
+            )
