@@ -27,7 +27,9 @@ Directory in which copies stage image data.
 
 Only needed where an image cannot be read in place from a local file. Every
 copy uses a folder of its own below ``copy-image`` in this directory and
-removes it when it ends. Data is written with mode 0600.
+removes it when it ends. Data is written with mode 0600. Space is reserved
+before a copy begins to read; a copy that does not fit beside those that run
+on this host waits for its turn.
 
 Possible values:
     * Absolute path of a directory that the Image service can write
@@ -131,6 +133,43 @@ Possible values:
     * A positive number of bytes per second
     * Not set: no limit
 """),
+    cfg.IntOpt(
+        'retries',
+        default=3,
+        min=0,
+        help="""
+How often a copy tries again what may have failed for a passing reason.
+
+A source that breaks off is read on where it ended, from another location of
+the image if there is one; a try that got further does not count. A store that
+could not be written is written again from the first byte. What will not pass,
+such as a store that is full or a permission that is missing, is not tried
+again.
+"""),
+    cfg.FloatOpt(
+        'retry_interval',
+        default=1.0,
+        min=0.01,
+        max=30.0,
+        help="""
+Seconds before the first of these tries.
+
+Each further pause is twice as long as the one before, up to 30 seconds, and
+a random part of up to half of this option longer.
+"""),
+    cfg.FloatOpt(
+        'store_timeout',
+        default=600.0,
+        min=1.0,
+        help="""
+Seconds after which a store that does not answer is given up.
+
+A store that is read has not answered if it hands out nothing; a store that is
+written, if it takes nothing while there is something to take, or does not
+come to an end. Choose it longer than the slowest store needs to begin and to
+complete an object. The image cannot be copied again while the request that
+was given up still hangs in the store.
+"""),
     cfg.FloatOpt(
         'progress_interval',
         default=1.0,
@@ -171,6 +210,9 @@ class CopyOptions:
     verify: str = 'backend'
     max_parallel_stores: int | None = None
     bandwidth_limit: int | None = None
+    retries: int = 3
+    retry_interval: float = 1.0
+    store_timeout: float = 600.0
     progress_interval: float = 1.0
     workers: int = 10
 
@@ -209,6 +251,9 @@ def copy_options(conf, staging_dir):
         verify=group.verify,
         max_parallel_stores=group.max_parallel_stores,
         bandwidth_limit=group.bandwidth_limit,
+        retries=group.retries,
+        retry_interval=group.retry_interval,
+        store_timeout=group.store_timeout,
         progress_interval=group.progress_interval,
         workers=(
             executor.max_workers if executor.engine_mode == 'parallel' else 1

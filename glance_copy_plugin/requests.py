@@ -50,10 +50,16 @@ def being_copied(image_id, task_id=None):
 
     :param task_id: who holds the image, if that is known
     """
-    who = f'Task {task_id}' if task_id else 'Another task'
+    if task_id:
+        who = f'Task {task_id} is still working on this image'
+    else:
+        who = (
+            'Another task is still working on this image, or what it has '
+            'asked of a store still hangs there'
+        )
     return webob.exc.HTTPConflict(
-        explanation=f'{who} is still working on this image: ask again when '
-        f'it has ended, as GET /v2/images/{image_id}/tasks shows.'
+        explanation=f'{who}: ask again when it has ended, as '
+        f'GET /v2/images/{image_id}/tasks shows.'
     )
 
 

@@ -97,10 +97,15 @@ class StoreSource:
         can_seek = self._location.driver.is_capable(
             capabilities.BitMasks.READ_OFFSET
         )
-        chunks, _size = glance_store.get(
-            self._location.url, self.store,
-            offset=offset if can_seek else 0, context=self._context,
-        )
+        try:
+            chunks, _size = glance_store.get(
+                self._location.url, self.store,
+                offset=offset if can_seek else 0, context=self._context,
+            )
+        except _LASTING as exc:
+            raise errors.SourceGone(
+                f'cannot be read: {reason(exc)}', store=self.store
+            ) from exc
         skip = 0 if can_seek else offset
         try:
             for chunk in chunks:
@@ -170,6 +175,36 @@ def remove_partial(target, image_id):
     Other drivers write in place; theirs is found as an orphan.
     """
     file_copier.remove_partial(target.driver, image_id)
+
+
+# What a driver says and what will not pass by itself.
+_LASTING = (
+    store_exceptions.BadStoreConfiguration,
+    store_exceptions.BadStoreUri,
+    store_exceptions.Duplicate,
+    store_exceptions.Forbidden,
+    store_exceptions.HasSnapshot,
+    store_exceptions.InUseByStore,
+    store_exceptions.Invalid,
+    store_exceptions.MissingCredentialError,
+    store_exceptions.NotFound,
+    store_exceptions.StorageFull,
+    store_exceptions.StorageWriteDenied,
+    store_exceptions.StoreAddDisabled,
+    store_exceptions.StoreGetNotSupported,
+    store_exceptions.UnknownHashingAlgo,
+    store_exceptions.UnknownScheme,
+    store_exceptions.UnsupportedBackend,
+)
+
+
+def target_error(error, store):
+    """Return the :class:`TargetError` for what writing to a store raised."""
+    if isinstance(error, errors.CopyError):
+        return error
+    if isinstance(error, _LASTING):
+        return errors.TargetError(reason(error), store=store)
+    return errors.target_error(error, reason(error), store=store)
 
 
 def reason(error):

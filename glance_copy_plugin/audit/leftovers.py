@@ -51,7 +51,8 @@ def is_stale_entry(scope, image_id):
 def _find_folders(scope):
     for task_id in _names(scope.staging):
         folder = os.path.join(scope.staging, task_id)
-        if folder == scope.journal.folder or not os.path.isdir(folder):
+        # Tasks have ids of the same form; the rest belongs to all copies.
+        if not objects.is_image_id(task_id) or not os.path.isdir(folder):
             continue
         if history.is_live_task(task_id):
             continue

@@ -76,7 +76,9 @@ class CopyRequest:
         ``needs_staging``; else None
     :param verify: ``backend``, ``full`` or ``none``
     :param cancel: :class:`CancelToken`, to be checked at least twice a second
-    :param on_bytes: to be called with the number of bytes copied so far
+    :param on_bytes: to be called with the number of bytes copied so far; a
+        sign of life: a copier that follows nothing and does not call it for
+        ``[copy_image] store_timeout`` seconds is given up
     """
 
     image_id: str

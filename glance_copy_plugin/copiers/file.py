@@ -77,6 +77,7 @@ class FileCopier:
                 # An object that no location names is left from a crash: the
                 # new one takes its place in one step.
                 debug.point('file-synced')
+                request.cancel.check()
                 os.rename(partial, path)
                 debug.point('file-renamed')
             except BaseException:
@@ -192,7 +193,7 @@ def _fill(fd, request):
     os.ftruncate(fd, request.size)
     follower = request.follower
     if follower.size:
-        follower.spool.wait_beyond(0)
+        follower.wait_begun()
         source = follower.spool.sole_file
         if source is not None:
             if _reflinked(source, fd, request):
@@ -218,7 +219,7 @@ def _reflinked(source, fd, request):
         return False
     spool = request.follower.spool
     request.on_bytes(request.size)
-    spool.wait_approved()
+    request.follower.wait_approved()
     if spool.sole_file == source:
         return True
     # Staging went on from another source half-way: take all of it.
@@ -252,6 +253,7 @@ def _read_back(fd, request):
         request.cancel.check()
         hasher.update(chunk)
         offset += len(chunk)
+        request.on_bytes(request.size)
     if hasher.hexdigests()[expected.algorithm] != expected.value:
         raise errors.TargetError(
             'the new file, read back, is not the image',
@@ -265,11 +267,14 @@ def _target_errors(store):
         yield
     except (errors.CopyError, base.CannotServerCopy):
         raise
+    except OSError as exc:
+        raise errors.target_error(
+            exc, exc.strerror or str(exc), store=store
+        ) from exc
     except Exception as exc:
-        # Drivers have exceptions of their own, as for a store that is full.
-        why = getattr(exc, 'strerror', None) or str(exc)
+        # What the driver says of a store that is full.
         raise errors.TargetError(
-            why or type(exc).__name__, store=store
+            str(exc) or type(exc).__name__, store=store
         ) from exc
 
 

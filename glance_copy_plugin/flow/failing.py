@@ -61,7 +61,7 @@ def end_failed_copy(run, flow_failures):
     stopped = isinstance(
         run.cancel.error, (errors.Cancelled, errors.RecordsError)
     )
-    failed = run.stores if run.plan is None and not stopped else ()
+    failed = () if run.progress.begun or stopped else run.stores
     try:
         run.record.end(failed)
     except (image_record.LockLost, image_record.ImageGone) as exc:

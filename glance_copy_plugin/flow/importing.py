@@ -24,6 +24,7 @@ from glance_copy_plugin.flow import writing
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import progress
 
 LOG = logging.getLogger(__name__)
@@ -71,12 +72,23 @@ class StoreImport:
 
     def take_back_all(self):
         """Remove what any process has written for this copy; never raises."""
+        try:
+            done = self._recorded()
+        except Exception as exc:
+            self._say_left_behind(exc)
+            return
+        if done is not None:
+            self.take_back(done)
+        self.remove_unrecorded()
+
+    def remove_unrecorded(self):
+        """Remove what any process has written but not recorded.
+
+        Never raises.
+        """
         run = self._run
         target = run.target(self._store)
         try:
-            done = self._recorded()
-            if done is not None:
-                self.take_back(done)
             stores_.remove_partial(target, run.image_id)
             url = stores_.orphan_url(
                 target, run.image_id, self._locations()
@@ -84,14 +96,7 @@ class StoreImport:
             if url is not None:
                 self._discard(url)
         except Exception as exc:
-            LOG.error(
-                'What an interrupted copy of image %(image)s left in store '
-                '%(store)s could not be removed: %(why)s',
-                {
-                    'image': run.image_id, 'store': self._store,
-                    'why': errors.redact(exc),
-                },
-            )
+            self._say_left_behind(exc)
 
     def take_back(self, stored):
         """Remove what :meth:`execute` recorded and wrote; never raises."""
@@ -125,7 +130,7 @@ class StoreImport:
         self._notify(lambda: run.notifications.prepare(self._store))
         run.progress.copied(self._store, 0)
         debug.point('import-called')
-        stored = writing.StoreWriter(run, self._store, self._discard).write()
+        stored = self._write()
         debug.point('import-written')
         try:
             run.record.store_done(self._store, stored.url, stored.metadata)
@@ -143,6 +148,22 @@ class StoreImport:
             {'image': run.image_id, 'store': self._store},
         )
         return Outcome(store=self._store, stored=stored)
+
+    def _write(self):
+        run = self._run
+        return patience.tried_again(
+            writing.StoreWriter(run, self._store, self._discard).write,
+            tries=run.options.retries,
+            first_pause=run.options.retry_interval,
+            pause=run.cancel.wait,
+            worth_it=lambda exc: (
+                isinstance(exc, errors.TargetError) and exc.retryable
+            ),
+            on_retry=lambda exc: LOG.warning(
+                'Trying again to copy image %(image)s: %(why)s',
+                {'image': run.image_id, 'why': exc},
+            ),
+        )
 
     def _recorded(self):
         """Return what another process has recorded for this store."""
@@ -232,6 +253,16 @@ class StoreImport:
                     'why': errors.redact(exc),
                 },
             )
+
+    def _say_left_behind(self, exc):
+        LOG.error(
+            'What an interrupted copy of image %(image)s left in store '
+            '%(store)s could not be removed: %(why)s',
+            {
+                'image': self._run.image_id, 'store': self._store,
+                'why': errors.redact(exc),
+            },
+        )
 
     def _notify(self, send):
         """Send a notification about what is a fact already."""

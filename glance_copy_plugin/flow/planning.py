@@ -12,8 +12,6 @@
 
 """Deciding how the image will reach each store."""
 
-import os
-
 from oslo_log import log as logging
 import stevedore
 
@@ -45,15 +43,13 @@ def make_plan(run):
         store: _copier_for(run.target(store), locations, known)
         for store in run.stores
     }
-    plan = run_.Plan(
+    return run_.Plan(
         size=facts.size,
         expected=_expected(facts, copiers, run.options.verify),
         checksum=facts.checksum,
         locations=locations,
         copiers=copiers,
     )
-    _check_space(run, plan)
-    return plan
 
 
 def load_copiers(names):
@@ -89,27 +85,3 @@ def _expected(facts, copiers, verify):
             'verified by their size only', facts.image_id,
         )
     return expected
-
-
-def _check_space(run, plan):
-    """Refuse now what would fail half-way for want of staging space."""
-    if not any(plan.needs_staging(store) for store in run.stores):
-        return
-    first = stores_.StoreSource(plan.locations[0], run.context)
-    if run.reads_in_place and first.local_file() is not None:
-        return
-    needed = min(plan.size, run.options.staging_window or plan.size)
-    folder = run.options.staging_dir
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        state = os.statvfs(folder)
-    except OSError as exc:
-        raise errors.StagingError(
-            f'cannot be used: {exc.strerror}; check [copy_image] staging_dir'
-        ) from exc
-    free = state.f_bavail * state.f_frsize
-    if free < needed:
-        raise errors.StagingError(
-            f'has {free} bytes free and {needed} are needed; free space there'
-            ' or set [copy_image] staging_window'
-        )

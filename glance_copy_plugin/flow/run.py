@@ -30,6 +30,7 @@ from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import progress
+from glance_copy_plugin.transfer import space
 from glance_copy_plugin.transfer import staging
 
 LOG = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ class CopyRun:
         )
         self._copy_slots = copy_slots
         self._has_slot = False
+        self._reserved = []
         self._stagings = {}
         self._all_stagings = []
         self._monitor = monitor_.Monitor(self)
@@ -129,9 +131,11 @@ class CopyRun:
         with _RUNNING_CHANGED:
             _RUNNING.add(self)
         self._monitor.start()
-        self._copy_slots.acquire(self.cancel, on_wait=self._show_queued)
+        self._copy_slots.acquire(
+            self.cancel, on_wait=lambda: self.progress.wait(progress.A_PLACE)
+        )
         self._has_slot = True
-        self.progress.phase = progress.PLANNING
+        self.progress.plan()
 
     def close(self):
         """Stop watching, remove staged data, give the place back.
@@ -142,6 +146,8 @@ class CopyRun:
         with self._closed:
             while self._all_stagings:
                 self._all_stagings.pop().close()
+            while self._reserved:
+                self._reserved.pop().release()
             if self._has_slot:
                 self._has_slot = False
                 self._copy_slots.release()
@@ -169,6 +175,16 @@ class CopyRun:
     def target(self, store):
         return base.Target(store=store, driver=stores_.driver(store))
 
+    def reserve_space(self):
+        """Reserve what staging will need; wait until it is there.
+
+        :raises: :class:`StagingError` if it can never be there
+        """
+        if any(self.plan.needs_staging(store) for store in self.stores):
+            self._reserve(
+                lambda: self.progress.wait(progress.SPACE)
+            )
+
     def stage(self, stores):
         """Start to stage the image for ``stores``; return the Staging."""
         algorithms = ()
@@ -177,7 +193,13 @@ class CopyRun:
         return self._start_staging(stores, algorithms)
 
     def stage_alone(self, store):
-        """Stage the image once more, for a store whose copier gave up."""
+        """Stage the image once more, for one store.
+
+        :raises: :class:`StagingError` if there is no space for it
+        """
+        # Waiting for more while holding some is how two copies would wait
+        # for each other for ever.
+        self._reserve(None)
         return self._start_staging(
             (store,), (digests.cheapest_algorithm(),)
         )
@@ -197,8 +219,18 @@ class CopyRun:
         """True if staging may use local files of the source store."""
         return 'file' in self.options.copiers
 
-    def _show_queued(self):
-        self.progress.phase = progress.QUEUED
+    def _reserve(self, on_wait):
+        first = stores_.StoreSource(self.plan.locations[0], self.context)
+        if self.reads_in_place and first.local_file() is not None:
+            return
+        size = self.plan.size
+        self._reserved.append(
+            space.StagingSpace(self.options.staging_dir).reserve(
+                min(size, self.options.staging_window or size),
+                folder=self.staging_folder, cancel=self.cancel,
+                on_wait=on_wait,
+            )
+        )
 
     def _start_staging(self, stores, algorithms):
         started = staging.Staging(
@@ -213,6 +245,9 @@ class CopyRun:
                 window=self.options.staging_window,
                 borrow=self.reads_in_place,
                 algorithms=algorithms,
+                retries=self.options.retries,
+                retry_interval=self.options.retry_interval,
+                timeout=self.options.store_timeout,
             ),
             limit=self._limit,
             cancel=self.cancel,

@@ -83,6 +83,8 @@ class PlanCopy(_CopyTask):
         debug.point('plan-called')
         run.plan = planning.make_plan(run)
         debug.point('plan-made')
+        run.reserve_space()
+        debug.point('plan-reserved')
         run.progress.begin(run.plan.size)
         LOG.info(
             'Copying image %(image)s, %(size)d bytes, from %(sources)s to '

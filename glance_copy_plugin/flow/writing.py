@@ -22,6 +22,7 @@ from glance_copy_plugin.copiers import base
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import reader as reader_
 
 LOG = logging.getLogger(__name__)
@@ -40,28 +41,41 @@ class StoreWriter:
         self._run = run
         self._store = store
         self._discard = discard
+        self._written_before = False
 
     def write(self):
-        """Return the :class:`StoredObject`; raise a :class:`CopyError`."""
+        """Return the :class:`StoredObject`; raise a :class:`CopyError`.
+
+        May be called again after an error.
+        """
         copier = self._run.plan.copiers[self._store]
-        if copier is None:
-            return self._stream(self._run.staging_of(self._store))
-        try:
-            return self._copy(copier)
-        except base.CannotServerCopy as exc:
-            LOG.info(
-                'Streaming to store %(store)s instead of copying: %(why)s',
-                {'store': self._store, 'why': errors.redact(exc)},
-            )
-        return self._stream(self._run.stage_alone(self._store))
+        if copier is not None:
+            try:
+                return self._copy(copier)
+            except base.CannotServerCopy as exc:
+                LOG.info(
+                    'Streaming to store %(store)s instead of copying: '
+                    '%(why)s',
+                    {'store': self._store, 'why': errors.redact(exc)},
+                )
+                return self._stream(self._run.stage_alone(self._store))
+        return self._stream(self._staging())
+
+    def _staging(self):
+        """Return the Staging to follow, which may have to be a new one."""
+        staging = self._run.staging_of(self._store)
+        again, self._written_before = self._written_before, True
+        if again and not staging.follow_again(self._store):
+            return self._run.stage_alone(self._store)
+        return staging
 
     def _copy(self, copier):
-        if not copier.needs_staging:
-            return copier.copy(self._request(None))
-        return self._until_source_is_good(
-            self._run.staging_of(self._store),
-            lambda follower: copier.copy(self._request(follower)),
-        )
+        if copier.needs_staging:
+            return self._until_source_is_good(
+                self._staging(),
+                lambda follower: self._call_copier(copier, follower),
+            )
+        return self._call_copier(copier, None)
 
     def _stream(self, staging):
         return self._until_source_is_good(
@@ -78,7 +92,19 @@ class StoreWriter:
                     LOG.debug('Waiting for another source after: %s', exc)
         raise AssertionError('attempts() ends by raising')
 
-    def _request(self, follower):
+    def _call_copier(self, copier, follower):
+        silence = follower.silence if follower else patience.Silence()
+
+        def copy(token):
+            return copier.copy(self._request(follower, token, silence))
+
+        return self._patiently(copy, silence, lambda stored: stored.url)
+
+    def _request(self, follower, token, silence):
+        def on_bytes(count):
+            silence.asked()
+            self._on_bytes(count)
+
         run = self._run
         return base.CopyRequest(
             image_id=run.image_id,
@@ -88,22 +114,26 @@ class StoreWriter:
             target=run.target(self._store),
             follower=follower,
             verify=run.options.verify,
-            cancel=run.cancel,
-            on_bytes=self._on_bytes,
+            cancel=token,
+            on_bytes=on_bytes,
         )
 
     def _add(self, follower, staging):
         reader = reader_.StagedReader(follower, self._on_bytes)
         algorithm = digests.cheapest_algorithm()
         try:
-            added = self._call_driver(reader, algorithm)
+            added = self._patiently(
+                lambda token: self._call_driver(reader, algorithm),
+                follower.silence, lambda added: added[0],
+            )
+        except errors.TargetHangs:
+            raise
         except Exception as exc:
             # A driver wraps what the reader raised; the reader knows better.
             if reader.error is not None:
                 raise reader.error from exc
-            raise errors.TargetError(
-                stores_.reason(exc), store=self._store
-            ) from exc
+            self._run.cancel.check()
+            raise stores_.target_error(exc, self._store) from exc
         debug.point('stream-added')
         url, size, checksum, digest, metadata = added
         try:
@@ -124,6 +154,40 @@ class StoreWriter:
         return base.StoredObject(
             url=url, metadata=dict(metadata or {}, store=self._store)
         )
+
+    def _patiently(self, function, silence, url_of):
+        """Call into the store; give up when it does not answer.
+
+        What a call that was given up has written after all is removed. Until
+        it ends, nobody shall copy the image to that place.
+
+        :param url_of: gives the URL of what ``function`` returns
+        """
+        run = self._run
+
+        def ended_late(result):
+            if result is not None:
+                self._discard(url_of(result))
+            run.entry.let_go()
+
+        silence.asked()
+        call = patience.PatientCall(
+            function, name=f'copy-image-to-{self._store}', silence=silence,
+            limit=run.options.store_timeout, cancel=run.cancel,
+            on_late=ended_late,
+        )
+        try:
+            return call.result()
+        except patience.GaveUp as exc:
+            raise errors.TargetHangs(exc.reason, store=self._store) from exc
+        finally:
+            if call.left_behind:
+                LOG.warning(
+                    'A request of the copy of image %(image)s hangs in store '
+                    '%(store)s and is left behind',
+                    {'image': run.image_id, 'store': self._store},
+                )
+                run.entry.hold()
 
     def _call_driver(self, reader, algorithm):
         run = self._run

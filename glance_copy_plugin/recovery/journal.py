@@ -49,6 +49,8 @@ class Entry:
         self._fd = fd
         self._lock = threading.Lock()
         self._begun = False
+        self._holds = 0
+        self._put_off = None
 
     @property
     def begun(self):
@@ -80,13 +82,24 @@ class Entry:
         os.ftruncate(self._fd, len(content))
         os.fsync(self._fd)
 
+    def hold(self):
+        """Something of the copy lives on in this process, beyond its end.
+
+        Until :meth:`let_go`, nobody else may have the image.
+        """
+        with self._lock:
+            self._holds += 1
+
+    def let_go(self):
+        """Undo one :meth:`hold`, and do what was put off for it."""
+        with self._lock:
+            self._holds -= 1
+            if not self._holds and self._put_off:
+                self._put_off()
+
     def remove(self):
         """The copy has ended: forget it. Safe to call twice."""
-        with self._lock:
-            if self.held:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self.path)
-                self._close()
+        self._when_free(self._remove)
 
     def hand_over(self):
         """Leave a copy that was stopped in an orderly way to another process.
@@ -100,13 +113,25 @@ class Entry:
 
     def release(self):
         """Leave the copy to another process. Safe to call twice."""
+        self._when_free(self._close)
+
+    def _when_free(self, action):
         with self._lock:
-            if self.held:
-                self._close()
+            if not self._holds:
+                action()
+            elif self._put_off != self._remove:
+                self._put_off = action
+
+    def _remove(self):
+        if self.held:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            self._close()
 
     def _close(self):
-        os.close(self._fd)
-        self._fd = None
+        if self.held:
+            os.close(self._fd)
+            self._fd = None
 
 
 class Journal:

@@ -22,6 +22,7 @@ from taskflow import engines
 
 from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import graph
+from glance_copy_plugin.flow import importing
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
@@ -50,6 +51,7 @@ def resume(entry):
     run = _make_run(entry, task)
     shutil.rmtree(run.staging_folder, ignore_errors=True)
     if not run.task.running():
+        _tidy_up(run)
         entry.remove()
         return
     LOG.warning(
@@ -84,6 +86,17 @@ def _execute(run):
         LOG.info(
             'The copy that was taken over failed: %s', errors.redact(exc)
         )
+
+
+def _tidy_up(run):
+    """Remove what a request has left that hung in a store until the end."""
+    try:
+        if run.record.facts().lock is not None:
+            return
+    except image_record.ImageGone:
+        LOG.debug('Image %s is gone', run.image_id)
+    for store in run.stores:
+        importing.StoreImport(run, store).remove_unrecorded()
 
 
 def _make_run(entry, task):

@@ -12,12 +12,21 @@
 
 """What can go wrong in a copy, where it came from, can a retry help."""
 
+import errno
 import re
 
 from oslo_utils import strutils
 
 # Up to the last @: S3 keys contain slashes, passwords contain anything.
 _URL_CREDENTIALS = re.compile(r'(?<=://)\S*@')
+# What stays as it is until somebody does something about it.
+_LASTING = frozenset({
+    errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EINVAL, errno.EISDIR,
+    errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOSYS,
+    errno.ENOTDIR, errno.EOPNOTSUPP, errno.EPERM, errno.EROFS,
+})
+_MISTAKES = (AttributeError, LookupError, NameError, NotImplementedError,
+             TypeError, ValueError)
 _HEADER = re.compile(
     r'(?i)\b((?:x-[a-z-]*token|authorization):\s*)'
     r'(?:(?:bearer|basic)\s+)?\S+'
@@ -28,6 +37,17 @@ def redact(text):
     """Return ``text`` without passwords, tokens and URL credentials."""
     text = _HEADER.sub(r'\1***', strutils.mask_password(str(text)))
     return _URL_CREDENTIALS.sub('***@', text)
+
+
+def may_pass(exc):
+    """True if what raised ``exc``, an exception of others, may work later.
+
+    A network's errors have no number, and no list of them is complete: what
+    is not known to last may pass.
+    """
+    if isinstance(exc, OSError):
+        return exc.errno not in _LASTING
+    return not isinstance(exc, _MISTAKES)
 
 
 class CopyError(Exception):
@@ -54,10 +74,22 @@ class CopyError(Exception):
 
 
 class SourceError(CopyError):
-    """A location of the image could not be read, or held wrong bytes."""
+    """A location of the image could not be read this time."""
 
     origin = 'source store'
     retryable = True
+
+
+class SourceGone(SourceError):
+    """The image is not there, or may not be read."""
+
+    retryable = False
+
+
+class SourceHangs(SourceError):
+    """The store does not answer; a thread still waits for it."""
+
+    retryable = False
 
 
 class SourceMismatch(SourceError):
@@ -73,9 +105,19 @@ class StagingError(CopyError):
 
 
 class TargetError(CopyError):
-    """A store that should receive the image failed."""
+    """A store cannot receive the image."""
 
     origin = 'store'
+
+
+class TargetUnavailable(TargetError):
+    """A store did not receive the image this time."""
+
+    retryable = True
+
+
+class TargetHangs(TargetError):
+    """The store does not answer; a thread still waits for it."""
 
 
 class RecordsError(CopyError):
@@ -95,3 +137,16 @@ class Suspended(Cancelled):
 
     origin = 'copy suspended'
     retryable = True
+
+
+def source_error(exc, reason, *, store):
+    """Return the :class:`SourceError` for an exception of others."""
+    passes = may_pass(exc) and not isinstance(exc, FileNotFoundError)
+    kind = SourceError if passes else SourceGone
+    return kind(reason, store=store)
+
+
+def target_error(exc, reason, *, store):
+    """Return the :class:`TargetError` for an exception of others."""
+    kind = TargetUnavailable if may_pass(exc) else TargetError
+    return kind(reason, store=store)

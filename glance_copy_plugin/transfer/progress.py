@@ -28,10 +28,9 @@ import time
 PLANNING, QUEUED, COPYING = 'planning', 'queued', 'copying'
 DONE, FAILED = 'done', 'failed'
 
-_WAITING = {
-    PLANNING: 'looking for the best way to each store',
-    QUEUED: 'waiting until other copies of this process have ended',
-}
+# What a queued copy waits for.
+A_PLACE = 'until other copies of this process have ended'
+SPACE = 'until other copies leave room in the staging area'
 # Long enough to even out bursts, short enough to notice a slow store.
 _RATE_SECONDS = 10.0
 
@@ -52,12 +51,27 @@ class Progress:
         self._samples = collections.deque()
         self.phase = PLANNING
         self.size = 0
+        self._reason = ''
+
+    def plan(self):
+        """The copy looks for the best way to each store."""
+        self.phase = PLANNING
+
+    def wait(self, reason):
+        """The copy waits, for one of the reasons above."""
+        self._reason = reason
+        self.phase = QUEUED
 
     def begin(self, size):
         """The copy starts to move an image of ``size`` bytes."""
         with self._lock:
             self.size = size
             self.phase = COPYING
+
+    @property
+    def begun(self):
+        """True once bytes are moved, or were."""
+        return self.phase == COPYING
 
     def staged(self, count):
         """``count`` bytes of the image have been staged."""
@@ -96,8 +110,10 @@ class Progress:
         return '; '.join(parts)
 
     def _headline(self, rate, left):
-        if self.phase != COPYING:
-            return f'{self.phase}: {_WAITING[self.phase]}'
+        if self.phase == PLANNING:
+            return f'{PLANNING}: looking for the best way to each store'
+        if self.phase == QUEUED:
+            return f'{QUEUED}: waiting {self._reason}'
         shown = 'unknown time' if left is None else f'{left:.0f} s'
         return (
             f'copying: {self._percent(self._done(), self._total())} %, '

@@ -70,7 +70,7 @@ class StagedReader:
             wanted -= len(chunk)
             chunks.append(chunk)
         if self._follower.position >= self._follower.size:
-            self._follower.spool.wait_approved()
+            self._follower.wait_approved()
         debug.point('stream-read')
         self._on_bytes(self._follower.position)
         return chunks[0] if len(chunks) == 1 else b''.join(chunks)

@@ -29,6 +29,7 @@ import threading
 
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import patience
 
 
 @dataclasses.dataclass
@@ -174,6 +175,11 @@ class Spool:
         """Return the follower of that name."""
         return self._followers[name]
 
+    def follow_again(self, name):
+        """Let that follower begin anew; only possible without a window."""
+        with self._changed:
+            self._followers[name] = Follower(self, name)
+
     @property
     def sole_file(self):
         """The file that alone holds the whole image so far, if one does."""
@@ -313,7 +319,8 @@ class Spool:
 class Follower:
     """One reader of a spool; used by one thread.
 
-    ``position`` is how many bytes it has taken.
+    ``position`` is how many bytes it has taken; ``silence`` tells for how
+    long it has not asked for more.
     """
 
     def __init__(self, spool, name):
@@ -321,6 +328,7 @@ class Follower:
         self.name = name
         self.position = 0
         self.closed = False
+        self.silence = patience.Silence()
 
     @property
     def size(self):
@@ -335,11 +343,22 @@ class Follower:
 
         :raises: the error of this attempt, or the reason for cancelling
         """
-        if self.position >= self.size:
+        with self._waiting():
+            if self.position >= self.size:
+                self.spool.wait_approved()
+                return None
+            self.spool.wait_beyond(self.position)
+            return self.spool.extent(self.position, count)
+
+    def wait_begun(self):
+        """Return when the first bytes are there."""
+        with self._waiting():
+            self.spool.wait_beyond(0)
+
+    def wait_approved(self):
+        """Return when the whole image was found to be right."""
+        with self._waiting():
             self.spool.wait_approved()
-            return None
-        self.spool.wait_beyond(self.position)
-        return self.spool.extent(self.position, count)
 
     def took(self, count):
         """Say that ``count`` bytes were taken."""
@@ -350,6 +369,17 @@ class Follower:
         """Stop following: nothing is kept for this reader any more."""
         self.closed = True
         self.spool.passed()
+
+    @contextlib.contextmanager
+    def _waiting(self):
+        if self.closed:
+            # By whoever has given up on the thread that asks.
+            raise errors.StagingError('nothing is staged for it any more')
+        self.silence.answered()
+        try:
+            yield
+        finally:
+            self.silence.asked()
 
 
 def _discard(piece):

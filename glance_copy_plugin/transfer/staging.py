@@ -18,16 +18,17 @@ import logging
 import os
 import threading
 
+from glance_copy_plugin.transfer import cancel as cancel_
 from glance_copy_plugin.transfer import debug
-from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import sources as sources_
+from glance_copy_plugin.transfer import filling
+from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import spool as spool_
 
 LOG = logging.getLogger(__name__)
 
-CHUNK_BYTES = 1024 * 1024
-_STOP_SECONDS = 1
+# Longer than a source that is told to stop is waited for.
+_STOP_SECONDS = 1.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,21 +39,29 @@ class StagingOptions:
     :param window: most bytes to hold there at once, or None
     :param borrow: read a source that is a local file in place
     :param algorithms: hashes to compute beside the image's own
+    :param retries: how often reading is tried again without getting further
+    :param retry_interval: seconds before the first of these tries
+    :param timeout: the longest time in seconds that a source may not answer
     """
 
     folder: str
     window: int | None = None
     borrow: bool = True
     algorithms: tuple = ()
+    retries: int = 3
+    retry_interval: float = 1.0
+    timeout: float = 600.0
 
 
 class Staging:
     """Stages one image for a group of followers, in a thread of its own.
 
     Every *attempt* has a spool of its own. A source that fails half-way is
-    continued from the next one at the same offset. Bytes that turn out wrong
-    end the attempt: its followers get an error, and the next attempt begins
-    with the next source. Followers therefore loop over :meth:`attempts`.
+    continued from the next one at the same offset, or after a pause from the
+    same. Bytes that turn out wrong, and a source that does not answer any
+    more, end the attempt: its followers get an error, and the next attempt
+    begins with the next source. Followers therefore loop over
+    :meth:`attempts`.
 
     :param sources: :class:`Source` objects, best first
     :param expected: :class:`Expected`, what the image's record says
@@ -72,7 +81,8 @@ class Staging:
         self._names = tuple(followers)
         self._options = options
         self._limit = limit
-        self._cancel = cancel
+        # The copy's reason to stop, or that staging was closed.
+        self._cancel = cancel_.CancelToken()
         self._on_bytes = on_bytes or (lambda count: None)
         self._changed = threading.Condition()
         self._attempts = []
@@ -80,9 +90,11 @@ class Staging:
         self._closed = False
         self._done = False
         self._thread = None
+        self._left_behind = set()
         self.failure = None
         self.hexdigests = {}
-        cancel.on_cancel(self._wake)
+        self._cancel.on_cancel(self._wake)
+        cancel.on_cancel(lambda: self._cancel.cancel(cancel.error))
 
     def start(self):
         """Begin to read the image."""
@@ -109,24 +121,39 @@ class Staging:
         finally:
             self._leave(name)
 
+    def follow_again(self, name):
+        """Let ``name`` loop over :meth:`attempts` once more.
+
+        :returns: False if what it would need first is not kept
+        """
+        if self._options.window:
+            return False
+        with self._changed:
+            self._left.discard(name)
+            for attempt in self._attempts:
+                attempt.follow_again(name)
+        return True
+
     def close(self):
         """Stop reading and remove every staged file. Safe to call twice.
 
         A source that does not answer cannot be made to: its thread is left
         behind, to end when the driver gives up.
         """
+        error = errors.StagingError('staging was closed')
+        self._cancel.cancel(error)
         with self._changed:
             self._closed = True
             for attempt in self._attempts:
-                attempt.abandon(errors.StagingError('staging was closed'))
-            self._changed.notify_all()
+                attempt.abandon(error)
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
-        for attempt in self._attempts:
-            if self._thread is not None and self._thread.is_alive():
-                attempt.unlink()
-            else:
-                attempt.close()
+        with self._changed:
+            for attempt in self._attempts:
+                if attempt in self._left_behind:
+                    attempt.unlink()
+                else:
+                    attempt.close()
         # Not there, or in use by another staging of the same copy.
         with contextlib.suppress(OSError):
             os.rmdir(self._options.folder)
@@ -138,123 +165,77 @@ class Staging:
         """
         failures = {}
         try:
-            # Also after a mixed attempt only its first source is given up: a
-            # later one may hold the right bytes from the first to the last.
-            for first in range(len(self._sources)):
-                spool = self._begin_attempt()
-                try:
-                    self._fill(spool, self._sources[first:], failures)
-                    self._succeed(spool)
-                    return
-                except errors.SourceError as exc:
-                    LOG.warning('Staged data is rejected: %s', exc)
-                    failures[exc.store] = exc
-                    spool.reject(exc)
-                    if self._options.window:
-                        spool.wait_released(self._check)
-            self._fail(_no_source_left(list(failures.values())))
+            self._attempt_all(list(self._sources), failures)
         except errors.CopyError as exc:
             self._fail(exc)
         except Exception as exc:
             LOG.exception('Staging failed unexpectedly')
             self._fail(errors.StagingError(f'{type(exc).__name__}: {exc}'))
-        finally:
-            if self._closed:
-                # Nobody waited for this thread: it tidies up by itself.
-                for attempt in self._attempts:
-                    attempt.close()
 
     # Internals.
 
-    def _fill(self, spool, sources, failures):
-        """Fill ``spool`` from ``sources``; raise SourceError if impossible.
+    def _attempt_all(self, sources, failures):
+        """Make attempts until one is good; raise if none is.
 
-        :param failures: ``{store: error}`` of sources left half-way, filled
+        :param failures: ``{store: error}``, filled
         """
-        hasher = digests.Digests(
-            {*self._expected.algorithms, *self._options.algorithms}
-        )
-        used = []
-        for source in sources:
-            used.append(source.store)
+        while sources:
+            spool = self._begin_attempt()
             try:
-                self._read(source, spool, hasher)
-                break
-            except errors.SourceMismatch:
-                raise
-            except errors.SourceError as exc:
-                if source is sources[-1]:
-                    raise
-                LOG.warning(
-                    'Reading goes on elsewhere at byte %(at)d: %(why)s',
-                    {'at': spool.position, 'why': exc},
-                )
+                self._fill_patiently(spool, sources, failures)
+                self._succeed(spool)
+                return
+            except errors.SourceHangs as exc:
                 failures[exc.store] = exc
-        debug.point('stage-complete')
-        self.hexdigests = hasher.hexdigests()
-        self._expected.check(self.hexdigests, store=', '.join(used))
+                LOG.warning('Staged data is rejected: %s', exc)
+                spool.abandon(exc)
+                sources = [s for s in sources if s.store != exc.store]
+            except errors.SourceMismatch as exc:
+                failures[exc.store] = exc
+                LOG.warning('Staged data is rejected: %s', exc)
+                spool.reject(exc)
+                if self._options.window:
+                    spool.wait_released(self._check)
+                # Only the first is given up: a later one may hold the right
+                # bytes from the first to the last.
+                sources = sources[1:]
+            except errors.SourceError as exc:
+                # What this one lacks, none of them has.
+                failures[exc.store] = exc
+                spool.reject(exc)
+                break
+        raise _no_source_left(list(failures.values()))
 
-    def _read(self, source, spool, hasher):
-        """Read ``source`` from the spool's position to the image's end."""
-        path = source.local_file() if self._options.borrow else None
-        try:
-            if path is not None:
-                self._read_in_place(path, source, spool, hasher)
-            else:
-                self._read_stream(source, spool, hasher)
-        except errors.CopyError:
-            raise
-        except Exception as exc:
-            raise errors.SourceError(
-                f'cannot be read: {_reason(exc)}', store=source.store
-            ) from exc
-        if spool.position < self._expected.size:
-            raise errors.SourceError(
-                f'ends at byte {spool.position}, the image has '
-                f'{self._expected.size}', store=source.store,
-            )
-
-    def _read_in_place(self, path, source, spool, hasher):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        actual = os.fstat(fd).st_size
-        spool.borrow(fd)
-        if actual > self._expected.size:
-            raise self._too_long(source)
-        chunk_size = self._limit.chunk(CHUNK_BYTES)
-        buffer = bytearray(chunk_size)
-        view = memoryview(buffer)
-        while count := os.preadv(fd, [buffer], spool.position):
-            if spool.position + count > self._expected.size:
-                raise self._too_long(source)
-            hasher.update(view[:count])
-            self._account(spool.advance, count, count, spool)
-
-    def _read_stream(self, source, spool, hasher):
-        chunk_size = self._limit.chunk(CHUNK_BYTES)
-        chunks = source.read_from(spool.position)
-        try:
-            for chunk in sources_.rechunk(chunks, chunk_size):
-                if spool.position + len(chunk) > self._expected.size:
-                    raise self._too_long(source)
-                hasher.update(chunk)
-                self._account(spool.write, chunk, len(chunk), spool)
-        finally:
-            close = getattr(chunks, 'close', None)
-            if close:
-                close()
-
-    def _account(self, hand_over, what, count, spool):
-        debug.point('stage-read')
-        self._check()
-        self._limit.consume(count)
-        hand_over(what)
-        self._on_bytes(spool.position)
-
-    def _too_long(self, source):
-        return errors.SourceMismatch(
-            f'holds more than the {self._expected.size} bytes of the image',
-            store=source.store,
+    def _fill_patiently(self, spool, sources, failures):
+        """Fill ``spool`` in a thread that is left behind if it hangs."""
+        filler = filling.Filler(
+            spool, sources, self._expected, self._options,
+            limit=self._limit, on_bytes=self._on_bytes, failures=failures,
         )
+        call = patience.PatientCall(
+            filler.fill,
+            name='copy-image-source',
+            silence=filler.silence,
+            limit=self._options.timeout,
+            cancel=self._cancel,
+            on_late=lambda _digests: self._ended_late(spool),
+        )
+        try:
+            self.hexdigests = call.result()
+        except patience.GaveUp as exc:
+            raise errors.SourceHangs(
+                exc.reason, store=filler.reading
+            ) from None
+        finally:
+            if call.left_behind:
+                with self._changed:
+                    self._left_behind.add(spool)
+
+    def _ended_late(self, spool):
+        with self._changed:
+            self._left_behind.discard(spool)
+            if self._closed:
+                spool.close()
 
     def _begin_attempt(self):
         with self._changed:
@@ -307,16 +288,10 @@ class Staging:
 
     def _check(self):
         self._cancel.check()
-        if self._closed:
-            raise errors.StagingError('staging was closed')
 
     def _wake(self):
         with self._changed:
             self._changed.notify_all()
-
-
-def _reason(exc):
-    return getattr(exc, 'strerror', None) or str(exc) or type(exc).__name__
 
 
 def _no_source_left(failures):

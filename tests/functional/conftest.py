@@ -55,6 +55,7 @@ def start_glance(tmp_path_factory, databases):
             merged = {
                 'copy_image': {
                     'progress_interval': INTERVAL, 'recovery_interval': '3',
+                    'retry_interval': '0.1',
                 },
                 # Read before file stores, but for the default one.
                 'web': {'weight': 10},

@@ -178,11 +178,12 @@ def staged_files(server):
 
 
 def files(folder):
-    """Return every file of image data in a staging area."""
+    """Return every file in a staging area that belongs to some copy."""
     journal = folder / 'copy-image' / 'journal'
+    lock = folder / 'copy-image' / 'space' / 'copy-image-space'
     return [
         path for path in folder.rglob('*')
-        if not path.is_dir() and path.parent != journal
+        if not path.is_dir() and path.parent != journal and path != lock
     ]
 
 
@@ -253,16 +254,21 @@ class Offer:
 
     :param content: the bytes that it hands out
     :param hold_at: hand out that many, the rest only after :meth:`release`
-    :param cut_at: break the connection after that many, the first time
+    :param cut_at: break the connection after that many
+    :param cuts: so often, or each time if None
     :param status: the HTTP status
+
+    ``times`` is how often the image was asked for.
     """
 
-    def __init__(self, url, content, hold_at, cut_at, status):
+    def __init__(self, url, content, hold_at, cut_at, cuts, status):
         self.url = url
         self.content = content
         self.hold_at = hold_at
         self.cut_at = cut_at
+        self.cuts = cuts
         self.status = status
+        self.times = 0
         self.asked = threading.Event()
         self.reached = threading.Event()
         self._released = threading.Event()
@@ -272,7 +278,10 @@ class Offer:
         self._released.set()
 
     def send(self, stream):
-        if self.cut_at is not None:
+        self.times += 1
+        if self.cut_at is not None and (
+            self.cuts is None or self.times <= self.cuts
+        ):
             stream.write(self.content[:self.cut_at])
             return
         if self.hold_at is None:
@@ -308,13 +317,14 @@ class Source:
         self._server.server_close()
 
     def offer(
-        self, content, hold_at=None, cut_at=None, status=200, credentials=''
+        self, content, hold_at=None, cut_at=None, cuts=None, status=200,
+        credentials='',
     ):
         """Offer an image; return the :class:`Offer`."""
         path = f'/image-{len(self._offers)}'
         port = self._server.server_address[1]
         url = f'http://{credentials}127.0.0.1:{port}{path}'
-        offer = Offer(url, content, hold_at, cut_at, status)
+        offer = Offer(url, content, hold_at, cut_at, cuts, status)
         self._offers[path] = offer
         return offer
 

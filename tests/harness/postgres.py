@@ -12,6 +12,7 @@
 
 """A real PostgreSQL for tests, on a Unix socket in a folder of its own."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -81,6 +82,8 @@ class Postgres:
     def __init__(self, folder=None):
         self._base = folder
         self._group = None
+        self._command = []
+        self._options = {}
         self.folder = None
 
     def __enter__(self):
@@ -111,6 +114,15 @@ class Postgres:
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    @contextlib.contextmanager
+    def stopped(self):
+        """Have it stopped for a while; it starts again with its data."""
+        self._group.terminate(20, signal.SIGINT)
+        try:
+            yield
+        finally:
+            self._launch(time.monotonic() + 60)
+
     def url(self, name):
         """Make an empty database; return its address for SQLAlchemy."""
         engine = sa.create_engine(
@@ -127,22 +139,24 @@ class Postgres:
     def _start(self, programs, user, deadline):
         if len(str(self.folder)) > LONGEST_FOLDER:
             raise Unavailable(f'{self.folder} is too long for a socket')
-        options = {}
         if user:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            options = {
+            self._options = {
                 'user': user.pw_uid,
                 'group': user.pw_gid,
                 'extra_groups': [],
             }
         data = self.folder / 'data'
-        self._make_data(programs, data, options)
-        command = [programs / 'postgres', '-D', data, '-k', self.folder]
+        self._make_data(programs, data, self._options)
+        self._command = [programs / 'postgres', '-D', data, '-k', self.folder]
         for name, value in SETTINGS.items():
-            command += ['-c', f'{name}={value}']
+            self._command += ['-c', f'{name}={value}']
+        self._launch(deadline)
+
+    def _launch(self, deadline):
         log = self.folder / 'postgres.log'
         self._group = process.ProcessGroup(
-            command, log, '/', _environment(), **options
+            self._command, log, '/', _environment(), **self._options
         )
         self._wait(log, deadline)
 

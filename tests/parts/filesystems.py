@@ -63,6 +63,51 @@ def make_read_only(folder):
     assert not done.returncode, done.stdout
 
 
+class Freezable:
+    """A file system that can be made to hang.
+
+    Who writes to it while it is frozen waits in the kernel, as with a server
+    of files that is gone, and not even SIGKILL ends that.
+
+    :param folder: where it is mounted
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._frozen = False
+
+    def freeze(self):
+        done = _run('fsfreeze', '--freeze', str(self.folder))
+        if done.returncode:
+            pytest.skip(f'no file system can be frozen here: {done.stdout}')
+        self._frozen = True
+
+    def thaw(self):
+        if self._frozen:
+            self._frozen = False
+            done = _run('fsfreeze', '--unfreeze', str(self.folder))
+            assert not done.returncode, done.stdout
+
+
+@contextlib.contextmanager
+def freezable(size=128 * 1024 * 1024):
+    """Yield a :class:`Freezable`, thawed at the end."""
+    with _mounted(lambda disk: _make_ext4(disk, size)) as folder:
+        made = Freezable(folder)
+        try:
+            yield made
+        finally:
+            made.thaw()
+
+
+def _make_ext4(path, size):
+    with open(path, 'wb') as file:
+        file.truncate(size)
+    done = _run('mkfs.ext4', '-q', '-m', '0', str(path))
+    if done.returncode:
+        pytest.skip(f'mkfs.ext4 does not work here: {done.stdout}')
+
+
 def _make(path, size):
     for tool, options in (
         ('mkfs.xfs', ('-q', '-m', 'reflink=1')), ('mkfs.btrfs', ('-q',)),
@@ -80,11 +125,18 @@ def _make(path, size):
 @contextlib.contextmanager
 def sharing_blocks():
     """Yield a folder of a file system that can share blocks (reflink)."""
+    with _mounted(lambda disk: _make(disk, 320 * 1024 * 1024)) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
+def _mounted(make):
+    """Mount what ``make(path)`` makes in a file; yield the folder."""
     top = pathlib.Path(tempfile.mkdtemp(prefix='copy-image-test-'))
     try:
         folder = top / 'mounted'
         folder.mkdir()
-        _make(top / 'disk', 320 * 1024 * 1024)
+        make(top / 'disk')
         _mount('-o', 'loop', top / 'disk', folder)
         try:
             yield folder

@@ -28,9 +28,11 @@ from glance_copy_plugin import stores
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.flow import writing
+from glance_copy_plugin.recovery import journal
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import filling
 from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import sources
@@ -39,7 +41,7 @@ from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
 
-CHUNK = staging.CHUNK_BYTES
+CHUNK = filling.CHUNK_BYTES
 WINDOW = 2 * CHUNK
 IMAGE_ID = '71c675ab-d94f-49cd-a114-e12490b328d9'
 SIZES = [
@@ -98,6 +100,7 @@ class Copy:
     def __init__(
         self, targets, candidates, content, folder, *, copier, window,
         borrow, verify='backend', locations=(), expected=None,
+        store_timeout=60,
     ):
         expected = expected or data.expected(content)
         names = [target.name for target in targets]
@@ -107,18 +110,21 @@ class Copy:
         self.progress = Progress(names)
         self.progress.begin(len(content))
         self.options = opts.CopyOptions(
-            staging_dir=str(folder.parent), verify=verify
+            staging_dir=str(folder.parent), verify=verify,
+            store_timeout=store_timeout,
         )
         self.plan = run_.Plan(
             size=len(content), expected=expected,
             checksum=data.md5(content), locations=tuple(locations),
             copiers=dict.fromkeys(names, copier),
         )
+        self.entry = journal.Entry('', None)
         self.stored, self.errors = {}, {}
         self._staging = staging.Staging(
             candidates, expected, names,
             options=staging.StagingOptions(
                 folder=str(folder), window=window, borrow=borrow,
+                retry_interval=0.01,
                 algorithms=(digests.cheapest_algorithm(),),
             ),
             limit=limits.BandwidthLimit(None, self.cancel),
@@ -399,6 +405,32 @@ class StoreConformance:
             count and copied.cancel.cancel(reason)
         )
         assert self.fail(copied, target) is reason
+
+    def test_what_comes_late_from_a_store_that_hung_is_removed(
+        self, make, source, copy, monkeypatch
+    ):
+        """It takes the whole image and then does not come to an end."""
+        go_on, ended = threading.Event(), threading.Event()
+        patiently = writing.StoreWriter._patiently
+
+        def hanging(writer, function, silence, url_of):
+            def work(token):
+                result = function(token)
+                assert go_on.wait(30)
+                return result
+
+            return patiently(writer, work, silence, url_of)
+
+        monkeypatch.setattr(writing.StoreWriter, '_patiently', hanging)
+        target = make('s1')
+        copied = copy([target], [source(IMAGE)], store_timeout=0.2)
+        monkeypatch.setattr(copied.entry, 'let_go', ended.set)
+        copied.run()
+        assert 'has not answered' in copied.errors['s1'].reason
+        assert target.objects() != []
+        go_on.set()
+        assert ended.wait(30)
+        assert target.objects() == []
 
     def test_stopping_one_store_stops_those_that_wait(
         self, make, source, copy

@@ -119,6 +119,21 @@ class FileCopierConformance(FileStoreConformance):
         assert seen
         assert IMAGE_ID not in seen
 
+    def test_a_copy_that_was_given_up_never_gets_its_name(
+        self, make, source, copy, monkeypatch
+    ):
+        """Its thread comes back when the data is on the disk."""
+        target = make('s1')
+        copied = copy([target], [source(IMAGE)])
+        reason = errors.Cancelled('the image was deleted')
+        monkeypatch.setattr(
+            file_copier.debug, 'point', lambda place: (
+                place == 'file-synced' and copied.cancel.cancel(reason)
+            ),
+        )
+        assert self.fail(copied, target) is reason
+        assert target.objects() == []
+
     def test_what_a_crash_left_stays_until_the_new_one_is_right(
         self, make, source, copy
     ):

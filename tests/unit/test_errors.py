@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import errno
+
 import pytest
 
 from glance_copy_plugin.transfer import errors
@@ -75,3 +77,41 @@ def test_only_a_source_that_could_not_be_read_may_be_tried_again():
     assert errors.SourceError('reset').retryable
     assert not errors.SourceMismatch('wrong bytes').retryable
     assert not errors.TargetError('full').retryable
+
+
+@pytest.mark.parametrize(('error', 'passes'), [
+    (OSError(errno.EIO, 'x'), True),
+    (OSError(errno.ESTALE, 'x'), True),
+    (FileNotFoundError(errno.ENOENT, 'x'), True),
+    (ConnectionResetError(), True),
+    (TimeoutError(), True),
+    (OSError('an error of a library for HTTP'), True),
+    (RuntimeError('whatever'), True),
+    (OSError(errno.ENOSPC, 'x'), False),
+    (OSError(errno.EDQUOT, 'x'), False),
+    (OSError(errno.EROFS, 'x'), False),
+    (PermissionError(errno.EACCES, 'x'), False),
+    (NotADirectoryError(errno.ENOTDIR, 'x'), False),
+    (TypeError('a mistake'), False),
+    (KeyError('a mistake'), False),
+])
+def test_what_may_pass_is_worth_another_try(error, passes):
+    assert errors.may_pass(error) is passes
+    assert errors.target_error(error, 'x', store='s').retryable is passes
+
+
+def test_a_source_that_is_not_there_is_not_asked_again():
+    error = FileNotFoundError(errno.ENOENT, 'x')
+    assert not errors.source_error(error, 'x', store='s').retryable
+    assert errors.source_error(OSError(5, 'x'), 'x', store='s').retryable
+
+
+@pytest.mark.parametrize(('kind', 'retryable'), [
+    (errors.SourceError, True), (errors.SourceGone, False),
+    (errors.SourceHangs, False), (errors.SourceMismatch, False),
+    (errors.StagingError, False), (errors.TargetError, False),
+    (errors.TargetUnavailable, True), (errors.TargetHangs, False),
+    (errors.RecordsError, False), (errors.Cancelled, False),
+])
+def test_each_kind_of_error_says_if_a_retry_can_help(kind, retryable):
+    assert kind('x').retryable is retryable

@@ -187,3 +187,47 @@ def test_what_was_accepted_and_not_begun_was_dropped(journal, image_id):
     assert journal.dropped(3600) == []
     entry.begin()
     assert journal.dropped(0) == []
+
+
+def test_what_is_held_is_removed_only_when_it_is_let_go(journal, image_id):
+    entry = journal.claim(image_id, 'req')
+    entry.hold()
+    entry.hold()
+    entry.remove()
+    entry.let_go()
+    assert journal.claim(image_id, 'req-2') is None
+    entry.let_go()
+    assert journal.claim(image_id, 'req-2') is not None
+
+
+def test_what_is_held_is_handed_over_only_when_it_is_let_go(
+    journal, folder, image_id
+):
+    entry = journal.claim(image_id, 'req')
+    entry.hold()
+    entry.hand_over()
+    other = journal_.Journal(folder)
+    assert list(other.abandoned()) == []
+    entry.let_go()
+    assert [each.image_id for each in other.abandoned()] == [image_id]
+
+
+def test_what_has_ended_stays_removed_when_it_is_left_as_well(
+    journal, folder, image_id
+):
+    entry = journal.claim(image_id, 'req')
+    entry.hold()
+    entry.remove()
+    entry.release()
+    entry.let_go()
+    assert list(journal_.Journal(folder).abandoned()) == []
+    assert journal.claim(image_id, 'req-2') is not None
+
+
+def test_letting_go_before_holding_is_the_same(journal, image_id):
+    """The thread that hung may end before anybody has noted that it hangs."""
+    entry = journal.claim(image_id, 'req')
+    entry.let_go()
+    entry.hold()
+    entry.remove()
+    assert journal.claim(image_id, 'req-2') is not None

@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import contextlib
 import os
 import threading
 
@@ -18,6 +19,7 @@ import pytest
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import filling
 from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import reader
 from glance_copy_plugin.transfer import sources
@@ -26,7 +28,7 @@ from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
 
-CHUNK = staging.CHUNK_BYTES
+CHUNK = filling.CHUNK_BYTES
 IMAGE = data.some(3 * CHUNK + 17)
 
 
@@ -47,13 +49,13 @@ def stage(folder, token):
 
     def staging_of(
         candidates, expected=None, *, followers=('a', 'b'), window=None,
-        borrow=True, algorithms=(), on_bytes=None,
+        borrow=True, algorithms=(), on_bytes=None, **options,
     ):
         made.append(staging.Staging(
             candidates, expected or data.expected(IMAGE), followers,
             options=staging.StagingOptions(
                 folder=str(folder), window=window, borrow=borrow,
-                algorithms=algorithms,
+                algorithms=algorithms, retry_interval=0.01, **options,
             ),
             limit=limits.BandwidthLimit(None, token), cancel=token,
             on_bytes=on_bytes,
@@ -308,8 +310,8 @@ def test_closing_half_way_leaves_nothing(stage, folder):
 def test_closing_wakes_a_writer_that_waits_for_room(stage):
     staged = stage([Stream(IMAGE)], window=4096)
     staged.start()
-    source = reader.StagedReader(next(staged.attempts('a')))
-    source.read(1)
+    attempts = staged.attempts('a')
+    reader.StagedReader(next(attempts)).read(1)
     threads.Running(staged.close).result()
 
 
@@ -447,3 +449,115 @@ def test_closing_wakes_one_who_waits_for_what_was_rejected(stage):
         next(slow).spool.wait_approved()
     threads.Running(staged.close).result()
     slow.close()
+
+
+# Trying again, and giving up.
+
+
+def test_a_broken_source_is_read_on_where_it_broke(stage):
+    source = Stream(IMAGE, breaks_at=CHUNK, breaks=2)
+    got = follow_all(stage([source]))
+    assert got == [(IMAGE, 1)] * 2
+    assert source.offsets == [0, CHUNK, CHUNK]
+
+
+def test_tries_that_got_further_do_not_count(stage):
+    """The connection breaks after each MiB, more often than is allowed."""
+    source = Stream(IMAGE, breaks_at=0)
+    whole = source.read_from
+    source.read_from = lambda offset: _a_chunk(whole, source, offset)
+    assert follow_all(stage([source], retries=0)) == [(IMAGE, 1)] * 2
+    assert len(source.offsets) == 4
+
+
+def _a_chunk(read_from, source, offset):
+    source._breaks_at = offset + CHUNK
+    return read_from(offset)
+
+
+@pytest.mark.parametrize('retries', [0, 2])
+def test_only_so_many_tries_get_nowhere(stage, retries):
+    source = Stream(IMAGE, breaks_at=5)
+    with pytest.raises(errors.SourceError, match='reset'):
+        follow_all(stage([source], retries=retries))
+    assert len(source.offsets) == retries + 1
+
+
+class Gone(Stream):
+    def read_from(self, offset):
+        self.offsets.append(offset)
+        raise FileNotFoundError(2, 'No such file or directory')
+
+
+def test_a_source_that_is_gone_is_not_tried_again(stage):
+    gone = Gone(IMAGE, 'one')
+    good = Stream(IMAGE, 'two', breaks_at=5, breaks=1)
+    assert follow_all(stage([gone, good])) == [(IMAGE, 1)] * 2
+    assert gone.offsets == [0]
+    assert good.offsets == [0, 0]
+
+
+def test_a_source_that_hangs_is_given_up_for_the_next(stage):
+    go_on = threading.Event()
+    hanging = Stream(IMAGE, 'one', paused_at=CHUNK, go_on=go_on)
+    staged = stage([hanging, Stream(IMAGE, 'two')], timeout=0.1)
+    assert follow_all(staged) == [(IMAGE, 2)] * 2
+    go_on.set()
+
+
+def test_only_a_source_that_hangs_fails_and_says_so(stage):
+    go_on = threading.Event()
+    staged = stage(
+        [Stream(IMAGE, 'one', paused_at=CHUNK, go_on=go_on)], timeout=0.1
+    )
+    with pytest.raises(errors.SourceHangs, match='has not answered') as hung:
+        follow_all(staged)
+    assert hung.value.store == 'one'
+    go_on.set()
+
+
+def test_who_does_not_read_is_no_reason_to_give_a_source_up(stage):
+    """With a window the source waits for the slowest, however long."""
+    staged = stage(
+        [Stream(IMAGE)], followers=['a'], window=CHUNK, timeout=0.1
+    )
+    staged.start()
+    attempts = staged.attempts('a')
+    follower = next(attempts)
+    follower.extent(1)
+    threading.Event().wait(0.5)
+    assert read(reader.StagedReader(follower), CHUNK) == IMAGE
+
+
+def test_who_failed_to_write_may_follow_again(stage):
+    staged = stage([Stream(IMAGE)], followers=['a'])
+    staged.start()
+    with contextlib.closing(staged.attempts('a')) as attempts:
+        reader.StagedReader(next(attempts)).read(CHUNK)
+    assert staged.follow_again('a')
+    assert follow(staged, 'a') == (IMAGE, 1)
+
+
+def test_with_a_window_nothing_is_kept_to_follow_again(stage):
+    staged = stage([Stream(IMAGE)], followers=['a'], window=CHUNK)
+    assert not staged.follow_again('a')
+
+
+def test_files_of_a_thread_that_hangs_are_closed_by_that_thread(stage):
+    """Their numbers may belong to other files when it comes back."""
+    go_on = threading.Event()
+    staged = stage(
+        [Stream(IMAGE, paused_at=CHUNK, go_on=go_on)], followers=['a'],
+        timeout=0.1,
+    )
+    staged.start()
+    attempts = staged.attempts('a')
+    fd = next(attempts).extent(1).fd
+    with pytest.raises(errors.SourceHangs):
+        next(attempts)
+    staged.close()
+    os.fstat(fd)
+    go_on.set()
+    with pytest.raises(OSError, match='Bad file descriptor'):
+        while True:
+            os.fstat(fd)

@@ -1,0 +1,333 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What passes is waited for or tried again; what does not, is given up."""
+
+import contextlib
+import os
+import signal
+import threading
+
+import pytest
+
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.harness import Client
+from tests.harness import postgres
+from tests.parts import filesystems
+
+pytestmark = pytest.mark.functional
+
+AGAIN = 'Trying again'
+
+
+# Stores and sources that fail for a while.
+
+
+def offered(server, source, size=12 * MIB, **offer):
+    """Make an image that is only on an HTTP server."""
+    client = Client(server)
+    content = helpers.data(size)
+    image_id = client.create_image(content)
+    offer = source.offer(content, **offer)
+    helpers.move(server, image_id, 'src', offer.url)
+    return client, image_id, offer
+
+
+def test_a_source_that_breaks_off_is_read_on(either, source):
+    client, image_id, offer = offered(
+        either, source, cut_at=9 * MIB, cuts=2
+    )
+    task = helpers.copy(client, image_id, ['s1', 's2'])
+    assert task['status'] == 'success', task['message']
+    assert offer.times == 3
+    helpers.assert_unlocked(either, client, image_id)
+    helpers.assert_copied(either, client, image_id, ['s1', 's2'])
+
+
+def test_a_source_that_gets_no_further_is_given_up(either, source):
+    client, image_id, offer = offered(either, source, cut_at=MIB)
+    task = helpers.copy(client, image_id, ['s1', 's2'])
+    assert task['status'] == 'failure'
+    assert 'source store web: ' in task['message']
+    # It got further once.
+    assert offer.times == 5
+    helpers.assert_unlocked(either, client, image_id, failed=['s1', 's2'])
+    helpers.assert_untouched(either, image_id, ['s1', 's2'])
+
+
+@contextlib.contextmanager
+def moved_away(folder):
+    """Let a store's directory be gone, as an unmounted one is."""
+    aside = folder.with_name(folder.name + '-aside')
+    folder.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(folder)
+
+
+def test_a_store_that_was_gone_for_a_moment_gets_the_image(start_glance):
+    for way, copiers in (('copier', 'file'), ('stream', '')):
+        server = start_glance(f'gone-{way}', {'copy_image': {
+            'copiers': copiers, 'retry_interval': 0.5, 'retries': 6,
+        }})
+        client = Client(server)
+        image_id = client.create_image(helpers.data(3 * MIB))
+        with moved_away(server.places['s2']):
+            task_id = helpers.start(client, image_id, ['s1', 's2'])
+            helpers.wait_until(
+                lambda server=server: AGAIN in helpers.log_of(server),
+                'a second try',
+            )
+        task = client.wait_copy(image_id, task_id)
+        assert task['status'] == 'success', task['message']
+        helpers.assert_unlocked(server, client, image_id)
+        helpers.assert_copied(server, client, image_id, ['s1', 's2'])
+
+
+def test_a_store_that_stays_away_is_given_up(either):
+    client = Client(either)
+    image_id = client.create_image(helpers.data(3 * MIB))
+    before = helpers.log_of(either).count(AGAIN)
+    with moved_away(either.places['s2']):
+        task = helpers.copy(client, image_id, ['s1', 's2'])
+    assert helpers.log_of(either).count(AGAIN) == before + 3
+    assert task['status'] == 'failure'
+    assert 'store s2: ' in task['message']
+    assert 'Internal Error' not in task['message']
+    helpers.assert_unlocked(either, client, image_id, failed=['s2'])
+    helpers.assert_untouched(either, image_id, ['s1', 's2'])
+
+
+def test_what_will_not_pass_is_not_tried_again(either):
+    client = Client(either)
+    image_id = client.create_image(helpers.data(3 * MIB))
+    before = helpers.log_of(either).count(AGAIN)
+    with helpers.replaced_by_file(either.places['s2']):
+        task = helpers.copy(client, image_id, ['s1', 's2'])
+    assert task['status'] == 'failure'
+    assert helpers.log_of(either).count(AGAIN) == before
+
+
+# Stores and sources that do not answer.
+
+
+@pytest.fixture(scope='module')
+def disk():
+    with filesystems.freezable() as made:
+        yield made
+
+
+@pytest.fixture(scope='module')
+def on_disk(start_glance, disk):
+    """Servers whose store ``s3`` is on the disk that can hang."""
+    servers = {}
+    for way, copiers in (('copier', 'file'), ('stream', '')):
+        folder = disk.folder / way
+        folder.mkdir()
+        servers[way] = start_glance(
+            f'hanging-{way}',
+            {'copy_image': {'copiers': copiers, 'store_timeout': 3}},
+            store_dirs={'s3': folder},
+        )
+    return servers
+
+
+@pytest.fixture(params=['copier', 'stream'])
+def hanging(request, on_disk, disk):
+    """A server whose store ``s3`` hangs, until the test thaws it."""
+    disk.freeze()
+    yield on_disk[request.param]
+    disk.thaw()
+
+
+def entry(server, image_id):
+    return server.staging / 'copy-image' / 'journal' / image_id
+
+
+def wait_forgotten(server, image_id):
+    """Wait until nothing of a copy is going on in any thread."""
+    helpers.wait_until(
+        lambda: not entry(server, image_id).exists(),
+        'the end of what hung',
+    )
+
+
+@pytest.mark.parametrize('strict', [True, False])
+def test_a_store_that_hangs_is_given_up(hanging, disk, strict):
+    client = Client(hanging)
+    image_id = client.create_image(helpers.data(5 * MIB))
+    task = helpers.copy(
+        client, image_id, ['s1', 's3'], all_stores_must_succeed=not strict
+    )
+    assert task['status'] == ('success' if strict else 'failure')
+    assert 'store s3: has not answered for 3 seconds' in task['message']
+    helpers.assert_unlocked(hanging, client, image_id, failed=['s3'])
+    assert ('s1' in helpers.rows(hanging, image_id)) is strict
+    # Somebody may still write there: nobody else shall.
+    refused = client.copy(image_id, ['s2', 's3'])
+    assert refused.status_code == 409
+    assert 'hangs' in refused.text
+    disk.thaw()
+    wait_forgotten(hanging, image_id)
+    helpers.assert_untouched(hanging, image_id, ['s3'])
+    task = helpers.copy(client, image_id, ['s2', 's3'])
+    assert task['status'] == 'success', task['message']
+    helpers.assert_copied(hanging, client, image_id, ['s2', 's3'])
+
+
+def test_deleting_the_image_ends_a_copy_to_a_store_that_hangs(hanging, disk):
+    client = Client(hanging)
+    image_id = client.create_image(helpers.data(5 * MIB))
+    task_id = helpers.start(client, image_id, ['s1', 's3'])
+    helpers.wait_until(
+        lambda: 's1' in helpers.rows(hanging, image_id), 'the other store'
+    )
+    client.delete(image_id)
+    # The time is what is asked for: two seconds, and the looks at it.
+    helpers.wait_ended(hanging, task_id, timeout=3)
+    assert helpers.status(hanging, task_id) == 'failure'
+    disk.thaw()
+    wait_forgotten(hanging, image_id)
+    for store in ('src', 's1', 's3'):
+        assert helpers.left_in(hanging, store, image_id) == []
+
+
+def test_a_restart_while_a_store_hangs_loses_nothing(hanging, disk):
+    client = Client(hanging)
+    image_id = client.create_image(helpers.data(5 * MIB))
+    task_id = helpers.start(client, image_id, ['s1', 's3'])
+    helpers.wait_until(
+        lambda: 's1' in helpers.rows(hanging, image_id), 'the other store'
+    )
+    stopping = threading.Thread(target=hanging.stop)
+    stopping.start()
+    helpers.wait_until(
+        lambda: 'is left to the next process' in helpers.log_of(hanging),
+        'the copy to be suspended',
+    )
+    disk.thaw()
+    stopping.join()
+    assert helpers.status(hanging, task_id) == 'processing'
+    hanging.start()
+    task = client.wait_copy(image_id, task_id)
+    assert task['status'] == 'success', task['message']
+    helpers.assert_unlocked(hanging, client, image_id)
+    helpers.assert_copied(hanging, client, image_id, ['s1', 's3'])
+
+
+def test_what_a_killed_process_left_in_a_store_that_hung_is_removed(
+    hanging, disk
+):
+    """The copy has ended, and only one of its threads hangs on."""
+    client = Client(hanging)
+    image_id = client.create_image(helpers.data(5 * MIB))
+    task = helpers.copy(
+        client, image_id, ['s1', 's3'], all_stores_must_succeed=False
+    )
+    assert task['status'] == 'success'
+    assert entry(hanging, image_id).exists()
+    # It dies in the middle of what it asked of the disk, which is then done.
+    for pid in hanging.worker_pids:
+        os.kill(pid, signal.SIGKILL)
+    disk.thaw()
+    wait_forgotten(hanging, image_id)
+    helpers.assert_untouched(hanging, image_id, ['s3'])
+    helpers.assert_copied(hanging, client, image_id, ['s1'])
+
+
+def test_a_slow_store_is_waited_for(on_disk, disk):
+    """It stands still again and again, each time for less than the limit."""
+    for server in on_disk.values():
+        client = Client(server)
+        image_id = client.create_image(helpers.data(5 * MIB))
+        disk.freeze()
+        task_id = helpers.start(client, image_id, ['s3'])
+        pause = threading.Event()
+        while helpers.status(server, task_id) == 'processing':
+            pause.wait(1.5)
+            disk.thaw()
+            pause.wait(0.001)
+            disk.freeze()
+        disk.thaw()
+        task = client.wait_copy(image_id, task_id)
+        assert task['status'] == 'success', task['message']
+        helpers.assert_copied(server, client, image_id, ['s3'])
+
+
+def test_a_source_that_hangs_is_given_up(on_disk, source):
+    for server in on_disk.values():
+        client, image_id, offer = offered(server, source, hold_at=9 * MIB)
+        task = helpers.copy(client, image_id, ['s1', 's2'])
+        assert task['status'] == 'failure'
+        assert (
+            'source store web: has not answered for 3 seconds'
+            in task['message']
+        )
+        assert offer.times == 1
+        helpers.assert_unlocked(
+            server, client, image_id, failed=['s1', 's2']
+        )
+        helpers.assert_untouched(server, image_id, ['s1', 's2'])
+
+
+def test_instead_of_a_source_that_hangs_another_is_read(on_disk, source):
+    for server in on_disk.values():
+        client = Client(server)
+        content = helpers.data(12 * MIB)
+        image_id = client.create_image(content)
+        helpers.copy(client, image_id, ['s1'])
+        offer = source.offer(content, hold_at=9 * MIB)
+        helpers.move(server, image_id, 'src', offer.url)
+        task = helpers.copy(client, image_id, ['s2', 's3'])
+        assert offer.reached.is_set()
+        assert task['status'] == 'success', task['message']
+        helpers.assert_unlocked(server, client, image_id)
+        helpers.assert_copied(server, client, image_id, ['s2', 's3'])
+
+
+# A database that does not answer.
+
+GONE_SECONDS = 10
+
+
+@pytest.mark.postgresql
+def test_a_database_that_is_away_for_ten_seconds_fails_no_copy(start_glance):
+    """It goes while one store has the image and the other is written."""
+    try:
+        database = postgres.Postgres().start()
+    except postgres.Unavailable as why:
+        pytest.skip(str(why))
+    with database:
+        server = start_glance(
+            'restarted-database',
+            {'copy_image': {
+                'bandwidth_limit': 4 * MIB, 'staging_window': MIB,
+                'max_parallel_stores': 1,
+            }},
+            database_url=database.url('glance'),
+        )
+        client = Client(server)
+        image_id = client.create_image(helpers.data(8 * MIB))
+        task_id = helpers.start(client, image_id, ['s1', 's2'])
+        helpers.wait_until(
+            lambda: 's1' in helpers.rows(server, image_id), 'one store'
+        )
+        with database.stopped():
+            threading.Event().wait(GONE_SECONDS)
+            assert server.store_file('s2', image_id).exists()
+        task = client.wait_copy(image_id, task_id)
+        assert task['status'] == 'success', task['message']
+        helpers.assert_unlocked(server, client, image_id)
+        helpers.assert_copied(server, client, image_id, ['s1', 's2'])
+        server.stop()

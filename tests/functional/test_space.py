@@ -1,0 +1,154 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The staging area is shared by the copies of all processes of a host."""
+
+import concurrent.futures
+import os
+import signal
+
+import pytest
+
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.harness import Client
+
+pytestmark = pytest.mark.functional
+
+ROOM = 16 * MIB
+# The HTTP driver reads 4 MiB at a time, and so much is in the staging area.
+SIZE = 10 * MIB
+WAITING = 'until other copies leave room in the staging area'
+
+
+@pytest.fixture(scope='module')
+def shared(start_glance, mount_tmpfs):
+    """Two processes with 16 MiB to stage in."""
+    return start_glance(
+        'shared-space', workers=2,
+        store_dirs={'os_glance_staging_store': mount_tmpfs(ROOM + 65536)},
+    )
+
+
+@pytest.fixture
+def held(shared, source):
+    """Return a function that begins a copy which waits for its source."""
+    offers = []
+
+    def begin(size=SIZE, hold_at=5 * MIB):
+        client = Client(shared)
+        content = helpers.data(size)
+        image_id = client.create_image(content)
+        offers.append(source.offer(content, hold_at=min(hold_at, size)))
+        helpers.move(shared, image_id, 'src', offers[-1].url)
+        task_id = helpers.start(client, image_id, ['s1', 's2'])
+        return image_id, task_id, offers[-1]
+
+    yield begin
+    for offer in offers:
+        offer.release()
+
+
+def wait_queued(server, task_id):
+    helpers.wait_until(
+        lambda: WAITING in helpers.message(server, task_id),
+        'the copy to say that it waits',
+    )
+
+
+def assert_done(server, image_id, task_id):
+    client = Client(server)
+    task = client.wait_copy(image_id, task_id)
+    assert task['status'] == 'success', task['message']
+    helpers.assert_copied(server, client, image_id, ['s1', 's2'])
+
+
+def test_a_copy_that_does_not_fit_waits_for_its_turn(shared, held):
+    first, first_task, first_offer = held()
+    assert first_offer.reached.wait(60)
+    second, second_task, second_offer = held()
+    wait_queued(shared, second_task)
+    # Small enough, but it came later: a large one must not wait for ever.
+    third, third_task, third_offer = held(7 * MIB)
+    wait_queued(shared, third_task)
+    assert not second_offer.asked.is_set()
+    assert not third_offer.asked.is_set()
+    first_offer.release()
+    assert_done(shared, first, first_task)
+    assert second_offer.reached.wait(60)
+    assert not third_offer.asked.is_set()
+    second_offer.release()
+    third_offer.release()
+    assert_done(shared, second, second_task)
+    assert_done(shared, third, third_task)
+    helpers.wait_until(
+        lambda: not helpers.staged_files(shared), 'an empty staging area'
+    )
+
+
+def test_a_copy_that_fits_beside_another_does_not_wait(shared, held):
+    first, first_task, first_offer = held()
+    assert first_offer.reached.wait(60)
+    second, second_task, second_offer = held(5 * MIB)
+    assert second_offer.reached.wait(60)
+    first_offer.release()
+    second_offer.release()
+    assert_done(shared, first, first_task)
+    assert_done(shared, second, second_task)
+
+
+def test_a_copy_that_can_never_fit_fails_at_once(shared, held):
+    first, first_task, first_offer = held()
+    assert first_offer.reached.wait(60)
+    client = Client(shared)
+    second, second_task, second_offer = held(17 * MIB)
+    task = client.wait_copy(second, second_task)
+    assert task['status'] == 'failure'
+    assert 'staging area' in task['message']
+    assert 'staging_window' in task['message']
+    assert not second_offer.asked.is_set()
+    first_offer.release()
+    assert_done(shared, first, first_task)
+    helpers.assert_unlocked(shared, client, second, failed=['s1', 's2'])
+    helpers.assert_untouched(shared, second, ['s1', 's2'])
+
+
+def test_a_copy_that_waits_for_space_can_be_stopped(shared, held):
+    first, first_task, first_offer = held()
+    assert first_offer.reached.wait(60)
+    second, second_task, second_offer = held()
+    wait_queued(shared, second_task)
+    Client(shared).delete(second)
+    helpers.wait_ended(shared, second_task)
+    assert helpers.status(shared, second_task) == 'failure'
+    assert not second_offer.asked.is_set()
+    third, third_task, third_offer = held(5 * MIB)
+    assert third_offer.reached.wait(60)
+    first_offer.release()
+    third_offer.release()
+    assert_done(shared, first, first_task)
+    assert_done(shared, third, third_task)
+
+
+def test_what_a_killed_process_had_reserved_is_free_again(shared, held):
+    running = [held(), held()]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(
+            lambda pid: os.kill(pid, signal.SIGKILL), shared.worker_pids
+        ))
+    for _image, _task, offer in running:
+        offer.release()
+    for image_id, task_id, _offer in running:
+        assert_done(shared, image_id, task_id)
+    helpers.wait_until(
+        lambda: not helpers.staged_files(shared), 'an empty staging area'
+    )
