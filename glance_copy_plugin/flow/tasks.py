@@ -21,6 +21,8 @@ from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import importing
 from glance_copy_plugin.flow import planning
+from glance_copy_plugin.flow import settling
+from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
@@ -168,9 +170,11 @@ class ConcludeCopy(_CopyTask):
         locations = run.record.facts().locations
         recorded = {location.store for location in locations}
         for outcome in stored:
-            if outcome.store in recorded:
-                continue
             url = outcome.stored.url
+            if outcome.store in recorded or url in (
+                history.awaits_scrubbing(run.image_id) or ()
+            ):
+                continue
             if stores_.exists(outcome.store, url, run.context):
                 LOG.warning(
                     'The location of image %(image)s in store %(store)s was '
@@ -210,6 +214,7 @@ class CompleteCopy(_CopyTask):
         debug.point('complete-task-ended')
         run.entry.remove()
         debug.point('complete-forgotten')
+        settling.look_after(run)
         run.ended()
 
 
