@@ -70,6 +70,7 @@ KINDS = {
     findings.STUCK: STUCK,
     findings.MISSING: LOST,
     findings.UNREADABLE: LOST,
+    findings.CLOSED: LOST,
     findings.SIZE: LOST,
     findings.HASH: LOST,
     findings.HOMELESS: LOST,

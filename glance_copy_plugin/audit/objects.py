@@ -17,6 +17,7 @@ import re
 
 from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import findings
+from glance_copy_plugin.audit import words
 from glance_copy_plugin.copiers import file as file_copier
 from glance_copy_plugin.records import history
 
@@ -32,7 +33,14 @@ def find(scope, store):
     :param store: name of the store
     """
     driver = stores_.driver(store)
-    for path in file_copier.list_files(driver) if driver else ():
+    try:
+        paths = file_copier.list_files(driver) if driver else []
+    except OSError as exc:
+        yield findings.Finding(
+            kind=findings.CLOSED, store=store, detail=words.describe(exc),
+        )
+        return
+    for path in paths:
         name = os.path.basename(path)
         partial = file_copier.image_of_partial(name)
         image_id = partial or name

@@ -240,6 +240,17 @@ def test_a_store_that_does_not_answer_is_shown(server, image):
     assert fix(server, stores=['web']) == [BY_A_PERSON]
 
 
+def test_a_store_that_cannot_be_listed_is_shown(server, image):
+    _client, image_id = image
+    with helpers.replaced_by_file(server.places['s2']):
+        server.store_file('s3', image_id).write_bytes(b'left by a crash')
+        assert found(server) == [
+            ('store-not-readable', 's2', ''),
+            ('object-without-location', 's3', image_id),
+        ]
+    assert fix(server) == ['removed']
+
+
 def test_two_locations_in_one_store_are_shown(server, image):
     _client, image_id = image
     server.execute(

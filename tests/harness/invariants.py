@@ -49,9 +49,13 @@ class Invariants:
     Loading Glance takes seconds: too long for every look.
 
     :param server: a ``GlanceServer`` that has been started before
+
+    ``stores`` are the names of the stores to look at, all file stores unless
+    a test says otherwise.
     """
 
     def __init__(self, server):
+        self.stores = list(server.stores)
         self._server = server
         self._process = None
         self._damaged = set()
@@ -60,10 +64,9 @@ class Invariants:
         """A test spoils this image's objects: that is not to be found."""
         self._damaged.add(image_id)
 
-    def check(self, *, verify=True, stores=None, age=0):
+    def check(self, *, verify=True, age=0):
         """Return all :class:`~findings.Finding`, as things are now.
 
-        :param stores: names of stores; all file stores by default
         :param age: seconds without a sign of life that make something dead;
             with 0, nothing may be going on
         """
@@ -72,17 +75,16 @@ class Invariants:
                 kind=row['kind'], store=row['store'],
                 image_id=row['image_id'], detail=row['detail'],
             )
-            for row in self.audit(verify=verify, stores=stores, age=age)
+            for row in self.audit(verify=verify, age=age)
             if row['kind'] not in DAMAGE
             or row['image_id'] not in self._damaged
         ]
 
     def audit(self, *, verify=False, stores=None, age=3600, fix=False):
         """Audit as the command does; return a dict for each finding."""
-        if stores is None:
-            stores = list(self._server.stores)
         return self._ask({
-            'stores': stores, 'verify': verify, 'age': age, 'fix': fix,
+            'stores': self.stores if stores is None else stores,
+            'verify': verify, 'age': age, 'fix': fix,
         })
 
     def going_on(self, image_id=None):
@@ -120,6 +122,17 @@ class Invariants:
             f'  {each.kind} {each.store} {each.image_id}: {each.detail}'
             for each in found
         )
+
+    def assert_hold_soon(self, timeout=SETTLE_SECONDS):
+        """As :meth:`assert_hold`, with some time for what mends itself.
+
+        What a late save of a request breaks is put right a little later.
+        """
+        deadline = time.monotonic() + timeout
+        self.wait_settled(timeout)
+        while self.check(verify=False) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        self.assert_hold()
 
     def close(self):
         """End the process. Safe to call twice; a later check starts anew."""
