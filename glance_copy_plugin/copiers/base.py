@@ -17,7 +17,7 @@ import typing
 
 from glance_copy_plugin.transfer import cancel as cancel_
 from glance_copy_plugin.transfer import digests
-from glance_copy_plugin.transfer import spool
+from glance_copy_plugin.transfer import follower as follower_
 
 
 class CannotServerCopy(Exception):
@@ -86,7 +86,7 @@ class CopyRequest:
     expected: digests.Expected
     locations: tuple[Location, ...]
     target: Target
-    follower: spool.Follower | None
+    follower: follower_.Follower | None
     verify: str
     cancel: cancel_.CancelToken
     on_bytes: typing.Callable[[int], None]

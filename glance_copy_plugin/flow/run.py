@@ -120,6 +120,7 @@ class CopyRun:
         )
         self._copy_slots = copy_slots
         self._has_slot = False
+        self._has_space = False
         self._reserved = []
         self._stagings = {}
         self._all_stagings = []
@@ -135,7 +136,7 @@ class CopyRun:
             self.cancel, on_wait=lambda: self.progress.wait(progress.A_PLACE)
         )
         self._has_slot = True
-        self.progress.plan()
+        self.progress.go_on()
 
     def close(self):
         """Stop watching, remove staged data, give the place back.
@@ -178,12 +179,15 @@ class CopyRun:
     def reserve_space(self):
         """Reserve what staging will need; wait until it is there.
 
+        An image that is read in place needs nothing, unless reading has to go
+        on elsewhere: then it is reserved when that is known.
+
         :raises: :class:`StagingError` if it can never be there
         """
-        if any(self.plan.needs_staging(store) for store in self.stores):
-            self._reserve(
-                lambda: self.progress.wait(progress.SPACE)
-            )
+        if not self._reads_first_in_place() and any(
+            self.plan.needs_staging(store) for store in self.stores
+        ):
+            self._reserve_once()
 
     def stage(self, stores):
         """Start to stage the image for ``stores``; return the Staging."""
@@ -197,9 +201,10 @@ class CopyRun:
 
         :raises: :class:`StagingError` if there is no space for it
         """
-        # Waiting for more while holding some is how two copies would wait
-        # for each other for ever.
-        self._reserve(None)
+        if not self._reads_first_in_place():
+            # Waiting for more while holding some is how two copies would
+            # wait for each other for ever.
+            self._reserve(None)
         return self._start_staging(
             (store,), (digests.cheapest_algorithm(),)
         )
@@ -219,10 +224,17 @@ class CopyRun:
         """True if staging may use local files of the source store."""
         return 'file' in self.options.copiers
 
-    def _reserve(self, on_wait):
+    def _reads_first_in_place(self):
         first = stores_.StoreSource(self.plan.locations[0], self.context)
-        if self.reads_in_place and first.local_file() is not None:
-            return
+        return self.reads_in_place and first.local_file() is not None
+
+    def _reserve_once(self):
+        if not self._has_space:
+            self._reserve(lambda: self.progress.wait(progress.SPACE))
+            self._has_space = True
+            self.progress.go_on()
+
+    def _reserve(self, on_wait):
         size = self.plan.size
         self._reserved.append(
             space.StagingSpace(self.options.staging_dir).reserve(
@@ -252,6 +264,7 @@ class CopyRun:
             limit=self._limit,
             cancel=self.cancel,
             on_bytes=self.progress.staged,
+            reserve=self._reserve_once,
         )
         self._all_stagings.append(started)
         self._stagings.update(dict.fromkeys(stores, started))
