@@ -17,22 +17,17 @@ import dataclasses
 import threading
 
 import glance.api.common
-from glance.common import crypt
 from glance.common import exception
 import glance.db
-from glance.db.sqlalchemy import models
-from oslo_config import cfg
-from oslo_utils import timeutils
 
+from glance_copy_plugin.records import rows
 from glance_copy_plugin.records.retry import retried
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
-CONF = cfg.CONF
-
-LOCK = 'os_glance_import_task'
-IMPORTING = 'os_glance_importing_to_stores'
-FAILED = 'os_glance_failed_import'
+LOCK = rows.LOCK
+IMPORTING = rows.IMPORTING
+FAILED = rows.FAILED
 
 
 def split(value):
@@ -46,6 +41,10 @@ class LockLost(errors.RecordsError):
 
 class ImageGone(errors.RecordsError):
     """The image was deleted."""
+
+
+class LastLocation(errors.RecordsError):
+    """No other location is left, so this one must stay."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,9 +131,14 @@ class ImageRecord:
         """Return Glance's own object for the image, for reading only."""
         repo = glance.db.ImageRepo(self._context, self._db)
         try:
-            return repo.get(self._image_id)
+            image = repo.get(self._image_id)
         except exception.NotFound as exc:
             raise ImageGone('the image was deleted') from exc
+        # Glance deletes in two steps: for a moment it is there without any
+        # property, as if somebody had taken the lock.
+        if image.status in rows.GONE:
+            raise ImageGone('the image was deleted')
+        return image
 
     domain_image = retried(_domain_image)
 
@@ -151,8 +155,9 @@ class ImageRecord:
         def add_row(session):
             self._check_active(session)
             # Repeated after a lost answer of the database: one row is enough.
-            if store not in self._stores(session):
-                session.add(self._row(url, metadata))
+            recorded = rows.locations(session, self._image_id)
+            if store not in map(rows.store_of, recorded):
+                rows.add_location(session, self._image_id, url, metadata)
 
         self._write(done=store, also=add_row)
 
@@ -166,18 +171,31 @@ class ImageRecord:
         :param failed: further stores that did not get the image
         """
         def unlock(session):
-            self._properties(session, LOCK).delete(synchronize_session=False)
+            rows.unlock(session, self._image_id)
 
         self._write(pending=frozenset(), failed=failed, also=unlock)
 
     @retried
     def remove_location(self, store, url):
-        """Take back what :meth:`store_done` recorded. The data stays."""
-        for location in self.facts().locations:
-            if location.store == store and location.url == url:
-                self._db.image_location_delete(
-                    self._context, self._image_id, location.row, 'deleted'
+        """Take back what :meth:`store_done` recorded. The data stays.
+
+        :raises: :class:`LastLocation` if the image would have none then;
+            :class:`ImageGone`
+        """
+        with self._db.session_for_write() as session:
+            if not rows.begin(session, self._image_id):
+                raise ImageGone('the image was deleted')
+            found = rows.locations(session, self._image_id)
+            ours = [
+                row for row in found
+                if rows.store_of(row) == store and rows.url_of(row) == url
+            ]
+            if ours and len(ours) == len(found):
+                raise LastLocation(
+                    f'only the store {store} holds the image by now'
                 )
+            for row in ours:
+                rows.drop_location(row)
 
     def _write(self, *, pending=None, done=None, failed=(), also=None):
         """Write the properties, and what ``also`` adds, in a transaction."""
@@ -193,70 +211,25 @@ class ImageRecord:
     @retried
     def _commit(self, pending, also):
         with self._transaction() as session:
-            self._set(session, IMPORTING, pending)
-            self._set(session, FAILED, self._failed)
+            rows.set_stores(session, self._image_id, IMPORTING, pending)
+            rows.set_stores(session, self._image_id, FAILED, self._failed)
             if also is not None:
                 also(session)
             debug.point('record-uncommitted')
         debug.point('record-committed')
 
-    # One transaction, begun by a write to the image's row: that row stays
-    # ours until the end, so what is checked here stays true until then.
-
     @contextlib.contextmanager
     def _transaction(self):
         with self._db.session_for_write() as session:
-            found = session.query(models.Image).filter_by(
-                id=self._image_id, deleted=False
-            ).filter(
-                models.Image.status.not_in(('deleted', 'pending_delete'))
-            ).update(
-                {'updated_at': timeutils.utcnow()}, synchronize_session=False
-            )
-            if not found:
+            if not rows.begin(session, self._image_id):
                 raise ImageGone('the image was deleted')
-            lock = self._properties(session, LOCK).filter_by(
-                deleted=False
-            ).one_or_none()
-            if lock is None or lock.value != self._task_id:
+            if rows.lock_holder(session, self._image_id) != self._task_id:
                 raise LockLost('the image is locked for another task')
             yield session
 
     def _check_active(self, session):
-        status = session.query(models.Image.status).filter_by(
-            id=self._image_id
-        ).scalar()
+        status = rows.status(session, self._image_id)
         if status != 'active':
             raise errors.Cancelled(
                 f'the image became {status} while it was copied'
             )
-
-    def _properties(self, session, name):
-        return session.query(models.ImageProperty).filter_by(
-            image_id=self._image_id, name=name
-        )
-
-    def _set(self, session, name, stores):
-        value = ','.join(sorted(stores))
-        # A property that was deleted once keeps its row, marked so.
-        row = self._properties(session, name).one_or_none()
-        if row is None:
-            row = models.ImageProperty(image_id=self._image_id, name=name)
-            session.add(row)
-        row.value, row.deleted, row.deleted_at = value, False, None
-
-    def _stores(self, session):
-        rows = session.query(models.ImageLocation).filter_by(
-            image_id=self._image_id, deleted=False
-        )
-        return {(row.meta_data or {}).get('store') for row in rows}
-
-    def _row(self, url, metadata):
-        key = CONF.metadata_encryption_key
-        return models.ImageLocation(
-            image_id=self._image_id,
-            value=crypt.urlsafe_encrypt(key, url) if key else url,
-            meta_data=metadata,
-            status='active',
-            deleted=False,
-        )

@@ -209,6 +209,43 @@ def test_deactivation_takes_back_what_was_copied_already(slow):
     assert slow.store_file('src', image_id).exists()
 
 
+def test_a_failing_copy_does_not_take_back_the_only_data_that_is_left(slow):
+    """The user removed the original when there was a copy of it."""
+    client = Client(slow)
+    content = helpers.data(4 * MIB)
+    image_id = client.create_image(content)
+    task_id = helpers.start(client, image_id, ['s1', 's2'])
+    store = first_store_done(slow, client, image_id)
+    client.delete(image_id, 'src')
+    client.demand('POST', f'/images/{image_id}/actions/deactivate')
+    task = client.wait_copy(image_id, task_id, timeout=30)
+    assert task['status'] == 'failure'
+    slow.invariants.assert_hold()
+    client.demand('POST', f'/images/{image_id}/actions/reactivate')
+    assert client.stores(image_id) == [store]
+    assert client.download(image_id) == content
+
+
+def test_an_image_that_is_half_deleted_is_gone_for_a_copy(busy, held):
+    """Glance deletes in two steps, the first of which takes the lock away."""
+    client, image_id, task_id, offer = held
+    busy.execute(
+        "UPDATE images SET status = 'deleted' WHERE id = :id", id=image_id
+    )
+    busy.execute(
+        'UPDATE image_properties SET deleted = :yes WHERE image_id = :id',
+        yes=True, id=image_id,
+    )
+    offer.release()
+    helpers.wait_ended(busy, task_id, timeout=30)
+    assert 'deleted' in helpers.message(busy, task_id)
+    helpers.assert_untouched(busy, image_id, TARGETS)
+    busy.execute(
+        'UPDATE images SET deleted = :yes WHERE id = :id', yes=True,
+        id=image_id,
+    )
+
+
 @pytest.mark.parametrize('answering', [True, False])
 def test_deletion_stops_the_copy_and_leaves_nothing(busy, held, answering):
     """Also if the source does not answer at that time."""

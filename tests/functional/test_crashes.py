@@ -197,9 +197,14 @@ def test_a_copy_that_may_miss_a_store_is_finished(one_by_one, place):
     check(server, image_id, ['src', 's1', 's2'], failed=['s3'])
 
 
-def test_an_image_deleted_while_nobody_copies_leaves_nothing(by_copier):
-    server, switch = by_copier
-    image_id, _answer = copy_and_kill(server, switch, 'file-renamed:2')
+@pytest.mark.parametrize('way, place', [
+    ('by_copier', 'file-renamed:2'), ('by_stream', 'spool-written:3'),
+])
+def test_an_image_deleted_while_nobody_copies_leaves_nothing(
+    request, way, place
+):
+    server, switch = request.getfixturevalue(way)
+    image_id, _answer = copy_and_kill(server, switch, place)
     client = Client(server)
     helpers.wait_until(lambda: answers(client), 'an answer')
     client.delete(image_id)

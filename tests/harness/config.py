@@ -81,7 +81,9 @@ def store_folders(folder, stores, overrides=None):
     for name, path in (overrides or {}).items():
         places[name] = pathlib.Path(path)
     for path in places.values():
-        path.mkdir(parents=True, exist_ok=True)
+        # A test may have put a file in the place of a folder.
+        if not path.exists():
+            path.mkdir(parents=True)
     return places
 
 

@@ -85,22 +85,29 @@ class Invariants:
             'stores': stores, 'verify': verify, 'age': age, 'fix': fix,
         })
 
-    def going_on(self):
-        """Return what is going on: live tasks and journal entries."""
+    def going_on(self, image_id=None):
+        """Return what is going on: live tasks and journal entries.
+
+        :param image_id: only with this image
+        """
         journal = self._server.staging / 'copy-image' / 'journal'
         entries = sorted(journal.iterdir()) if journal.exists() else []
         return [
-            *self._server.execute(LIVE),
-            *(path.name for path in entries if path.name[0] != '.'),
+            task for task in self._server.execute(LIVE)
+            if image_id in (None, task['image_id'])
+        ] + [
+            path.name for path in entries
+            if path.name[0] != '.' and image_id in (None, path.name)
         ]
 
-    def wait_settled(self, timeout=SETTLE_SECONDS):
+    def wait_settled(self, timeout=SETTLE_SECONDS, image_id=None):
         """Return when nothing is going on any more.
 
+        :param image_id: only with this image
         :raises: :class:`NotSettled` when the time is up
         """
         deadline = time.monotonic() + timeout
-        while left := self.going_on():
+        while left := self.going_on(image_id):
             if time.monotonic() > deadline:
                 raise NotSettled(f'after {timeout} s there is still: {left}')
             time.sleep(0.05)

@@ -1,0 +1,113 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The rows of one image, read and written within a transaction.
+
+Each of our transactions begins with a write to the image's own row: that row
+stays ours until the end, so what is read then stays true until then. Glance's
+saves begin with the same row.
+"""
+
+from glance.common import crypt
+from glance.db.sqlalchemy import models
+from oslo_config import cfg
+from oslo_utils import timeutils
+
+CONF = cfg.CONF
+
+LOCK = 'os_glance_import_task'
+IMPORTING = 'os_glance_importing_to_stores'
+FAILED = 'os_glance_failed_import'
+GONE = ('deleted', 'pending_delete')
+
+
+def begin(session, image_id):
+    """Take the image's row; False if the image was deleted."""
+    return bool(session.query(models.Image).filter_by(
+        id=image_id, deleted=False
+    ).filter(
+        models.Image.status.not_in(GONE)
+    ).update(
+        {'updated_at': timeutils.utcnow()}, synchronize_session=False
+    ))
+
+
+def status(session, image_id):
+    """Return the image's status."""
+    return session.query(models.Image.status).filter_by(id=image_id).scalar()
+
+
+def lock_holder(session, image_id):
+    """Return the id of the task that holds the image, or None."""
+    row = _properties(session, image_id, LOCK).filter_by(
+        deleted=False
+    ).one_or_none()
+    return None if row is None else row.value
+
+
+def unlock(session, image_id):
+    """Drop the image's lock."""
+    _properties(session, image_id, LOCK).delete(synchronize_session=False)
+
+
+def set_stores(session, image_id, name, stores):
+    """Let a reserved property name these stores."""
+    # A property that was deleted once keeps its row, marked so.
+    row = _properties(session, image_id, name).one_or_none()
+    if row is None:
+        row = models.ImageProperty(image_id=image_id, name=name)
+        session.add(row)
+    row.value = ','.join(sorted(stores))
+    row.deleted, row.deleted_at = False, None
+
+
+def locations(session, image_id):
+    """Return the image's location rows that are not deleted."""
+    return session.query(models.ImageLocation).filter_by(
+        image_id=image_id, deleted=False
+    ).all()
+
+
+def store_of(location):
+    """Return the store that a location row names, or None."""
+    return (location.meta_data or {}).get('store')
+
+
+def url_of(location):
+    """Return the URL of a location row in clear."""
+    key = CONF.metadata_encryption_key
+    value = location.value
+    return crypt.urlsafe_decrypt(key, value) if key else value
+
+
+def add_location(session, image_id, url, metadata):
+    """Add a location row."""
+    key = CONF.metadata_encryption_key
+    session.add(models.ImageLocation(
+        image_id=image_id,
+        value=crypt.urlsafe_encrypt(key, url) if key else url,
+        meta_data=metadata,
+        status='active',
+        deleted=False,
+    ))
+
+
+def drop_location(location):
+    """Mark a location row as deleted, as Glance does."""
+    location.deleted, location.status = True, 'deleted'
+    location.deleted_at = timeutils.utcnow()
+
+
+def _properties(session, image_id, name):
+    return session.query(models.ImageProperty).filter_by(
+        image_id=image_id, name=name
+    )
