@@ -17,6 +17,7 @@ import glance.db
 from oslo_log import log as logging
 
 from glance_copy_plugin.flow import importing
+from glance_copy_plugin.flow import settling
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import retry
 from glance_copy_plugin.transfer import debug
@@ -80,6 +81,7 @@ def end_failed_copy(run, flow_failures):
     else:
         debug.point('fail-task-ended')
         run.entry.remove()
+    settling.look_after(run)
     run.ended()
 
 

@@ -22,6 +22,8 @@ from glance_copy_plugin.flow import calling
 from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import importing
 from glance_copy_plugin.flow import planning
+from glance_copy_plugin.flow import settling
+from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
@@ -169,7 +171,9 @@ class ConcludeCopy(_CopyTask):
         locations = run.record.facts().locations
         recorded = {location.store for location in locations}
         for outcome in stored:
-            if outcome.store in recorded:
+            if outcome.store in recorded or outcome.stored.url in (
+                history.awaits_scrubbing(run.image_id) or ()
+            ):
                 continue
             if self._exists(outcome):
                 LOG.warning(
@@ -221,6 +225,7 @@ class CompleteCopy(_CopyTask):
         debug.point('complete-task-ended')
         run.entry.remove()
         debug.point('complete-forgotten')
+        settling.look_after(run)
         run.ended()
 
 

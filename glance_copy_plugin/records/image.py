@@ -20,6 +20,7 @@ import glance.api.common
 from glance.common import exception
 import glance.db
 
+from glance_copy_plugin.records import ending as ending_
 from glance_copy_plugin.records import rows
 from glance_copy_plugin.records.retry import retried
 from glance_copy_plugin.transfer import debug
@@ -66,6 +67,7 @@ class ImageFacts:
 
     :param locations: :class:`RecordedLocation` tuple, the stores with the
         greatest weight first
+    :param importing: stores that are to get the image
     :param failed: stores that did not get the image
     """
 
@@ -77,6 +79,7 @@ class ImageFacts:
     os_hash_value: str | None
     lock: str | None
     locations: tuple
+    importing: frozenset
     failed: frozenset
 
 
@@ -99,6 +102,8 @@ class ImageRecord:
         self._one_at_a_time = threading.Lock()
         self._pending = frozenset()
         self._failed = frozenset()
+        self._kept = {}
+        self._taken_back = {}
 
     def read(self):
         """Read the image's :class:`ImageFacts`, in one try.
@@ -122,6 +127,7 @@ class ImageRecord:
                 )
                 for location in image.locations
             ),
+            importing=split(image.extra_properties.get(IMPORTING)),
             failed=split(image.extra_properties.get(FAILED)),
         )
 
@@ -160,6 +166,7 @@ class ImageRecord:
                 rows.add_location(session, self._image_id, url, metadata)
 
         self._write(done=store, also=add_row)
+        self._kept[store] = url, metadata
 
     def store_failed(self, store):
         """Record that ``store`` did not get the image."""
@@ -196,6 +203,18 @@ class ImageRecord:
                 )
             for row in ours:
                 rows.drop_location(row)
+        self._kept.pop(store, None)
+        self._taken_back[store] = url
+
+    def ending(self):
+        """Return the :class:`Ending` of a copy that has just ended."""
+        return ending_.Ending(
+            image_id=self._image_id,
+            task_id=self._task_id,
+            failed=self._failed,
+            kept=dict(self._kept),
+            taken_back=dict(self._taken_back),
+        )
 
     def _write(self, *, pending=None, done=None, failed=(), also=None):
         """Write the properties, and what ``also`` adds, in a transaction."""

@@ -257,12 +257,16 @@ class Offer:
     :param cut_at: break the connection after that many
     :param cuts: so often, or each time if None
     :param status: the HTTP status
+    :param hold_size: tell the size of the image only after :meth:`release`
 
     ``times`` is how often the image was asked for.
     """
 
-    def __init__(self, url, content, hold_at, cut_at, cuts, status):
+    def __init__(
+        self, url, content, hold_at, cut_at, cuts, status, hold_size
+    ):
         self.url = url
+        self.hold_size = hold_size
         self.content = content
         self.hold_at = hold_at
         self.cut_at = cut_at
@@ -276,6 +280,12 @@ class Offer:
     def release(self):
         """Hand out the rest."""
         self._released.set()
+
+    def wait_to_tell_size(self):
+        """Return when the size may be told."""
+        if self.hold_size:
+            self.reached.set()
+            self._released.wait(300)
 
     def send(self, stream):
         self.times += 1
@@ -318,13 +328,15 @@ class Source:
 
     def offer(
         self, content, hold_at=None, cut_at=None, cuts=None, status=200,
-        credentials='',
+        credentials='', hold_size=False,
     ):
         """Offer an image; return the :class:`Offer`."""
         path = f'/image-{len(self._offers)}'
         port = self._server.server_address[1]
         url = f'http://{credentials}127.0.0.1:{port}{path}'
-        offer = Offer(url, content, hold_at, cut_at, cuts, status)
+        offer = Offer(
+            url, content, hold_at, cut_at, cuts, status, hold_size
+        )
         self._offers[path] = offer
         return offer
 
@@ -333,6 +345,7 @@ class Source:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_HEAD(self):
+                offers[self.path].wait_to_tell_size()
                 self._head()
 
             def do_GET(self):

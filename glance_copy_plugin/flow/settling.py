@@ -1,0 +1,143 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Looking at an image some more times after its copy has ended.
+
+What a late save of an older record has broken is put right within seconds,
+beside the copies: it holds no thread of Glance's, and a copy's end does not
+wait for it. What happens later, or when the process ends before, is left to
+``glance-copy audit``.
+"""
+
+import functools
+import heapq
+import itertools
+import os
+import threading
+import time
+
+from oslo_log import log as logging
+
+from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.records import ending as ending_
+from glance_copy_plugin.records import history
+from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+# Requests of users take milliseconds, but those that remove data from a
+# remote store can take long.
+_SECONDS = (2, 10, 60)
+
+
+def look_after(run):
+    """Look at the image of a copy that has just ended, some times later."""
+    look = functools.partial(
+        _settle, run.record.ending(), run.record, run.context
+    )
+    for seconds in _SECONDS:
+        _LATER.call(seconds, look)
+
+
+class Later:
+    """Calls functions at later moments in one thread of this process.
+
+    The thread lives while there is something to call.
+    """
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._due = []
+        self._numbers = itertools.count()
+        self._pid = None
+
+    def call(self, seconds, function):
+        """Have ``function()`` called in so many seconds."""
+        with self._changed:
+            moment = time.monotonic() + seconds
+            heapq.heappush(self._due, (moment, next(self._numbers), function))
+            if self._pid != os.getpid():
+                self._pid = os.getpid()
+                threading.Thread(
+                    target=self._run, name='copy-image-settling', daemon=True
+                ).start()
+            self._changed.notify()
+
+    def _run(self):
+        while (function := self._next()) is not None:
+            try:
+                function()
+            except Exception as exc:
+                LOG.warning(
+                    'An image was not looked at after its copy: %s',
+                    errors.redact(exc),
+                )
+
+    def _next(self):
+        """Wait until something is due; return it, or None at the end."""
+        with self._changed:
+            while self._due:
+                left = self._due[0][0] - time.monotonic()
+                if left <= 0:
+                    return heapq.heappop(self._due)[-1]
+                self._changed.wait(left)
+            self._pid = None
+            return None
+
+
+_LATER = Later()
+
+
+def _settle(ending, record, context):
+    """Look at the image once; put right what is not as the copy left it."""
+    try:
+        facts = record.facts()
+    except image_record.ImageGone:
+        for store, url in _still_there(ending, ending.kept, context):
+            LOG.warning(
+                'Image %(image)s was deleted while its copy ended; removing '
+                'its data from store %(store)s',
+                {'image': ending.image_id, 'store': store},
+            )
+            stores_.delete(store, url, context)
+        return
+    if facts.lock is not None:
+        return
+    recorded = {location.store: location.url for location in facts.locations}
+    dropped = ending.kept.keys() - recorded.keys()
+    lost = [store for store, _ in _still_there(ending, dropped, context)]
+    revived = [
+        store for store, url in ending.taken_back.items()
+        if recorded.get(store) == url
+        and not stores_.exists(store, url, context)
+    ]
+    failed = facts.failed != ending.failed and ending_.is_newest(ending)
+    if lost or revived or failed or facts.importing:
+        LOG.warning(
+            'A late update of image %s had put back what was recorded before '
+            'its copy ended; corrected', ending.image_id,
+        )
+        ending_.restore(ending, lost=lost, revived=revived, failed=failed)
+
+
+def _still_there(ending, stores, context):
+    """Return (store, URL) of the kept objects that nobody removes."""
+    if not stores:
+        return []
+    doomed = history.awaits_scrubbing(ending.image_id) or ()
+    urls = {store: ending.kept[store][0] for store in stores}
+    # A user's deletion removes the object first, and then the location.
+    return [
+        (store, url) for store, url in urls.items()
+        if url not in doomed and stores_.exists(store, url, context)
+    ]

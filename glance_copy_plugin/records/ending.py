@@ -1,0 +1,79 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How a copy left its image's record, and putting that right again.
+
+Glance's own requests (PATCH, tags, DELETE of one store) read an image and save
+all of it later. One that has read before a copy ended and saves afterwards
+puts old values back and drops locations that it does not know, or revives
+those that were taken back.
+"""
+
+import dataclasses
+
+import glance.db
+
+from glance_copy_plugin.records import rows
+from glance_copy_plugin.records import tasks
+from glance_copy_plugin.records.retry import retried
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What a copy has left in the record of its image when it ended.
+
+    :param failed: the stores that did not get the image
+    :param kept: ``{store: (url, metadata)}`` of the stores that got it
+    :param taken_back: ``{store: url}`` of those that had it for a while
+    """
+
+    image_id: str
+    task_id: str
+    failed: frozenset
+    kept: dict
+    taken_back: dict
+
+
+def is_newest(ending):
+    """True unless the image was copied, or is copied, once more."""
+    task = tasks.newest_copy(ending.image_id)
+    return task is not None and task['id'] == ending.task_id
+
+
+@retried
+def restore(ending, *, lost, revived, failed):
+    """Write what a late save has broken, unless the image is locked.
+
+    :param lost: stores of ``kept`` whose location was dropped
+    :param revived: stores of ``taken_back`` whose location came back
+    :param failed: write also which stores have failed
+    """
+    image_id = ending.image_id
+    with glance.db.get_api().session_for_write() as session:
+        if (
+            not rows.begin(session, image_id)
+            or rows.lock_holder(session, image_id) is not None
+        ):
+            return
+        rows.set_stores(session, image_id, rows.IMPORTING, ())
+        if failed:
+            rows.set_stores(session, image_id, rows.FAILED, ending.failed)
+        found = rows.locations(session, image_id)
+        for store in set(lost).difference(map(rows.store_of, found)):
+            rows.add_location(session, image_id, *ending.kept[store])
+        dangling = [
+            row for row in found if rows.store_of(row) in revived
+            and rows.url_of(row) == ending.taken_back[rows.store_of(row)]
+        ]
+        # An image without any location would be no better.
+        for row in dangling if len(dangling) < len(found) else ():
+            rows.drop_location(row)

@@ -1,0 +1,82 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import threading
+
+import pytest
+
+from glance_copy_plugin.flow import settling
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def later():
+    return settling.Later()
+
+
+def threads():
+    return {
+        thread for thread in threading.enumerate()
+        if thread.name == 'copy-image-settling'
+    }
+
+
+def test_what_is_due_first_is_called_first(later):
+    called, done = [], threading.Event()
+    later.call(0.3, done.set)
+    later.call(0.2, lambda: called.append('second'))
+    later.call(0.1, lambda: called.append('first'))
+    assert done.wait(PATIENCE)
+    assert called == ['first', 'second']
+
+
+def test_an_error_does_not_keep_the_others_from_being_called(later):
+    done = threading.Event()
+    later.call(0, lambda: 1 / 0)
+    later.call(0, done.set)
+    assert done.wait(PATIENCE)
+
+
+def test_whoever_asks_does_not_wait(later):
+    started, go_on, done = (threading.Event() for _each in range(3))
+
+    def blocked():
+        started.set()
+        assert go_on.wait(PATIENCE)
+
+    later.call(0, blocked)
+    assert started.wait(PATIENCE)
+    later.call(0, done.set)
+    assert not done.is_set()
+    go_on.set()
+    assert done.wait(PATIENCE)
+
+
+def test_the_thread_ends_with_the_last_call_and_starts_again(later):
+    before = threads()
+    for _time in range(2):
+        done = threading.Event()
+        later.call(0, done.set)
+        assert done.wait(PATIENCE)
+        for thread in threads() - before:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+def test_what_is_due_late_keeps_neither_others_nor_the_process(later):
+    before, done = threads(), threading.Event()
+    later.call(3600, threads)
+    (thread,) = threads() - before
+    assert thread.daemon
+    later.call(0, done.set)
+    assert done.wait(PATIENCE)
