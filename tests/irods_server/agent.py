@@ -86,6 +86,7 @@ class Agent(threading.Thread):
         while True:
             header = self.stream.receive_header()
             if header.type == 'RODS_DISCONNECT':
+                self.stream.say_goodbye()
                 return
             self._answer(Request(self.stream, header))
 

@@ -67,4 +67,4 @@ class IrodsError(Exception):
 
 def of_errno(base, error):
     """Return the code for the system's ``error`` in the family ``base``."""
-    return IrodsError(base - (error.errno or 0))
+    return IrodsError(base - error.errno)

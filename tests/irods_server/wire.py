@@ -104,10 +104,13 @@ class Stream:
 
     def send_file(self, descriptor, offset, count):
         """Send ``count`` bytes of an open file, from ``offset`` on."""
-        if isinstance(self.socket, ssl.SSLSocket):
-            self.send(os.pread(descriptor, count, offset))
-            return
         end = offset + count
+        while offset < end and isinstance(self.socket, ssl.SSLSocket):
+            data = os.pread(descriptor, min(BUFFER, end - offset), offset)
+            if not data:
+                raise PeerGone('the file is shorter than it was')
+            self.send(data)
+            offset += len(data)
         while offset < end:
             try:
                 sent = os.sendfile(
@@ -118,6 +121,14 @@ class Stream:
             if not sent:
                 raise PeerGone('the file is shorter than it was')
             offset += sent
+
+    def say_goodbye(self):
+        """End TLS as both sides agreed to, where there is TLS."""
+        if isinstance(self.socket, ssl.SSLSocket):
+            try:
+                self.socket = self.socket.unwrap()
+            except OSError:
+                pass  # The other side did not wait for it.
 
     def interrupt(self):
         """Wake whoever waits on the connection, from another thread."""

@@ -13,6 +13,7 @@
 """Open, create, read, write, seek and close, as a client streams."""
 
 import dataclasses
+import errno
 import os
 
 from tests.irods_server import access
@@ -89,7 +90,7 @@ def open_to_write(catalog, user, path, options, flags, size):
     catalog.require_quota(user, size)
     replica = openings.for_writing(found, options)
     if flags & O_EXCL and flags & O_CREAT:
-        raise codes.of_errno(codes.UNIX_FILE_OPEN_ERR, FileExistsError(17))
+        raise codes.IrodsError(codes.UNIX_FILE_OPEN_ERR - errno.EEXIST)
     file = open_file(replica, os.O_RDWR)
     opening = openings.Opening(catalog, found, replica, options, False)
     if flags & O_TRUNC:
@@ -128,7 +129,7 @@ def read(agent, request):
     """Answer with the next bytes, as many as there are."""
     descriptor = agent.descriptor(request)
     if descriptor.flags & O_ACCMODE == O_WRONLY:
-        raise codes.of_errno(codes.UNIX_FILE_READ_ERR, OSError(9, ''))
+        raise codes.IrodsError(codes.UNIX_FILE_READ_ERR - errno.EBADF)
     offset = descriptor.offset
     left = os.fstat(descriptor.file).st_size - offset
     count = max(min(request.input.number('len'), left), 0)
@@ -143,7 +144,7 @@ def write(agent, request):
     descriptor = agent.descriptor(request)
     opening = descriptor.opening
     if opening is None:
-        raise codes.of_errno(codes.UNIX_FILE_WRITE_ERR, OSError(9, ''))
+        raise codes.IrodsError(codes.UNIX_FILE_WRITE_ERR - errno.EBADF)
     opening.wrote = True
     total = request.left
     while request.left:
