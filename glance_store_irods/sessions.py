@@ -105,6 +105,11 @@ class Sessions:
         """Changes when this is a forked process."""
         return self._generation
 
+    @property
+    def in_use(self):
+        """How many connections are lent."""
+        return self._used
+
     def _take_place(self):
         size = self.settings.pool_size
         with self._changed:
@@ -141,7 +146,6 @@ class Lease:
         self._sessions = sessions
         self._generation = sessions.generation
         self._link = None
-        self._reused = False
         self.descriptors = set()
 
     @property
@@ -153,18 +157,19 @@ class Lease:
 
         :param action: a verb that says what it does, for the error
         :param path: what it does that to
-        :param again: it does no harm to do it twice. Connections that were
-            used before may be dead without a sign; then it is done again
-            with a new one.
+        :param again: it does no harm to do it twice, so that it is, once,
+            if the connection is lost. One that was not used for a while can
+            be dead without a sign.
         :param seconds: how long to wait for each answer; as usual if None
         :raises: glance_store's exceptions, and what is a bug
         """
+        link_ = self.link()
         try:
             return self._attempt(operation, action, path, seconds)
         except exceptions.RemoteServiceUnavailable:
-            if not again or self._link is not None or not self._reused:
+            if not again or self.has(link_):
                 raise
-        # One was dead, so the others that are idle will be, too.
+        # The others that are idle may be as dead.
         self._sessions.drop_idle()
         return self._attempt(operation, action, path, seconds)
 
@@ -210,10 +215,9 @@ class Lease:
             self._generation = self._sessions.generation
             self._link = None
         if self._link is None:
-            self._link = self._sessions.idle_link()
-            self._reused = self._link is not None
-        if self._link is None:
-            self._link = self._sessions.new_link()
+            self._link = (
+                self._sessions.idle_link() or self._sessions.new_link()
+            )
         return self._link
 
     def has(self, link_):
