@@ -68,7 +68,10 @@ Making it fail (``server.faults``)
     through first) and ``path=`` (a part of it); those without bytes take
     ``after=True``: it was done, and only the answer goes wrong. Bytes count
     for read, write, copy, checksum, replicate and close (a checksum).
-    ``slow(bytes_per_second)``, ``refuse_connections()``, ``clear()``.
+    The path of a copy or a rename is where it goes.
+    ``slow(bytes_per_second)``, ``refuse_connections()``,
+    ``full(resource, room=)``, ``corrupt(path)``, ``wrong_checksum(path)``,
+    ``deny(path, user)``; ``clear()``.
 
 Down and up
     ``stop()`` refuses and ends all connections, ``stop(kill=True)`` kills

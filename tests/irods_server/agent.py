@@ -18,11 +18,11 @@ import threading
 
 from tests.irods_server import apis
 from tests.irods_server import codes
-from tests.irods_server import faults
 from tests.irods_server import handlers
 from tests.irods_server import negotiation
 from tests.irods_server import packing
 from tests.irods_server import replies
+from tests.irods_server import rules
 from tests.irods_server import wire
 
 SYS_INTERNAL_ERR = -154000
@@ -38,7 +38,15 @@ class Request:
         self.input = packing.Structure.parse(stream.receive(header.message))
         stream.receive(header.error)
         self.left = header.body
-        self.path = self.input.text('objPath') or self.input.text('collName')
+        # Of two paths, as of a copy, the second one is where it goes.
+        self.path = (
+            self.input.text('objPath') or self.input.text('collName')
+            or self.input.text('arg2') or self.input.text('path')
+            or ''.join(
+                each.text('objPath')
+                for each in self.input.all('DataObjInp_PI')[1:]
+            )
+        )
 
     def receive_into(self, view):
         """Fill ``view`` with the next of the raw bytes."""
@@ -73,9 +81,9 @@ class Agent(threading.Thread):
         try:
             if negotiation.welcome(self):
                 self._serve()
-        except (wire.PeerGone, faults.Cut):
+        except (wire.PeerGone, rules.Cut):
             pass  # Clients leave like this, and tests make them.
-        except faults.Killed:
+        except rules.Killed:
             self.killed = True
         except Exception as error:
             self.server.defects.append(error)
@@ -91,6 +99,9 @@ class Agent(threading.Thread):
             self._answer(Request(self.stream, header))
 
     def _answer(self, request):
+        opened = self.descriptors.get(request.input.number('l1descInx'))
+        if opened:
+            request.path = opened.path
         call = self.server.counters.begin(request.api, request.path)
         try:
             self.faults.check(request.api, 'before', request.path)
@@ -100,8 +111,8 @@ class Agent(threading.Thread):
         except codes.IrodsError as error:
             request.drain(self.buffer)
             reply = replies.Reply(error.code, error.message)
-        except (faults.Cut, faults.Killed, wire.PeerGone):
-            raise
+        except (rules.Cut, rules.Killed, wire.PeerGone):
+            raise  # The connection ends here, and with it the agent.
         except Exception as error:
             self.server.defects.append(error)
             reply = replies.Reply(SYS_INTERNAL_ERR)
@@ -143,15 +154,21 @@ class Agent(threading.Thread):
 
     def descriptor(self, request):
         """Return the open file that a request is about."""
-        number = request.input.number('l1descInx')
         try:
-            found = self.descriptors[number]
+            return self.descriptors[request.input.number('l1descInx')]
         except KeyError:
             raise codes.IrodsError(
                 codes.SYS_FILE_DESC_OUT_OF_RANGE
             ) from None
-        request.path = found.path
-        return found
+
+    def passed(self, api, path):
+        """Return a function to report bytes that a long job has done."""
+        def report(count):
+            while count:
+                count -= self.faults.take(api, count, path)
+                if self.killed:
+                    raise rules.Killed
+        return report
 
     def kill(self):
         """Die at once: nothing is cleaned up in the catalog."""

@@ -24,7 +24,7 @@ from tests.irods_server import vault
 class Catalog:
     """What a zone knows; ``lock`` is held by whoever looks or changes."""
 
-    def __init__(self, zone, folder):
+    def __init__(self, zone, folder, admin):
         self.zone = zone
         self.folder = folder
         self.lock = threading.RLock()
@@ -37,7 +37,7 @@ class Catalog:
         self.default_resource = None
         self._ids = itertools.count(10001)
         for path in (f'/{zone}', f'/{zone}/home', f'/{zone}/trash/home'):
-            self.make_collections(('rods', zone), path)
+            self.make_collections((admin, zone), path)
         for collection in self.collections.values():
             access.grant(collection, access.EVERYBODY, access.READ)
 

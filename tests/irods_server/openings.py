@@ -17,6 +17,7 @@ import uuid
 
 from tests.irods_server import codes
 from tests.irods_server import model
+from tests.irods_server import rules
 from tests.irods_server import vault
 
 
@@ -96,7 +97,9 @@ class Opening:
             self.replica.checksum = ''
         try:
             checksum = self._checksum(passed, source_checksum)
-        except (codes.IrodsError, OSError):
+        except rules.Killed:
+            raise
+        except BaseException:
             with self.catalog.lock:
                 self._unlock(model.STALE)
             raise

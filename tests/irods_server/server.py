@@ -45,7 +45,7 @@ class IrodsServer(inspection.Inspection):
         self.admin = admin
         self.password = password
         self.version = version
-        self.catalog = catalog.Catalog(zone, folder)
+        self.catalog = catalog.Catalog(zone, folder, admin)
         self.catalog.add_user(admin, password, type='rodsadmin')
         self.catalog.add_resource(resource)
         self.counters = counters.Counters()

@@ -31,7 +31,7 @@ def checksum(agent, request):
     with catalog.lock:
         found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
         replica = openings.for_reading(found, options)
-    passed = agent.faults.passed('checksum', request.path)
+    passed = agent.passed('checksum', request.path)
     if 'verifyChksum' in options:
         return _verify(catalog, found, passed, options)
     if 'forceChksum' in options or not replica.checksum:

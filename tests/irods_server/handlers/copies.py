@@ -20,6 +20,7 @@ from tests.irods_server import model
 from tests.irods_server import openings
 from tests.irods_server import packing
 from tests.irods_server import replies
+from tests.irods_server import rules
 from tests.irods_server import vault
 from tests.irods_server.handlers import files
 
@@ -31,13 +32,12 @@ def copy(agent, request):
     source, target = request.input.all('DataObjInp_PI')
     here, there = source.text('objPath'), target.text('objPath')
     options = target.options()
-    request.path = there
     replica, reading = _open_source(agent, here, there)
     try:
         writing = _open_target(agent, there, options, replica.size)
         _transfer(agent, there, reading, writing)
         writing.opening.finish(
-            agent.faults.passed('copy', there), replica.checksum
+            agent.passed('copy', there), replica.checksum
         )
     finally:
         os.close(reading)
@@ -93,12 +93,14 @@ def _transfer(agent, path, reading, writing):
     opening.wrote = True
     try:
         writing.replica.resource.vault.copy(
-            reading, writing.file, agent.faults.passed('copy', path)
+            reading, writing.file, agent.passed('copy', path)
         )
     except vault.Full as error:
         opening.abandon()
         raise codes.of_errno(codes.UNIX_FILE_WRITE_ERR, error) from error
-    except codes.IrodsError:
+    except rules.Killed:
+        raise
+    except BaseException:
         opening.abandon()
         raise
     finally:

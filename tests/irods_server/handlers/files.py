@@ -184,7 +184,7 @@ def close(agent, request):
     forget(agent, request.input.number('l1descInx'))
     if descriptor.opening:
         descriptor.opening.finish(
-            agent.faults.passed('close', descriptor.path)
+            agent.passed('close', descriptor.path)
         )
 
 

@@ -29,7 +29,6 @@ def modify(agent, request):
     operation, kind, path, name, value, units = (
         request.input.text(f'arg{number}') for number in range(6)
     )
-    request.path = path
     catalog, found = _entity(agent, KINDS.get(kind), path)
     with catalog.lock:
         found.avus = _changed(
@@ -97,7 +96,7 @@ def _changed(catalog, avus, operation, name, value, units, again=False):
 def set_access(agent, request):
     """Set what a user may do, or that a collection hands it on."""
     said = request.input
-    path = request.path = said.text('path')
+    path = request.path
     level = said.text('accessLevel').removeprefix('admin:')
     catalog, user = agent.at(path)
     with catalog.lock:

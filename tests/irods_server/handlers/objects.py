@@ -88,7 +88,6 @@ def rename(agent, request):
     source, target = (
         each.text('objPath') for each in request.input.all('DataObjInp_PI')
     )
-    request.path = source
     catalog, user = agent.at(source)
     with catalog.lock:
         if source in catalog.collections:

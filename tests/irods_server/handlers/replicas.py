@@ -18,6 +18,7 @@ from tests.irods_server import access
 from tests.irods_server import codes
 from tests.irods_server import model
 from tests.irods_server import openings
+from tests.irods_server import rules
 from tests.irods_server import vault
 from tests.irods_server.handlers import checksums
 from tests.irods_server.handlers import files
@@ -28,7 +29,7 @@ def replicate(agent, request):
     """Copy a good replica to another resource, or renew a stale one."""
     options = request.input.options()
     catalog, user = agent.at(request.path)
-    passed = agent.faults.passed('replicate', request.path)
+    passed = agent.passed('replicate', request.path)
     with catalog.lock:
         found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
         access.require(
@@ -45,7 +46,9 @@ def replicate(agent, request):
         )
     try:
         checksum = _fill(source, target, passed)
-    except codes.IrodsError:
+    except rules.Killed:
+        raise
+    except BaseException:
         opening.abandon()
         raise
     opening.settle(source.size, checksum)
