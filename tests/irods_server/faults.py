@@ -14,6 +14,7 @@
 
 import threading
 
+from tests.irods_server import apis as names
 from tests.irods_server import rules
 
 STEP = 64 * 1024
@@ -63,7 +64,8 @@ class Faults:
 
         ``api`` is 'read' or 'write', or None for either.
         """
-        self._add(api, 'bytes', rules.cut, bytes_left=n, **more)
+        apis = (api,) if api else ('read', 'write')
+        self._add(apis, 'bytes', rules.cut, bytes_left=n, **more)
 
     def agent_dies_on(self, api, after_bytes=None, after=False, **more):
         """Kill the agent: before ``api``, after it or in its midst."""
@@ -128,9 +130,14 @@ class Faults:
         with self._lock:
             _release(self._rules)
 
-    def _add(self, api, moment, strike, **more):
+    def _add(self, apis, moment, strike, **more):
+        if isinstance(apis, str):
+            apis = (apis,)
+        unknown = set(apis) - {'connect', *names.NAMES.values()}
+        if unknown:
+            raise ValueError(f'no such API: {unknown}')
         with self._lock:
-            self._rules.append(rules.Rule(api, moment, strike, **more))
+            self._rules.append(rules.Rule(apis, moment, strike, **more))
 
     def check(self, api, moment, path=''):
         """Do what a test wants to happen at this call, if anything."""

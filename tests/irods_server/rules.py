@@ -67,9 +67,9 @@ def fail(code):
 
 @dataclasses.dataclass
 class Rule:
-    """A fault; ``moment`` is 'before', 'after' or 'bytes'."""
+    """A fault of some APIs; ``moment`` is 'before', 'after' or 'bytes'."""
 
-    api: str | None
+    apis: tuple
     moment: str
     strike: object
     times: int = 1
@@ -82,5 +82,5 @@ class Rule:
         """Tell whether the fault is about this call, at this moment."""
         return (
             self.times > 0 and self.moment == moment
-            and self.api in (None, api) and self.path in path
+            and api in self.apis and self.path in path
         )

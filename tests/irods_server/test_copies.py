@@ -172,6 +172,16 @@ def test_a_replica_is_made_on_another_resource(server, session, path):
     assert len(session.data_objects.get(path).replicas) == 2
 
 
+def test_the_checksums_of_all_replicas_are_computed_at_once(
+    server, session, path
+):
+    server.add_resource('other')
+    server.put(path, b'data')
+    session.data_objects.replicate(path, resource='other')
+    value = session.data_objects.chksum(path, ChksumAll='')
+    assert {each.checksum for each in server.replicas(path)} == {value}
+
+
 @pytest.mark.parametrize(('prepare', 'code'), [
     (lambda server, path: None, -169000),
     (lambda server, path: server.set_replica(path, status=2), -1803000),

@@ -228,9 +228,12 @@ def test_a_full_disk_is_told_of_when_copying(server, session):
     assert refused(session, 'copy', THERE, NONE) == -513028
     left = server.replica(NONE)
     assert (left.status, left.size) == (0, 3)
-    assert refused(
-        session, 'replicate', THERE, resource='demoResc'
-    ) == -169000
+
+
+def test_a_full_disk_is_told_of_when_replicating(server, session):
+    server.add_resource('other', capacity=3)
+    assert refused(session, 'replicate', THERE, resource='other') == -513028
+    assert clients.statuses(server, THERE) == [1, 0]
 
 
 def test_room_is_there_again_when_something_is_removed(server, session):

@@ -144,6 +144,17 @@ def test_a_read_can_be_dropped_after_some_bytes(
     assert clients.read(connect(server), f'{path}-big', 6 * MIB) == content
 
 
+def test_bytes_of_either_direction_are_counted_to_a_drop(
+    server, session, path
+):
+    server.faults.drop_after_bytes(7)
+    session.data_objects.copy(path, f'{path}-copy')
+    assert clients.read(session, path) == b'data'
+    with pytest.raises(exception.NetworkException):
+        clients.create(session, f'{path}-new', b'data')
+    assert (server.bytes_read, server.bytes_written) == (4, 3)
+
+
 @pytest.mark.parametrize(('api', 'action'), [
     ('copy', lambda session, path: session.data_objects.copy(
         path, f'{path}-copy')),
@@ -322,6 +333,11 @@ def test_a_defect_of_the_server_fails_the_test_that_met_it(tmp_path):
     running = irods_server.IrodsServer(tmp_path / 'broken')
     with pytest.raises(RuntimeError, match='test server failed'), running:
         running.defects.append(ZeroDivisionError())
+
+
+def test_a_fault_of_an_api_that_there_is_not_is_a_mistake(server):
+    with pytest.raises(ValueError, match='wirte'):
+        server.faults.drop_on('wirte')
 
 
 def test_a_read_cannot_fail_once_its_answer_has_begun(server):

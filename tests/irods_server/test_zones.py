@@ -66,6 +66,14 @@ def test_a_copy_goes_from_zone_to_zone(server, other, session, path, abroad):
         assert zone.bytes_read == zone.bytes_written == 0
 
 
+def test_nothing_is_moved_from_zone_to_zone(server, session, path, abroad):
+    server.put(path, b'data')
+    assert clients.code_of(
+        session.data_objects.move, path, f'{abroad}/moved'
+    ) == -109000
+    assert server.objects() == [path]
+
+
 def test_permissions_hold_across_zones(server, other, session):
     assert clients.code_of(
         session.data_objects.open, '/otherZone/home/rods/mine', 'w'

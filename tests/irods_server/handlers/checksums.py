@@ -34,14 +34,33 @@ def checksum(agent, request):
     passed = agent.passed('checksum', request.path)
     if 'verifyChksum' in options:
         return _verify(catalog, found, passed, options)
-    if 'forceChksum' in options or not replica.checksum:
-        access.require(
-            user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND
-        )
-        value = compute(replica, passed)
-        with catalog.lock:
-            replica.checksum = value
-    return replies.Reply(message=_as_text(replica.checksum))
+    replicas = [replica]
+    if 'ChksumAll' in options:
+        replicas = _good(catalog, found)
+    for replica in replicas:
+        if 'forceChksum' in options or not replica.checksum:
+            access.require(
+                user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND
+            )
+            value = compute(replica, passed)
+            with catalog.lock:
+                replica.checksum = value
+    # Where replicas differ there is no checksum of all of them.
+    values = {replica.checksum for replica in replicas}
+    return replies.Reply(
+        message=_as_text(values.pop() if len(values) == 1 else '')
+    )
+
+
+def _good(catalog, found):
+    with catalog.lock:
+        good = [
+            replica for replica in found.replicas
+            if replica.status == model.GOOD
+        ]
+    if not good:
+        raise codes.IrodsError(codes.SYS_NO_GOOD_REPLICA)
+    return good
 
 
 def compute(replica, passed):
@@ -60,13 +79,7 @@ def _verify(catalog, found, passed, options):
     """Compare all good replicas with what the catalog says of them."""
     if 'forceChksum' in options:
         raise codes.IrodsError(codes.USER_INCOMPATIBLE_PARAMS)
-    with catalog.lock:
-        good = [
-            replica for replica in found.replicas
-            if replica.status == model.GOOD
-        ]
-    if not good:
-        raise codes.IrodsError(codes.SYS_NO_GOOD_REPLICA)
+    good = _good(catalog, found)
     results = []
     skipped = len(found.replicas) - len(good)
     if skipped:

@@ -89,6 +89,8 @@ def rename(agent, request):
         each.text('objPath') for each in request.input.all('DataObjInp_PI')
     )
     catalog, user = agent.at(source)
+    if catalog is not agent.catalog.of(target):
+        raise codes.IrodsError(codes.SYS_CROSS_ZONE_MV_NOT_SUPPORTED)
     with catalog.lock:
         if source in catalog.collections:
             _rename_collection(catalog, user, source, target)
