@@ -33,6 +33,7 @@ _FULL = {-110000}
 _NO_COLLECTION = {-814000}
 _NO_RESOURCE = {-78000}
 _BUSY = {-1803000, -406000, -105000}
+_NEGOTIATION = {-1824000, -1825000}
 _LOGIN = {-826000, -827000, -840000, -993000}
 _FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -43,8 +44,7 @@ RESOURCE_DOWN = -105000
 
 def answered(error):
     """Tell whether the server has answered: its connection can be used on."""
-    return isinstance(error, (
-        irods_exception.iRODSException,
+    return code_of(error) is not None or isinstance(error, (
         irods_exception.DoesNotExist,
         data_object_manager.Server_Checksum_Warning,
     ))
@@ -58,7 +58,7 @@ def code_of(error):
     # raises about a number that it does not know is this.
     if isinstance(error, KeyError) and error.args:
         number = error.args[0]
-        return number if isinstance(number, int) else None
+        return number if isinstance(number, int) and number < 0 else None
     return None
 
 
@@ -99,6 +99,10 @@ def login_failed(error, account, store):
             f'the {where} did not accept user {account.user} of zone '
             f'{account.zone} with the password given ({_name(error, code)})',
         )
+    if code in _NEGOTIATION or 'negotiation' in str(error).lower():
+        return misconfigured(
+            store, f'the {where} and the store do not agree on using TLS'
+        )
     if code is not None:
         return exceptions.RemoteServiceUnavailable(
             message=f'The {where} refused the login: {_name(error, code)}.'
@@ -111,8 +115,7 @@ def login_failed(error, account, store):
         )
     if isinstance(error, (irods_exception.NetworkException, OSError)):
         return exceptions.RemoteServiceUnavailable(
-            message=f'The {where} cannot be reached, or it and the store do '
-                    f'not agree on TLS.'
+            message=f'The {where} cannot be reached.'
         )
     if isinstance(error, RuntimeError):
         # So the client says that a password is missing or needs TLS.

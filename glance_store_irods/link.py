@@ -20,6 +20,7 @@ that nobody waits while another one connects.
 import contextlib
 import select
 
+from irods import connection
 from irods import exception
 from irods import password_obfuscation
 from irods import session
@@ -76,8 +77,16 @@ class Link:
             connection_timeout=settings.connection_timeout,
             **account.tls.options(),
         )
-        with self.session.pool.get_connection() as connection:
-            self._connection = connection
+        pool = self.session.pool
+        # Made in two steps, for what its __init__ has opened must be closed
+        # if it fails; the pool would not know the connection then.
+        self._connection = connection.Connection.__new__(
+            connection.Connection
+        )
+        self._connection.socket = None
+        self._connection.__init__(pool, pool.account)
+        pool.idle.add(self._connection)
+        with pool.get_connection():
             # Asked for later, it would take a connection and keep it.
             self.session.data_objects.server_version  # noqa: B018
         self.session.connection_timeout = settings.timeout
@@ -105,10 +114,10 @@ class Link:
 
     def close(self):
         """Say goodbye and close the connection."""
-        for connection in self._connections():
+        for each in self._connections():
             try:
-                connection.socket.settimeout(GOODBYE_SECONDS)
-                connection.disconnect()
+                each.socket.settimeout(GOODBYE_SECONDS)
+                each.disconnect()
             except (OSError, exception.NetworkException):
                 """The other side is gone already; ours is closed next."""
         self.drop()
@@ -139,15 +148,14 @@ class Link:
             return set()
         pool = self.session.pool
         return {
-            connection
-            for connection in {self._connection, *pool.active, *pool.idle}
-            if connection is not None and connection.socket is not None
+            each for each in {self._connection, *pool.active, *pool.idle}
+            if each is not None and each.socket is not None
         }
 
 
 def _close_sockets(connections):
-    for connection in connections:
-        socket, connection.socket = connection.socket, None
+    for each in connections:
+        socket, each.socket = each.socket, None
         socket.close()
 
 

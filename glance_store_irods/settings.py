@@ -86,7 +86,15 @@ class _Group:
         self._group = group
 
     def __call__(self, name):
-        value = self._options[PREFIX + name]
+        try:
+            value = self._options[PREFIX + name]
+        except (cfg.Error, ValueError) as exc:
+            # Of a password, the message shows what follows a dollar sign.
+            reason = (
+                'a dollar sign in it has to be written twice'
+                if name == 'password' else str(exc)
+            )
+            raise self.bad(f'{PREFIX}{name} is not valid: {reason}') from None
         return value or None if isinstance(value, str) else value
 
     def bad(self, reason):

@@ -24,6 +24,7 @@ from glance_store_irods import store
 
 USER = 'glance'
 PASSWORD = 'correct horse battery staple'
+PAM_PASSWORD = 'known to the system alone'
 # Small, so that an image of several chunks is quickly moved.
 CHUNK = 64 * 1024
 
@@ -37,7 +38,7 @@ class Irods:
     def __init__(self, server):
         self.server = server
         self.stores = []
-        server.add_user(USER, PASSWORD, pam_password='of PAM')
+        server.add_user(USER, PASSWORD, pam_password=PAM_PASSWORD)
         self.collection = self.add_collection('images')
 
     def add_collection(self, name):
