@@ -168,6 +168,38 @@ class Store(driver.Store):
             )
         return path
 
+    def path_of_url(self, url):
+        """Return the path of the object that a URL of any store names.
+
+        :raises: BadStoreUri
+        """
+        return location.path_of(url)
+
+    def sees(self, path):
+        """Tell whether there is a complete object for this store's user.
+
+        It may lie in another store's collection, and in another zone that is
+        federated with this one.
+        """
+        return self.zone.sees(path)
+
+    def read(self, path):
+        """Yield the bytes of the object at a path."""
+        return self.zone.read(self.zone.find(path))
+
+    def copy_here(self, source, image_id, size, *, beat, check):
+        """Copy an object inside iRODS; no byte of it passes through here.
+
+        See the module copying for what ``beat`` and ``check`` are.
+
+        :param source: path of an object that ``sees`` is true for
+        :param size: bytes that it must have
+        :returns: the URL of the copy
+        """
+        path = self.new_path(image_id)
+        self.zone.copy(source, path, size, beat=beat, check=check)
+        return location.url_of(path)
+
     def url_of(self, path):
         """Return the URL to record for the object at a path."""
         return location.url_of(path)

@@ -22,6 +22,7 @@ import logging
 from glance_store import exceptions
 
 from glance_store_irods import catalog
+from glance_store_irods import copying
 from glance_store_irods import errors
 from glance_store_irods import objects
 from glance_store_irods import reading
@@ -88,6 +89,18 @@ class Zone:
     def write(self, path, incoming):
         """Write an object that does not exist yet; see the module writing."""
         writing.write(self.sessions, path, incoming)
+
+    def sees(self, path):
+        """Tell whether a complete object is at a path, in whatever zone."""
+        with self.sessions.lease() as lease:
+            found = objects.look(lease, path)
+        return found is not None and bool(found.good)
+
+    def copy(self, source, path, size, *, beat, check):
+        """Copy an object within iRODS; see the module copying."""
+        copying.copy(
+            self.sessions, source, path, size, beat=beat, check=check
+        )
 
     def delete(self, path):
         """Remove an object, also when the answer about that got lost."""

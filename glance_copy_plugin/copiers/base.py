@@ -120,5 +120,6 @@ class Copier(typing.Protocol):
         leave nothing behind, and MUST NOT touch what was there before.
 
         :raises: :class:`CannotServerCopy` to have the image streamed;
-            a :class:`CopyError` for a real failure
+            glance_store's ``Duplicate`` if an object is in the way; for a
+            real failure a :class:`CopyError` or what a driver raises
         """

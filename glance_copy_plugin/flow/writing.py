@@ -97,9 +97,16 @@ class StoreWriter:
         silence = follower.silence if follower else patience.Silence()
 
         def copy(token):
-            return copier.copy(self._request(follower, token, silence))
+            return self._replacing_orphans(
+                lambda: copier.copy(self._request(follower, token, silence))
+            )
 
-        return self._patiently(copy, silence, lambda stored: stored.url)
+        try:
+            return self._patiently(copy, silence, lambda stored: stored.url)
+        except (errors.CopyError, base.CannotServerCopy):
+            raise
+        except Exception as exc:
+            raise stores_.target_error(exc, self._store) from exc
 
     def _request(self, follower, token, silence):
         def on_bytes(count):
@@ -169,13 +176,14 @@ class StoreWriter:
 
     def _call_driver(self, reader, algorithm):
         run = self._run
+        return self._replacing_orphans(lambda: stores_.add(
+            self._store, run.image_id, reader, run.plan.size, algorithm,
+            run.context,
+        ))
 
-        def add():
-            return stores_.add(
-                self._store, run.image_id, reader, run.plan.size, algorithm,
-                run.context,
-            )
-
+    def _replacing_orphans(self, add):
+        """Call ``add``; remove what is in its way and no location names."""
+        run = self._run
         try:
             return add()
         except store_exceptions.Duplicate:
