@@ -37,15 +37,19 @@ LOG = logging.getLogger(__name__)
 
 _RUNNING = set()
 _RUNNING_CHANGED = threading.Condition()
+_NO_MORE = threading.Event()
 
 
 def suspend_all(seconds):
     """Stop every copy of this process; another one will carry them on.
 
+    From now on, none begins here.
+
     :param seconds: how long to wait for them
     :returns: True if all have stopped
     """
     with _RUNNING_CHANGED:
+        _NO_MORE.set()
         running = list(_RUNNING)
     for run in running:
         run.cancel.cancel(errors.Suspended('the service is being stopped'))
@@ -124,10 +128,20 @@ class CopyRun:
         self._monitor = monitor_.Monitor(self)
         self._closed = threading.Lock()
 
+    def enter(self):
+        """Count the copy as one of this process, until it has ended.
+
+        :returns: False if this process is being stopped: the copy has to be
+            left to another one
+        """
+        with _RUNNING_CHANGED:
+            if _NO_MORE.is_set():
+                return False
+            _RUNNING.add(self)
+            return True
+
     def start(self):
         """Begin to watch the records, and wait for a place to run."""
-        with _RUNNING_CHANGED:
-            _RUNNING.add(self)
         self._monitor.start()
         self._copy_slots.acquire(self.cancel, on_wait=self._show_queued)
         self._has_slot = True

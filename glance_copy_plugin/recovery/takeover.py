@@ -60,6 +60,8 @@ def resume(entry):
         run.task.succeed(run.image_id, 'copied to ' + ', '.join(run.stores))
         entry.remove()
         return
+    if not run.enter():
+        return
     entry.attempts += 1
     entry.save()
     if entry.attempts > _MOST_ATTEMPTS:

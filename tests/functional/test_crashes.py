@@ -16,20 +16,14 @@ Two workers of a real server share the host: when one is killed at a named
 place, the other takes over.
 """
 
-import concurrent.futures
-import contextlib
-
 import pytest
-import requests
 
 from tests.functional import helpers
+from tests.functional import recovery
 from tests.functional.helpers import MIB
 from tests.harness import Client
 
-STORES = ['s1', 's2', 's3']
-ENDED = ('success', 'failure')
-# Within this time after the kill, everything is in order again.
-SECONDS = 30
+STORES = recovery.STORES
 
 EVERY_COPY = [
     'accept-judged', 'accept-claimed', 'accept-answered', 'flow-asked',
@@ -91,70 +85,15 @@ def by_stream(servers):
     return servers('crash-stream', {'copiers': ''})
 
 
-def copy_and_kill(server, switch, place, stores=None):
-    """Ask for a copy during which a worker is killed; return image, answer.
-
-    :returns: image id, and the answer or None if the connection broke
-    """
-    client = Client(server)
-    image_id = client.create_image(helpers.data(6 * MIB + 1))
-    switch.write_text(place)
-    answer = None
-    try:
-        with contextlib.suppress(requests.ConnectionError):
-            answer = client.copy(image_id, stores or STORES)
-        helpers.wait_until(lambda: not switch.exists(), f'a kill at {place}')
-    finally:
-        switch.unlink(missing_ok=True)
-    return image_id, answer
-
-
-def entry_of(server, image_id):
-    return server.staging / 'copy-image' / 'journal' / image_id
-
-
-def wait_in_order(server, image_id):
-    """Wait until nothing of a copy is going on any more."""
-    def in_order():
-        tasks = server.tasks(image_id)
-        return not entry_of(server, image_id).exists() and all(
-            task['status'] in ENDED for task in tasks
-        )
-
-    helpers.wait_until(in_order, 'the end of the copy', timeout=SECONDS)
-    return server.tasks(image_id)
-
-
-def check(server, image_id, stores):
-    """Check that exactly these stores hold the image, and nothing is left."""
-    client = Client(server)
-    helpers.wait_until(
-        lambda: answers(client), 'an answer of the server', timeout=SECONDS
-    )
-    image = client.image(image_id)
-    assert helpers.LOCK not in image
-    assert image.get(helpers.IMPORTING, '') == ''
-    assert image['status'] == 'active'
-    helpers.assert_copied(server, client, image_id, stores)
-    others = {'src', *STORES} - set(stores)
-    helpers.assert_untouched(server, image_id, others)
-    assert helpers.staged_files(server) == []
-
-
-def answers(client):
-    with contextlib.suppress(requests.ConnectionError):
-        return client.request('GET', '/info/stores').status_code == 200
-
-
 def assert_finished(server, switch, place):
-    image_id, answer = copy_and_kill(server, switch, place)
-    tasks = wait_in_order(server, image_id)
+    image_id, answer = recovery.copy_and_kill(server, switch, place)
+    tasks = recovery.wait_in_order(server, image_id)
     if answer is None and not tasks:
         # Killed before Glance made a task: the user was told nothing.
-        check(server, image_id, ['src'])
+        recovery.check(server, image_id, ['src'])
         return
     assert [task['status'] for task in tasks] == ['success']
-    check(server, image_id, ['src', *STORES])
+    recovery.check(server, image_id, ['src', *STORES])
 
 
 @pytest.mark.parametrize('place', EVERY_COPY + BY_COPIER)
@@ -175,42 +114,51 @@ def test_a_copy_that_was_failing_leaves_nothing(servers, place):
         'crash-failing', {'max_parallel_stores': 1, 'staging_window': MIB}
     )
     with helpers.replaced_by_file(server.places['s3']):
-        image_id, _answer = copy_and_kill(server, switch, place)
-        tasks = wait_in_order(server, image_id)
+        image_id, _answer = recovery.copy_and_kill(server, switch, place)
+        tasks = recovery.wait_in_order(server, image_id)
     assert [task['status'] for task in tasks] == ['failure']
     assert 'Internal Error' not in tasks[0]['message']
-    check(server, image_id, ['src'])
+    recovery.check(server, image_id, ['src'])
 
 
 def test_an_image_deleted_while_nobody_copies_leaves_nothing(by_copier):
     server, switch = by_copier
-    image_id, _answer = copy_and_kill(server, switch, 'file-renamed:2')
+    image_id, _answer = recovery.copy_and_kill(
+        server, switch, 'file-renamed:2'
+    )
     client = Client(server)
-    helpers.wait_until(lambda: answers(client), 'an answer')
+    helpers.wait_until(lambda: recovery.answers(client), 'an answer')
     client.delete(image_id)
-    wait_in_order(server, image_id)
+    recovery.wait_in_order(server, image_id)
     for store in ('src', *STORES):
         assert helpers.left_in(server, store, image_id) == []
     assert helpers.staged_files(server) == []
 
 
 def test_a_stopped_service_leaves_its_copies_to_the_next(start_glance):
-    server = start_glance('restart', {'copy_image': {
-        'bandwidth_limit': 4 * MIB, 'recovery_interval': 0.5,
-    }})
+    server = start_glance(
+        'restart',
+        {
+            'copy_image': {'bandwidth_limit': MIB, 'recovery_interval': 5},
+            'wsgi': {'task_pool_threads': 1},
+        },
+    )
     client = Client(server)
-    content = helpers.data(16 * MIB)
-    image_id = client.create_image(content)
-    task_id = helpers.start(client, image_id, STORES)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        stopping = pool.submit(server.stop)
-        stopping.result(timeout=60)
-    (task,) = server.tasks(image_id)
-    assert task['status'] == 'processing'
-    assert entry_of(server, image_id).exists()
+    running = client.create_image(helpers.data(6 * MIB))
+    waiting = client.create_image(helpers.data(MIB))
+    task_id = helpers.start(client, running, STORES)
+    assert client.copy(waiting, STORES).status_code == 202
+    server.stop(timeout=20)
+    assert server.returncode == 0
+    tasks = [*server.tasks(running), *server.tasks(waiting)]
+    assert {task['status'] for task in tasks} <= {'pending', 'processing'}
+    assert tasks[0]['id'] == task_id
+    for image_id in (running, waiting):
+        assert f'{image_id} is left to the next' in helpers.log_of(server)
+        assert recovery.entry_of(server, image_id).exists()
+    server.settings['copy_image']['bandwidth_limit'] = 64 * MIB
     server.start()
-    tasks = wait_in_order(server, image_id)
-    assert [(task['id'], task['status']) for task in tasks] == [
-        (task_id, 'success')
-    ]
-    check(server, image_id, ['src', *STORES])
+    for image_id, task in zip((running, waiting), tasks, strict=True):
+        (ended,) = recovery.wait_in_order(server, image_id)
+        assert (ended['id'], ended['status']) == (task['id'], 'success')
+        recovery.check(server, image_id, ['src', *STORES])
