@@ -49,7 +49,7 @@ def resume(entry):
     run = _make_run(entry, task)
     shutil.rmtree(run.staging_folder, ignore_errors=True)
     if not run.task.running():
-        entry.remove()
+        _tidy_up(run)
         return
     LOG.warning(
         'Taking over the interrupted copy of image %(image)s into '
@@ -104,6 +104,27 @@ def _make_run(entry, task):
         entry=entry,
         resumed=True,
     )
+
+
+def _tidy_up(run):
+    """Take back what a copy has begun whose task has ended.
+
+    Nothing, if the copy ended it. Others do not know what is to be taken
+    back, such as Glance's executor when it cannot run a flow.
+    """
+    if not _is_locked(run):
+        run.entry.remove()
+    elif run.enter():
+        run.cancel.cancel(errors.Cancelled('its task was ended meanwhile'))
+        _execute(run)
+
+
+def _is_locked(run):
+    """True if the image is still locked for this copy."""
+    try:
+        return run.record.facts().lock == run.task_id
+    except image_record.ImageGone:
+        return False
 
 
 def _is_complete(run):

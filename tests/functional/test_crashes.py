@@ -162,3 +162,25 @@ def test_a_stopped_service_leaves_its_copies_to_the_next(start_glance):
         (ended,) = recovery.wait_in_order(server, image_id)
         assert (ended['id'], ended['status']) == (task['id'], 'success')
         recovery.check(server, image_id, ['src', *STORES])
+
+
+def test_a_copy_that_was_ended_while_nobody_copied_is_taken_back(
+    start_glance
+):
+    server = start_glance('ended', {'copy_image': {
+        'bandwidth_limit': 4 * MIB, 'recovery_interval': 0.5,
+        'max_parallel_stores': 1, 'staging_window': MIB,
+    }})
+    client = Client(server)
+    image_id = client.create_image(helpers.data(6 * MIB))
+    task_id = helpers.start(client, image_id, STORES)
+    helpers.wait_until(
+        lambda: len(server.locations(image_id)) > 1, 'a store with the image'
+    )
+    server.kill()
+    server.execute(
+        "UPDATE tasks SET status = 'failure' WHERE id = :id", id=task_id
+    )
+    server.start()
+    recovery.wait_in_order(server, image_id)
+    recovery.check(server, image_id, ['src'])
