@@ -57,6 +57,13 @@ def suspend_all(seconds):
         return _RUNNING_CHANGED.wait_for(lambda: not _RUNNING, seconds)
 
 
+def forget_all():
+    """Begin anew in a forked process: no copy of its parent runs in it."""
+    global _RUNNING_CHANGED
+    _RUNNING_CHANGED = threading.Condition()
+    _RUNNING.clear()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """How the image will reach each store; made once, when the copy begins.
