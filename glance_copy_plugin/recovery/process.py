@@ -68,6 +68,7 @@ def start():
     """
     if _ONLY_LOOKING.is_set():
         return
+    servers.check_threads()
     os.register_at_fork(
         after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
