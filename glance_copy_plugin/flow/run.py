@@ -38,20 +38,31 @@ LOG = logging.getLogger(__name__)
 
 _RUNNING = set()
 _RUNNING_CHANGED = threading.Condition()
+_NO_MORE = threading.Event()
 
 
 def suspend_all(seconds):
     """Stop every copy of this process; another one will carry them on.
 
+    From now on, none begins here.
+
     :param seconds: how long to wait for them
     :returns: True if all have stopped
     """
     with _RUNNING_CHANGED:
+        _NO_MORE.set()
         running = list(_RUNNING)
     for run in running:
         run.cancel.cancel(errors.Suspended('the service is being stopped'))
     with _RUNNING_CHANGED:
         return _RUNNING_CHANGED.wait_for(lambda: not _RUNNING, seconds)
+
+
+def forget_all():
+    """Begin anew in a forked process: no copy of its parent runs in it."""
+    global _RUNNING_CHANGED
+    _RUNNING_CHANGED = threading.Condition()
+    _RUNNING.clear()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -127,10 +138,20 @@ class CopyRun:
         self._monitor = monitor_.Monitor(self)
         self._closed = threading.Lock()
 
+    def enter(self):
+        """Count the copy as one of this process, until it has ended.
+
+        :returns: False if this process is being stopped: the copy has to be
+            left to another one
+        """
+        with _RUNNING_CHANGED:
+            if _NO_MORE.is_set():
+                return False
+            _RUNNING.add(self)
+            return True
+
     def start(self):
         """Begin to watch the records, and wait for a place to run."""
-        with _RUNNING_CHANGED:
-            _RUNNING.add(self)
         self._monitor.start()
         self._copy_slots.acquire(
             self.cancel, on_wait=lambda: self.progress.wait(progress.A_PLACE)

@@ -210,6 +210,7 @@ def test_it_copies_between_zones_that_know_each_other(
         far = irods.Irods(other)
         store = far.store('far')
         path = store.path_of_url(location.url)
+        server.catalog.add_user(irods.USER, zone='otherZone')
         assert not can_copy(store, location)
         server.permit(path, irods.USER, 'read', zone='otherZone')
         assert can_copy(store, location)
