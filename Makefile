@@ -36,8 +36,8 @@ $(STAMP): $(INPUTS)
 	  -r requirements.txt -r test-requirements.txt -e .
 	@touch $@
 
-services: ## Install PostgreSQL and xfsprogs for the tests, if root on Debian
-	@tools/install-services
+services: venv ## Install servers and tools that some tests need, if possible
+	@tools/install-services $(BIN)/python
 
 test: venv services ## Install what is needed and run all tests (ARGS=...)
 	$(BIN)/python -m pytest tests $(ARGS)

@@ -27,12 +27,21 @@ from glance_copy_plugin.transfer import errors
 LOG = logging.getLogger(__name__)
 
 
+class Stopping(BaseException):
+    """This process is being stopped before it began the copy.
+
+    Glance would end the task because of any exception of a usual kind; this
+    one ends nothing but the work item of Glance's thread pool.
+    """
+
+
 def get_flow(**kwargs):
     """Return the flow for an import task, as Glance's executor asks for it.
 
     Any method but ``copy-image`` is Glance's own business.
 
     :raises: ImportTaskError with the reason if a copy cannot even begin
+    :raises: Stopping if it is left to the next process
     """
     if kwargs['import_req']['method']['name'] != 'copy-image':
         return api_image_import.get_flow(**kwargs)
@@ -64,14 +73,17 @@ def _copy_flow(kwargs):
         return linear_flow.Flow(f'copy-image-{kwargs["task_id"]}').add(
             task.FunctorTask(lambda: None, name='copied-elsewhere')
         )
-    return graph.make_flow(
-        graph.make_run(
-            context=kwargs['context'],
-            task_repo=kwargs['task_repo'],
-            image_id=image_id,
-            task_id=kwargs['task_id'],
-            stores=kwargs['backend'],
-            import_req=kwargs['import_req'],
-            entry=entry,
-        )
+    run = graph.make_run(
+        context=kwargs['context'],
+        task_repo=kwargs['task_repo'],
+        image_id=image_id,
+        task_id=kwargs['task_id'],
+        stores=kwargs['backend'],
+        import_req=kwargs['import_req'],
+        entry=entry,
     )
+    if not run.enter():
+        LOG.info('The copy of image %s is left to the next process', image_id)
+        entry.release()
+        raise Stopping
+    return graph.make_flow(run)

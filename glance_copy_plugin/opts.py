@@ -57,7 +57,7 @@ Possible values:
 """),
     cfg.ListOpt(
         'copiers',
-        default=['file'],
+        default=['file', 'irods'],
         help="""
 Server-side copiers that may be used, most preferred first.
 
@@ -67,7 +67,9 @@ through a store driver. A store that no copier can serve is streamed.
 Possible values:
     * Names of the entry points in ``glance_copy_plugin.copiers``. ``file``
       writes file stores: it shares blocks (reflink) where the file system
-      can, and else copies within the kernel, keeping holes.
+      can, and else copies within the kernel, keeping holes. ``irods``
+      lets a zone copy from one of its collections to another, or from a
+      zone that it is federated with.
     * Empty: stream to every store
 """),
     cfg.StrOpt(
@@ -206,7 +208,7 @@ class CopyOptions:
 
     staging_dir: str
     staging_window: int | None = None
-    copiers: tuple = ('file',)
+    copiers: tuple = ('file', 'irods')
     verify: str = 'backend'
     max_parallel_stores: int | None = None
     bandwidth_limit: int | None = None

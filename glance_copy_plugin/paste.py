@@ -48,7 +48,7 @@ class CopyImageFilter:
 
     @webob.dec.wsgify
     def __call__(self, request):
-        process.watcher().ensure_running()
+        process.serve()
         image_id = requests.import_target(request)
         if image_id is None:
             return self._app

@@ -20,6 +20,7 @@ from oslo_log import log as logging
 
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import file as file_copier
+from glance_copy_plugin.copiers import irods as irods_copier
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -166,15 +167,28 @@ def orphan_url(target, image_id, locations):
 
     None if it cannot be known, or if the image itself refers to it.
     """
-    return file_copier.unrecorded_url(target.driver, image_id, locations)
+    keeper = _keeper(target.driver)
+    if keeper is None:
+        return None
+    return keeper.unrecorded_url(target.driver, image_id, locations)
 
 
 def remove_partial(target, image_id):
-    """Remove unfinished files of an image that no process writes any more.
+    """Remove unfinished objects of an image that no process writes any more.
 
     Other drivers write in place; theirs is found as an orphan.
     """
-    file_copier.remove_partial(target.driver, image_id)
+    keeper = _keeper(target.driver)
+    if keeper is not None:
+        keeper.remove_partial(target.driver, image_id)
+
+
+def _keeper(driver):
+    """Return the module that knows what copies leave in such a store."""
+    for module in (file_copier, irods_copier):
+        if module.serves(driver):
+            return module
+    return None
 
 
 # What a driver says and what will not pass by itself.

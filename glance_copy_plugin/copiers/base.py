@@ -17,7 +17,7 @@ import typing
 
 from glance_copy_plugin.transfer import cancel as cancel_
 from glance_copy_plugin.transfer import digests
-from glance_copy_plugin.transfer import spool
+from glance_copy_plugin.transfer import follower as follower_
 
 
 class CannotServerCopy(Exception):
@@ -86,7 +86,7 @@ class CopyRequest:
     expected: digests.Expected
     locations: tuple[Location, ...]
     target: Target
-    follower: spool.Follower | None
+    follower: follower_.Follower | None
     verify: str
     cancel: cancel_.CancelToken
     on_bytes: typing.Callable[[int], None]
@@ -120,5 +120,6 @@ class Copier(typing.Protocol):
         leave nothing behind, and MUST NOT touch what was there before.
 
         :raises: :class:`CannotServerCopy` to have the image streamed;
-            a :class:`CopyError` for a real failure
+            glance_store's ``Duplicate`` if an object is in the way; for a
+            real failure a :class:`CopyError` or what a driver raises
         """

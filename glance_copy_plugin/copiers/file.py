@@ -45,7 +45,7 @@ class FileCopier:
         """True for a file store whose files are written in the plain way."""
         driver = target.driver
         return (
-            _is_file_driver(driver)
+            serves(driver)
             # Finding zeroes to leave out is what the driver does best.
             and not getattr(driver, 'thin_provisioning', False)
         )
@@ -96,7 +96,7 @@ class FileCopier:
 
 def local_path(location):
     """Return the path of a location in a file store, else None."""
-    if not _is_file_driver(location.driver):
+    if not serves(location.driver):
         return None
     parts = urllib.parse.urlparse(location.url)
     if parts.scheme not in ('file', 'filesystem'):
@@ -109,7 +109,7 @@ def remove_partial(driver, image_id):
 
     Only for a copy whose process is gone: nobody else writes that image.
     """
-    if not _is_file_driver(driver):
+    if not serves(driver):
         return
     for folder in _folders(driver):
         pattern = f'.{glob.escape(image_id)}.*{_PARTIAL_SUFFIX}'
@@ -125,7 +125,7 @@ def image_of_partial(name):
 
 def list_files(driver):
     """Return the paths of all files in a file store; none for any other."""
-    if not _is_file_driver(driver):
+    if not serves(driver):
         return []
     return [
         entry.path
@@ -148,7 +148,7 @@ def unrecorded_url(driver, image_id, locations):
     :param locations: the image's :class:`Location` objects
     :returns: None if there is no such file
     """
-    if not _is_file_driver(driver):
+    if not serves(driver):
         return None
     for folder in _folders(driver):
         path = os.path.join(folder, image_id)
@@ -157,7 +157,8 @@ def unrecorded_url(driver, image_id, locations):
     return None
 
 
-def _is_file_driver(driver):
+def serves(driver):
+    """True if that is glance_store's driver of files, or one like it."""
     return (
         'file' in driver.get_schemes()
         and hasattr(driver, '_find_best_datadir')

@@ -65,7 +65,10 @@ def end_failed_copy(run, flow_failures):
     failed = () if run.progress.begun or stopped else run.stores
     try:
         run.record.end(failed)
-    except (image_record.LockLost, image_record.ImageGone) as exc:
+    except image_record.ImageGone as exc:
+        # Then a source that is not there any more is no news.
+        reason = str(exc)
+    except image_record.LockLost as exc:
         LOG.info('The image record is left as it is: %s', exc)
     except Exception:
         LOG.exception(

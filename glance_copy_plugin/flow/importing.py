@@ -20,6 +20,7 @@ import tenacity
 
 from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.copiers import base
+from glance_copy_plugin.flow import calling
 from glance_copy_plugin.flow import writing
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
@@ -89,10 +90,11 @@ class StoreImport:
         run = self._run
         target = run.target(self._store)
         try:
-            stores_.remove_partial(target, run.image_id)
-            url = stores_.orphan_url(
-                target, run.image_id, self._locations()
-            )
+            self._remove_partial()
+            locations = self._locations()
+            url = self._call(lambda _token: stores_.orphan_url(
+                target, run.image_id, locations
+            ))
             if url is not None:
                 self._discard(url)
         except Exception as exc:
@@ -121,7 +123,7 @@ class StoreImport:
         run = self._run
         run.cancel.check()
         if run.resumed:
-            stores_.remove_partial(run.target(self._store), run.image_id)
+            self._remove_partial()
             done = self._recorded()
             if done is not None:
                 run.record.store_done(self._store, done.url, done.metadata)
@@ -164,6 +166,16 @@ class StoreImport:
                 {'image': run.image_id, 'why': exc},
             ),
         )
+
+    def _call(self, function):
+        """Call into the store, also when the copy is stopped."""
+        return calling.call_store(self._run, self._store, function)
+
+    def _remove_partial(self):
+        target = self._run.target(self._store)
+        self._call(lambda _token: stores_.remove_partial(
+            target, self._run.image_id
+        ))
 
     def _recorded(self):
         """Return what another process has recorded for this store."""
@@ -240,10 +252,13 @@ class StoreImport:
                 )
                 return
             tenacity.Retrying(
+                retry=tenacity.retry_if_not_exception_type(
+                    errors.TargetHangs
+                ),
                 stop=tenacity.stop_after_attempt(3),
                 wait=tenacity.wait_random_exponential(max=2),
                 reraise=True,
-            )(stores_.delete, self._store, url, run.context)
+            )(self._delete, url)
         except Exception as exc:
             LOG.error(
                 'Data of image %(image)s stays behind in store %(store)s: '
@@ -253,6 +268,11 @@ class StoreImport:
                     'why': errors.redact(exc),
                 },
             )
+
+    def _delete(self, url):
+        self._call(lambda _token: stores_.delete(
+            self._store, url, self._run.context
+        ))
 
     def _say_left_behind(self, exc):
         LOG.error(

@@ -38,20 +38,31 @@ LOG = logging.getLogger(__name__)
 
 _RUNNING = set()
 _RUNNING_CHANGED = threading.Condition()
+_NO_MORE = threading.Event()
 
 
 def suspend_all(seconds):
     """Stop every copy of this process; another one will carry them on.
 
+    From now on, none begins here.
+
     :param seconds: how long to wait for them
     :returns: True if all have stopped
     """
     with _RUNNING_CHANGED:
+        _NO_MORE.set()
         running = list(_RUNNING)
     for run in running:
         run.cancel.cancel(errors.Suspended('the service is being stopped'))
     with _RUNNING_CHANGED:
         return _RUNNING_CHANGED.wait_for(lambda: not _RUNNING, seconds)
+
+
+def forget_all():
+    """Begin anew in a forked process: no copy of its parent runs in it."""
+    global _RUNNING_CHANGED
+    _RUNNING_CHANGED = threading.Condition()
+    _RUNNING.clear()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,22 +131,33 @@ class CopyRun:
         )
         self._copy_slots = copy_slots
         self._has_slot = False
+        self._has_space = False
         self._reserved = []
         self._stagings = {}
         self._all_stagings = []
         self._monitor = monitor_.Monitor(self)
         self._closed = threading.Lock()
 
+    def enter(self):
+        """Count the copy as one of this process, until it has ended.
+
+        :returns: False if this process is being stopped: the copy has to be
+            left to another one
+        """
+        with _RUNNING_CHANGED:
+            if _NO_MORE.is_set():
+                return False
+            _RUNNING.add(self)
+            return True
+
     def start(self):
         """Begin to watch the records, and wait for a place to run."""
-        with _RUNNING_CHANGED:
-            _RUNNING.add(self)
         self._monitor.start()
         self._copy_slots.acquire(
             self.cancel, on_wait=lambda: self.progress.wait(progress.A_PLACE)
         )
         self._has_slot = True
-        self.progress.plan()
+        self.progress.go_on()
 
     def close(self):
         """Stop watching, remove staged data, give the place back.
@@ -178,12 +200,15 @@ class CopyRun:
     def reserve_space(self):
         """Reserve what staging will need; wait until it is there.
 
+        An image that is read in place needs nothing, unless reading has to go
+        on elsewhere: then it is reserved when that is known.
+
         :raises: :class:`StagingError` if it can never be there
         """
-        if any(self.plan.needs_staging(store) for store in self.stores):
-            self._reserve(
-                lambda: self.progress.wait(progress.SPACE)
-            )
+        if not self._reads_first_in_place() and any(
+            self.plan.needs_staging(store) for store in self.stores
+        ):
+            self._reserve_once()
 
     def stage(self, stores):
         """Start to stage the image for ``stores``; return the Staging."""
@@ -197,9 +222,10 @@ class CopyRun:
 
         :raises: :class:`StagingError` if there is no space for it
         """
-        # Waiting for more while holding some is how two copies would wait
-        # for each other for ever.
-        self._reserve(None)
+        if not self._reads_first_in_place():
+            # Waiting for more while holding some is how two copies would
+            # wait for each other for ever.
+            self._reserve(None)
         return self._start_staging(
             (store,), (digests.cheapest_algorithm(),)
         )
@@ -219,10 +245,17 @@ class CopyRun:
         """True if staging may use local files of the source store."""
         return 'file' in self.options.copiers
 
-    def _reserve(self, on_wait):
+    def _reads_first_in_place(self):
         first = stores_.StoreSource(self.plan.locations[0], self.context)
-        if self.reads_in_place and first.local_file() is not None:
-            return
+        return self.reads_in_place and first.local_file() is not None
+
+    def _reserve_once(self):
+        if not self._has_space:
+            self._reserve(lambda: self.progress.wait(progress.SPACE))
+            self._has_space = True
+            self.progress.go_on()
+
+    def _reserve(self, on_wait):
         size = self.plan.size
         self._reserved.append(
             space.StagingSpace(self.options.staging_dir).reserve(
@@ -252,6 +285,7 @@ class CopyRun:
             limit=self._limit,
             cancel=self.cancel,
             on_bytes=self.progress.staged,
+            reserve=self._reserve_once,
         )
         self._all_stagings.append(started)
         self._stagings.update(dict.fromkeys(stores, started))

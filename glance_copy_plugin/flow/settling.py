@@ -123,11 +123,11 @@ def _settle(ending, record, context):
     ]
     failed = facts.failed != ending.failed and ending_.is_newest(ending)
     if lost or revived or failed or facts.importing:
+        ending_.restore(ending, lost=lost, revived=revived, failed=failed)
         LOG.warning(
             'A late update of image %s had put back what was recorded before '
             'its copy ended; corrected', ending.image_id,
         )
-        ending_.restore(ending, lost=lost, revived=revived, failed=failed)
 
 
 def _still_there(ending, stores, context):

@@ -18,6 +18,7 @@ from oslo_log import log as logging
 from taskflow import task
 
 from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.flow import calling
 from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import importing
 from glance_copy_plugin.flow import planning
@@ -170,20 +171,30 @@ class ConcludeCopy(_CopyTask):
         locations = run.record.facts().locations
         recorded = {location.store for location in locations}
         for outcome in stored:
-            url = outcome.stored.url
-            if outcome.store in recorded or url in (
+            if outcome.store in recorded or outcome.stored.url in (
                 history.awaits_scrubbing(run.image_id) or ()
             ):
                 continue
-            if stores_.exists(outcome.store, url, run.context):
+            if self._exists(outcome):
                 LOG.warning(
                     'The location of image %(image)s in store %(store)s was '
                     'dropped by a concurrent update; recording it again',
                     {'image': run.image_id, 'store': outcome.store},
                 )
                 run.record.store_done(
-                    outcome.store, url, outcome.stored.metadata
+                    outcome.store, outcome.stored.url,
+                    outcome.stored.metadata,
                 )
+
+    def _exists(self, outcome):
+        run = self._run
+        return calling.call_store(
+            run, outcome.store,
+            lambda _token: stores_.exists(
+                outcome.store, outcome.stored.url, run.context
+            ),
+            cancel=run.cancel,
+        )
 
 
 class CompleteCopy(_CopyTask):

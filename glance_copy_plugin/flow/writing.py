@@ -19,6 +19,7 @@ from oslo_log import log as logging
 
 from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.copiers import base
+from glance_copy_plugin.flow import calling
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
@@ -96,9 +97,16 @@ class StoreWriter:
         silence = follower.silence if follower else patience.Silence()
 
         def copy(token):
-            return copier.copy(self._request(follower, token, silence))
+            return self._replacing_orphans(
+                lambda: copier.copy(self._request(follower, token, silence))
+            )
 
-        return self._patiently(copy, silence, lambda stored: stored.url)
+        try:
+            return self._patiently(copy, silence, lambda stored: stored.url)
+        except (errors.CopyError, base.CannotServerCopy):
+            raise
+        except Exception as exc:
+            raise stores_.target_error(exc, self._store) from exc
 
     def _request(self, follower, token, silence):
         def on_bytes(count):
@@ -156,48 +164,26 @@ class StoreWriter:
         )
 
     def _patiently(self, function, silence, url_of):
-        """Call into the store; give up when it does not answer.
-
-        What a call that was given up has written after all is removed. Until
-        it ends, nobody shall copy the image to that place.
+        """Call into the store; remove what it has stored too late.
 
         :param url_of: gives the URL of what ``function`` returns
         """
-        run = self._run
-
-        def ended_late(result):
-            if result is not None:
-                self._discard(url_of(result))
-            run.entry.let_go()
-
-        silence.asked()
-        call = patience.PatientCall(
-            function, name=f'copy-image-to-{self._store}', silence=silence,
-            limit=run.options.store_timeout, cancel=run.cancel,
-            on_late=ended_late,
+        return calling.call_store(
+            self._run, self._store, function, silence=silence,
+            cancel=self._run.cancel,
+            on_late=lambda result: self._discard(url_of(result)),
         )
-        try:
-            return call.result()
-        except patience.GaveUp as exc:
-            raise errors.TargetHangs(exc.reason, store=self._store) from exc
-        finally:
-            if call.left_behind:
-                LOG.warning(
-                    'A request of the copy of image %(image)s hangs in store '
-                    '%(store)s and is left behind',
-                    {'image': run.image_id, 'store': self._store},
-                )
-                run.entry.hold()
 
     def _call_driver(self, reader, algorithm):
         run = self._run
+        return self._replacing_orphans(lambda: stores_.add(
+            self._store, run.image_id, reader, run.plan.size, algorithm,
+            run.context,
+        ))
 
-        def add():
-            return stores_.add(
-                self._store, run.image_id, reader, run.plan.size, algorithm,
-                run.context,
-            )
-
+    def _replacing_orphans(self, add):
+        """Call ``add``; remove what is in its way and no location names."""
+        run = self._run
         try:
             return add()
         except store_exceptions.Duplicate:

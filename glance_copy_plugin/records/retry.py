@@ -30,8 +30,16 @@ def is_transient(error):
         return True
     if isinstance(error, db_exception.DBError):
         error = error.inner_exception
-    if isinstance(error, sqlalchemy.exc.OperationalError):
-        error = error.orig
+    if not isinstance(error, sqlalchemy.exc.OperationalError):
+        return _is_locked(error)
+    # What servers say when they start, stop or are not there: oslo.db leaves
+    # a connection that could not be made at all as it is.
+    return (
+        not isinstance(error.orig, sqlite3.Error) or _is_locked(error.orig)
+    )
+
+
+def _is_locked(error):
     return (
         isinstance(error, sqlite3.OperationalError)
         and 'locked' in str(error).lower()

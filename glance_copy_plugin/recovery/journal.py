@@ -128,8 +128,16 @@ class Entry:
                 os.unlink(self.path)
             self._close()
 
+    def forget(self):
+        """Close the file in a forked process; its parent keeps the lock."""
+        if self.held:
+            os.close(self._fd)
+            self._fd = None
+
     def _close(self):
         if self.held:
+            # Also for a forked process that has inherited the descriptor.
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
             os.close(self._fd)
             self._fd = None
 
@@ -179,6 +187,13 @@ class Journal:
                 and entry.accepted_at is not None
                 and now - entry.accepted_at >= seconds
             ]
+
+    def forget(self):
+        """Begin anew in a forked process: nothing is this process's own."""
+        self._lock = threading.Lock()
+        for entry in self._mine.values():
+            entry.forget()
+        self._mine = {}
 
     def abandoned(self):
         """Yield entries whose process is gone; each is locked for us now."""

@@ -20,6 +20,7 @@ from glance import housekeeping
 from oslo_config import cfg
 
 from glance_copy_plugin import opts
+from glance_copy_plugin.flow import run
 from glance_copy_plugin.recovery import journal as journal_
 from glance_copy_plugin.recovery import servers
 from glance_copy_plugin.recovery import shutdown
@@ -29,6 +30,7 @@ from glance_copy_plugin.recovery import watcher as watcher_
 CONF = cfg.CONF
 
 _ONLY_LOOKING = threading.Event()
+_SERVING = threading.Event()
 
 
 @functools.cache
@@ -51,6 +53,13 @@ def only_look():
     _ONLY_LOOKING.set()
 
 
+def serve():
+    """A request has come: this process does not only keep others."""
+    if not _SERVING.is_set():
+        _SERVING.set()
+    watcher().ensure_running()
+
+
 @functools.cache
 def start():
     """Look after interrupted copies from now on, also after a fork.
@@ -59,9 +68,37 @@ def start():
     """
     if _ONLY_LOOKING.is_set():
         return
-    os.register_at_fork(after_in_child=watcher().ensure_running)
+    servers.check_threads()
+    os.register_at_fork(
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
     shutdown.hook()
-    servers.on_fork(watcher().ensure_running)
+    servers.on_fork(_after_fork_in_child)
     servers.on_stop(shutdown.suspend_copies)
     if servers.runs_requests():
+        watcher().ensure_running()
+
+
+def _after_fork_in_parent():
+    """Leave all work to the child, if this process keeps workers.
+
+    So does gunicorn with ``preload``: it loads the service, and forks from
+    its main thread without ever having served a request.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and not _SERVING.is_set():
+        watcher().pause()
+
+
+def _after_fork_in_child():
+    """Begin anew: no thread, copy or lock of the parent is ours."""
+    if watcher().running:
+        # Both Python and the server have a hook, and both may be called.
+        return
+    run.forget_all()
+    journal().forget()
+    watcher().forget()
+    # What a worker forks is a tool of it, and no worker.
+    if not _SERVING.is_set():
         watcher().ensure_running()

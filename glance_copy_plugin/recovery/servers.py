@@ -16,10 +16,23 @@ uWSGI is one: it forks in C, so that Python's hooks for a fork need not run,
 and its main thread never ends in Python.
 """
 
+from oslo_log import log as logging
+
 try:
     import uwsgi
 except ImportError:
     uwsgi = None
+
+LOG = logging.getLogger(__name__)
+
+
+def check_threads():
+    """Say so if the server does not let Python's threads run."""
+    if uwsgi is not None and not uwsgi.has_threads:
+        LOG.warning(
+            'uWSGI runs no threads of Python: images are not copied and '
+            'interrupted copies are not taken over. Set enable-threads = true'
+        )
 
 
 def runs_requests():

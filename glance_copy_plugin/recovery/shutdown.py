@@ -12,6 +12,7 @@
 
 """An orderly stop of this process: running copies are left to the next one."""
 
+import importlib
 import threading
 
 from oslo_log import log as logging
@@ -20,7 +21,8 @@ from glance_copy_plugin.flow import run
 
 LOG = logging.getLogger(__name__)
 
-# Well below what servers leave a worker before they kill it.
+# Below what most servers leave a worker before they kill it; Apache leaves it
+# three seconds. A copy that is killed is taken over just as well.
 _WAIT_SECONDS = 10
 _STOPPING = threading.Event()
 
@@ -45,7 +47,9 @@ def hook():
     # At the end of a process Python first refuses new work to executors and
     # waits for their threads, and only then runs what was registered with
     # atexit: too late, as a flow needs its executor to come to an end. This
-    # is what concurrent.futures itself uses; the last registered runs first.
+    # is what concurrent.futures itself uses; the last registered runs first,
+    # so that its module, which is loaded when first used, has to be there.
+    importlib.import_module('concurrent.futures.thread')
     register = getattr(threading, '_register_atexit', None)
     if register is not None:
         register(suspend_copies)

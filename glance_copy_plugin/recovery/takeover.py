@@ -52,7 +52,6 @@ def resume(entry):
     shutil.rmtree(run.staging_folder, ignore_errors=True)
     if not run.task.running():
         _tidy_up(run)
-        entry.remove()
         return
     LOG.warning(
         'Taking over the interrupted copy of image %(image)s into '
@@ -61,6 +60,8 @@ def resume(entry):
     )
     if _end_what_was_ending(run):
         entry.remove()
+        return
+    if not run.enter():
         return
     entry.attempts += 1
     entry.save()
@@ -115,6 +116,35 @@ def _make_run(entry, task):
         entry=entry,
         resumed=True,
     )
+
+
+def _tidy_up(run):
+    """Take back what a copy has begun whose task has ended.
+
+    If the copy itself has ended it, that is only what a request has left
+    that hung in a store until the process died. Others do not know what is
+    to be taken back, such as Glance's executor when it cannot run a flow.
+    """
+    lock = _lock(run)
+    if lock == run.task_id:
+        if run.enter():
+            run.cancel.cancel(
+                errors.Cancelled('its task was ended meanwhile')
+            )
+            _execute(run)
+        return
+    if lock is None:
+        for store in run.stores:
+            importing.StoreImport(run, store).remove_unrecorded()
+    run.entry.remove()
+
+
+def _lock(run):
+    """Return the id of the task that the image is locked for, or None."""
+    try:
+        return run.record.facts().lock
+    except image_record.ImageGone:
+        return None
 
 
 def _end_what_was_ending(run):

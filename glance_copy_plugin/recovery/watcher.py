@@ -23,6 +23,9 @@ from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
 
+# So long a server may take to fork once it has loaded the service: what runs
+# in its threads just then is cut in two, with locks that nobody gives back.
+_MOST_SECONDS_TO_FORK = 2
 # Copies that are taken over at the same time, in one process.
 _AT_ONCE = 2
 
@@ -39,8 +42,12 @@ class Watcher:
         self._journal = journal
         self._resume = resume
         self._interval = interval
-        self._lock = threading.Lock()
-        self._pid = None
+        self.forget()
+
+    @property
+    def running(self):
+        """True if the thread was started in this process, and is to look."""
+        return self._pid == os.getpid()
 
     def ensure_running(self):
         """Start the thread unless it runs in this process already.
@@ -48,29 +55,43 @@ class Watcher:
         Cheap enough for every request: a server may load the application
         before it forks, and a thread does not survive that.
         """
-        if self._pid == os.getpid():
+        if self.running:
             return
         with self._lock:
-            if self._pid == os.getpid():
+            if self.running:
                 return
             self._pid = os.getpid()
+            self._paused = threading.Event()
             threading.Thread(
-                target=self._watch, name='copy-image-recovery', daemon=True
+                target=self._watch, args=(self._paused,),
+                name='copy-image-recovery', daemon=True,
             ).start()
 
-    def _watch(self):
+    def pause(self):
+        """Stop looking until somebody has the thread run again."""
+        with self._lock:
+            self._pid = None
+            self._paused.set()
+
+    def forget(self):
+        """Begin anew in a forked process, where there is no thread."""
+        self._lock = threading.Lock()
+        self._paused = threading.Event()
+        self._pid = None
+
+    def _watch(self, paused):
+        paused.wait(min(self._interval, _MOST_SECONDS_TO_FORK))
         pool = concurrent.futures.ThreadPoolExecutor(
             _AT_ONCE, thread_name_prefix='copy-image-recovery'
         )
-        tick = threading.Event()
-        while not shutdown.noticed():
+        while not paused.is_set() and not shutdown.noticed():
             try:
                 for entry in self._ownerless():
                     if entry.begin():
                         pool.submit(self._take_over, entry)
             except Exception:
                 LOG.exception('Looking for interrupted copies failed')
-            tick.wait(self._interval)
+            paused.wait(self._interval)
 
     def _ownerless(self):
         yield from self._journal.abandoned()

@@ -50,28 +50,25 @@ class Progress:
         self._staged = None
         self._samples = collections.deque()
         self.phase = PLANNING
+        self.begun = False      # bytes are moved, or were
         self.size = 0
         self._reason = ''
-
-    def plan(self):
-        """The copy looks for the best way to each store."""
-        self.phase = PLANNING
 
     def wait(self, reason):
         """The copy waits, for one of the reasons above."""
         self._reason = reason
         self.phase = QUEUED
 
+    def go_on(self):
+        """The copy waits no more."""
+        self.phase = COPYING if self.begun else PLANNING
+
     def begin(self, size):
         """The copy starts to move an image of ``size`` bytes."""
         with self._lock:
             self.size = size
+            self.begun = True
             self.phase = COPYING
-
-    @property
-    def begun(self):
-        """True once bytes are moved, or were."""
-        return self.phase == COPYING
 
     def staged(self, count):
         """``count`` bytes of the image have been staged."""

@@ -29,7 +29,7 @@ import threading
 
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import follower as follower_
 
 
 @dataclasses.dataclass
@@ -68,9 +68,13 @@ class Spool:
         closed, nothing that it has not passed is removed
     :param window: the most bytes that segment files may hold together, or
         None for no limit
+    :param reserve: called before the first segment file is made; returns
+        when there is space for what this spool may write
     """
 
-    def __init__(self, folder, *, size, cancel, followers, window=None):
+    def __init__(
+        self, folder, *, size, cancel, followers, window=None, reserve=None
+    ):
         self.folder = folder
         self.size = size
         self.position = 0
@@ -79,12 +83,15 @@ class Spool:
         self._ended = False     # the writer is done with it
         self._cancel = cancel
         self._window = window
+        self._reserve = reserve
         # A quarter: one segment can be filled while others are being read.
         self._segment_size = max(1, window // 4) if window else None
         self._pieces = []
         self._made = 0
         self._changed = threading.Condition()
-        self._followers = {name: Follower(self, name) for name in followers}
+        self._followers = {
+            name: follower_.Follower(self, name) for name in followers
+        }
         cancel.on_cancel(self._wake)
 
     # The writer's side.
@@ -178,7 +185,7 @@ class Spool:
     def follow_again(self, name):
         """Let that follower begin anew; only possible without a window."""
         with self._changed:
-            self._followers[name] = Follower(self, name)
+            self._followers[name] = follower_.Follower(self, name)
 
     @property
     def sole_file(self):
@@ -262,6 +269,8 @@ class Spool:
         )
         if not full:
             return last
+        if not self._made and self._reserve is not None:
+            self._reserve()
         with _staging_errors():
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             path = os.path.join(self.folder, f'{id(self):x}-{self._made:06d}')
@@ -314,72 +323,6 @@ class Spool:
             if not complete or piece.end > slowest:
                 return
             _discard(self._pieces.pop(0))
-
-
-class Follower:
-    """One reader of a spool; used by one thread.
-
-    ``position`` is how many bytes it has taken; ``silence`` tells for how
-    long it has not asked for more.
-    """
-
-    def __init__(self, spool, name):
-        self.spool = spool
-        self.name = name
-        self.position = 0
-        self.closed = False
-        self.silence = patience.Silence()
-
-    @property
-    def size(self):
-        """Size of the image in bytes."""
-        return self.spool.size
-
-    def extent(self, count):
-        """Wait for bytes at ``position``; return them as an Extent.
-
-        Returns None at the end of the image, and only once all of it was
-        approved.
-
-        :raises: the error of this attempt, or the reason for cancelling
-        """
-        with self._waiting():
-            if self.position >= self.size:
-                self.spool.wait_approved()
-                return None
-            self.spool.wait_beyond(self.position)
-            return self.spool.extent(self.position, count)
-
-    def wait_begun(self):
-        """Return when the first bytes are there."""
-        with self._waiting():
-            self.spool.wait_beyond(0)
-
-    def wait_approved(self):
-        """Return when the whole image was found to be right."""
-        with self._waiting():
-            self.spool.wait_approved()
-
-    def took(self, count):
-        """Say that ``count`` bytes were taken."""
-        self.position += count
-        self.spool.passed()
-
-    def close(self):
-        """Stop following: nothing is kept for this reader any more."""
-        self.closed = True
-        self.spool.passed()
-
-    @contextlib.contextmanager
-    def _waiting(self):
-        if self.closed:
-            # By whoever has given up on the thread that asks.
-            raise errors.StagingError('nothing is staged for it any more')
-        self.silence.answered()
-        try:
-            yield
-        finally:
-            self.silence.asked()
 
 
 def _discard(piece):

@@ -70,11 +70,13 @@ class Staging:
     :param limit: :class:`BandwidthLimit`
     :param cancel: the copy's :class:`CancelToken`
     :param on_bytes: called with the number of bytes staged so far
+    :param reserve: called before anything is written to the staging area;
+        returns when there is space
     """
 
     def __init__(
         self, sources, expected, followers, *, options, limit, cancel,
-        on_bytes=None,
+        on_bytes=None, reserve=None,
     ):
         self._sources = list(sources)
         self._expected = expected
@@ -84,6 +86,7 @@ class Staging:
         # The copy's reason to stop, or that staging was closed.
         self._cancel = cancel_.CancelToken()
         self._on_bytes = on_bytes or (lambda count: None)
+        self._reserve = reserve
         self._changed = threading.Condition()
         self._attempts = []
         self._left = set()
@@ -246,6 +249,7 @@ class Staging:
                 cancel=self._cancel,
                 followers=self._names,
                 window=self._options.window,
+                reserve=self._reserve,
             )
             for name in self._left:
                 spool.follower(name).close()

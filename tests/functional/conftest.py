@@ -43,34 +43,43 @@ def databases():
 
 
 @pytest.fixture(scope='session')
-def start_glance(tmp_path_factory, databases):
-    """Give a function that starts a server until the session ends.
+def make_glance(tmp_path_factory, databases):
+    """Give a function that makes a server, for others to start.
 
     It has a database in PostgreSQL where there is one, since with SQLite
     Glance itself loses a task now and then; ``sqlite=True`` insists.
     """
+    def make(name, settings=None, sqlite=False, folder=None, **options):
+        merged = {
+            'copy_image': {
+                'progress_interval': INTERVAL, 'recovery_interval': '3',
+                'retry_interval': '0.1',
+            },
+            # Read before file stores, but for the default one.
+            'web': {'weight': 10},
+        }
+        for group, values in (settings or {}).items():
+            merged.setdefault(group, {}).update(values)
+        folder = folder or tmp_path_factory.mktemp(name)
+        if databases and not sqlite:
+            options.setdefault('database_url', databases.url(folder.name))
+        return GlanceServer(
+            folder,
+            settings=merged,
+            graceful_timeout=5,
+            **{'backends': BROKEN, **options},
+        )
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def start_glance(make_glance):
+    """Give a function that starts a server until the session ends."""
     with contextlib.ExitStack() as stack:
 
         def start(name, settings=None, sqlite=False, **options):
-            merged = {
-                'copy_image': {
-                    'progress_interval': INTERVAL, 'recovery_interval': '3',
-                    'retry_interval': '0.1',
-                },
-                # Read before file stores, but for the default one.
-                'web': {'weight': 10},
-            }
-            for group, values in (settings or {}).items():
-                merged.setdefault(group, {}).update(values)
-            folder = tmp_path_factory.mktemp(name)
-            if databases and not sqlite:
-                options.setdefault('database_url', databases.url(folder.name))
-            server = GlanceServer(
-                folder,
-                settings=merged,
-                graceful_timeout=5,
-                **{'backends': BROKEN, **options},
-            )
+            server = make_glance(name, settings, sqlite, **options)
             return stack.enter_context(server)
 
         yield start

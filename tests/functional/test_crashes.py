@@ -16,20 +16,14 @@ Two workers of a real server share the host: when one is killed at a named
 place, the other takes over.
 """
 
-import concurrent.futures
-import contextlib
-
 import pytest
-import requests
 
 from tests.functional import helpers
+from tests.functional import recovery
 from tests.functional.helpers import MIB
 from tests.harness import Client
 
-STORES = ['s1', 's2', 's3']
-ENDED = ('success', 'failure')
-# Within this time after the kill, everything is in order again.
-SECONDS = 30
+STORES = recovery.STORES
 
 EVERY_COPY = [
     'accept-judged', 'accept-claimed', 'accept-answered', 'flow-asked',
@@ -96,61 +90,15 @@ def by_stream(servers):
     return servers('crash-stream', {'copiers': ''})
 
 
-def copy_and_kill(server, switch, place, **body):
-    """Ask for a copy during which a worker is killed; return image, answer.
-
-    :returns: image id, and the answer or None if the connection broke
-    """
-    client = Client(server)
-    image_id = client.create_image(helpers.data(6 * MIB + 1))
-    switch.write_text(place)
-    answer = None
-    try:
-        with contextlib.suppress(requests.ConnectionError):
-            answer = client.copy(image_id, STORES, **body)
-        helpers.wait_until(lambda: not switch.exists(), f'a kill at {place}')
-    finally:
-        switch.unlink(missing_ok=True)
-    return image_id, answer
-
-
-def wait_in_order(server, image_id):
-    """Wait until nothing is going on; return the image's tasks."""
-    server.invariants.wait_settled()
-    return server.tasks(image_id)
-
-
-def check(server, image_id, stores, failed=()):
-    """Check that exactly these stores hold the image, and nothing is left."""
-    client = Client(server)
-    helpers.wait_until(
-        lambda: answers(client), 'an answer of the server', timeout=30
-    )
-    server.invariants.assert_hold()
-    image = client.image(image_id)
-    assert image['status'] == 'active'
-    assert set(helpers.rows(server, image_id)) == set(stores)
-    if failed:
-        assert helpers.named(image, helpers.FAILED) == set(failed)
-    # What one test leaves behind must not be read again after each other.
-    client.delete(image_id)
-    server.invariants.assert_hold()
-
-
-def answers(client):
-    with contextlib.suppress(requests.ConnectionError):
-        return client.request('GET', '/info/stores').status_code == 200
-
-
 def assert_finished(server, switch, place):
-    image_id, answer = copy_and_kill(server, switch, place)
-    tasks = wait_in_order(server, image_id)
+    image_id, answer = recovery.copy_and_kill(server, switch, place)
+    tasks = recovery.wait_in_order(server, image_id)
     if answer is None and not tasks:
         # Killed before Glance made a task: the user was told nothing.
-        check(server, image_id, ['src'])
+        recovery.check(server, image_id, ['src'])
         return
     assert [task['status'] for task in tasks] == ['success']
-    check(server, image_id, ['src', *STORES])
+    recovery.check(server, image_id, ['src', *STORES])
 
 
 @pytest.mark.parametrize('place', EVERY_COPY + BY_COPIER)
@@ -178,23 +126,23 @@ def one_by_one(servers):
 def test_a_copy_that_was_failing_leaves_nothing(one_by_one, place):
     server, switch = one_by_one
     with helpers.replaced_by_file(server.places['s3']):
-        image_id, _answer = copy_and_kill(server, switch, place)
-        tasks = wait_in_order(server, image_id)
+        image_id, _answer = recovery.copy_and_kill(server, switch, place)
+        tasks = recovery.wait_in_order(server, image_id)
     assert [task['status'] for task in tasks] == ['failure']
     assert 'Internal Error' not in tasks[0]['message']
-    check(server, image_id, ['src'])
+    recovery.check(server, image_id, ['src'])
 
 
 @pytest.mark.parametrize('place', ENDING)
 def test_a_copy_that_may_miss_a_store_is_finished(one_by_one, place):
     server, switch = one_by_one
     with helpers.replaced_by_file(server.places['s3']):
-        image_id, _answer = copy_and_kill(
+        image_id, _answer = recovery.copy_and_kill(
             server, switch, place, all_stores_must_succeed=False
         )
-        tasks = wait_in_order(server, image_id)
+        tasks = recovery.wait_in_order(server, image_id)
     assert [task['status'] for task in tasks] == ['success']
-    check(server, image_id, ['src', 's1', 's2'], failed=['s3'])
+    recovery.check(server, image_id, ['src', 's1', 's2'], failed=['s3'])
 
 
 @pytest.mark.parametrize('way, place', [
@@ -204,9 +152,9 @@ def test_an_image_deleted_while_nobody_copies_leaves_nothing(
     request, way, place
 ):
     server, switch = request.getfixturevalue(way)
-    image_id, _answer = copy_and_kill(server, switch, place)
+    image_id, _answer = recovery.copy_and_kill(server, switch, place)
     client = Client(server)
-    helpers.wait_until(lambda: answers(client), 'an answer')
+    helpers.wait_until(lambda: recovery.answers(client), 'an answer')
     client.delete(image_id)
     server.invariants.assert_hold()
     for store in ('src', *STORES):
@@ -214,22 +162,51 @@ def test_an_image_deleted_while_nobody_copies_leaves_nothing(
 
 
 def test_a_stopped_service_leaves_its_copies_to_the_next(start_glance):
-    server = start_glance('restart', {'copy_image': {
+    server = start_glance(
+        'restart',
+        {
+            'copy_image': {'bandwidth_limit': MIB, 'recovery_interval': 5},
+            'wsgi': {'task_pool_threads': 1},
+        },
+    )
+    client = Client(server)
+    running = client.create_image(helpers.data(6 * MIB))
+    waiting = client.create_image(helpers.data(MIB))
+    task_id = helpers.start(client, running, STORES)
+    assert client.copy(waiting, STORES).status_code == 202
+    server.stop(timeout=20)
+    assert server.returncode == 0
+    tasks = [*server.tasks(running), *server.tasks(waiting)]
+    assert {task['status'] for task in tasks} <= {'pending', 'processing'}
+    assert tasks[0]['id'] == task_id
+    for image_id in (running, waiting):
+        assert f'{image_id} is left to the next' in helpers.log_of(server)
+        assert recovery.entry_of(server, image_id).exists()
+    server.settings['copy_image']['bandwidth_limit'] = 64 * MIB
+    server.start()
+    for image_id, task in zip((running, waiting), tasks, strict=True):
+        (ended,) = recovery.wait_in_order(server, image_id)
+        assert (ended['id'], ended['status']) == (task['id'], 'success')
+        recovery.check(server, image_id, ['src', *STORES])
+
+
+def test_a_copy_that_was_ended_while_nobody_copied_is_taken_back(
+    start_glance
+):
+    server = start_glance('ended', {'copy_image': {
         'bandwidth_limit': 4 * MIB, 'recovery_interval': 0.5,
+        'max_parallel_stores': 1, 'staging_window': MIB,
     }})
     client = Client(server)
-    content = helpers.data(16 * MIB)
-    image_id = client.create_image(content)
+    image_id = client.create_image(helpers.data(6 * MIB))
     task_id = helpers.start(client, image_id, STORES)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        stopping = pool.submit(server.stop)
-        stopping.result(timeout=60)
-    (task,) = server.tasks(image_id)
-    assert task['status'] == 'processing'
-    assert server.invariants.going_on()
+    helpers.wait_until(
+        lambda: len(server.locations(image_id)) > 1, 'a store with the image'
+    )
+    server.kill()
+    server.execute(
+        "UPDATE tasks SET status = 'failure' WHERE id = :id", id=task_id
+    )
     server.start()
-    tasks = wait_in_order(server, image_id)
-    assert [(task['id'], task['status']) for task in tasks] == [
-        (task_id, 'success')
-    ]
-    check(server, image_id, ['src', *STORES])
+    recovery.wait_in_order(server, image_id)
+    recovery.check(server, image_id, ['src'])

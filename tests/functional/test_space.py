@@ -152,3 +152,25 @@ def test_what_a_killed_process_had_reserved_is_free_again(shared, held):
     helpers.wait_until(
         lambda: not helpers.staged_files(shared), 'an empty staging area'
     )
+
+
+def test_space_is_waited_for_where_a_local_image_is_read_on_elsewhere(
+    shared, held, source
+):
+    """The file of the first location ends too early; the next is remote."""
+    client = Client(shared)
+    content = helpers.data(SIZE)
+    image_id = client.create_image(content)
+    helpers.copy(client, image_id, ['s3'])
+    elsewhere = source.offer(content)
+    # As the second location: the default store is read first.
+    helpers.move(shared, image_id, 's3', elsewhere.url)
+    with shared.store_file('src', image_id).open('r+b') as file:
+        file.truncate(MIB)
+    first, first_task, first_offer = held()
+    assert first_offer.reached.wait(60)
+    task_id = helpers.start(client, image_id, ['s1', 's2'])
+    wait_queued(shared, task_id)
+    first_offer.release()
+    assert_done(shared, first, first_task)
+    assert_done(shared, image_id, task_id)

@@ -27,6 +27,7 @@ import sys
 import sqlalchemy as sa
 
 _synced = {}
+_complete = set()
 
 LOCATIONS = (
     'SELECT value, meta_data, status FROM image_locations '
@@ -49,11 +50,13 @@ def sqlite_url(folder):
 
 
 def sync(conf, url):
-    """Make the tables, unless the database file is already there.
+    """Make the tables, unless they are already there.
 
     Making them takes seconds, so that the first new SQLite file of this
     process is kept in memory and written out again for the next server.
     """
+    if url in _complete:
+        return
     path = None
     if url.startswith('sqlite'):
         path = pathlib.Path(sa.make_url(url).database)
@@ -65,6 +68,8 @@ def sync(conf, url):
     _run_sync(conf)
     if path:
         _synced['sqlite'] = path.read_bytes()
+    else:
+        _complete.add(url)
 
 
 def _run_sync(conf):

@@ -57,9 +57,9 @@ def find_programs():
 
 
 def unprivileged_user():
-    """Return the user that PostgreSQL runs as; None means this one.
+    """Return the user that servers run as; None means this one.
 
-    PostgreSQL refuses to run as root.
+    PostgreSQL refuses to run as root, and so does mod_wsgi.
     """
     if os.geteuid() != 0:
         return None
@@ -68,7 +68,7 @@ def unprivileged_user():
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise Unavailable('PostgreSQL does not run as root, and there is no user '
+    raise Unavailable('servers that refuse to run as root need a user '
                       '"postgres" or "nobody"')
 
 

@@ -21,6 +21,8 @@ import time
 
 import psutil
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
 
 class ProcessGroup:
     """A command that leads a process group of its own."""

@@ -10,13 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Start and end a real Glance: its WSGI application under gunicorn."""
+"""Start and end a real Glance: its WSGI application under some server."""
 
-import functools
 import os
 import pathlib
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -25,8 +22,8 @@ from tests.harness import config
 from tests.harness import database
 from tests.harness import invariants
 from tests.harness import process
+from tests.harness.wsgi import gunicorn
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -39,7 +36,7 @@ class GlanceServer:
 
     :param folder: where everything of it lives; made when missing
     :param plugin: put the ``copy_image`` filter into the paste pipeline
-    :param workers: gunicorn worker processes
+    :param workers: worker processes
     :param threads: threads of each, for requests
     :param stores: names of the file stores, the default backend first
     :param store_dirs: {store: folder} for stores that live elsewhere, the
@@ -50,6 +47,8 @@ class GlanceServer:
     :param database_url: an empty database; a SQLite file by default
     :param graceful_timeout: seconds that ``stop`` leaves running copies
     :param environment: further environment variables
+    :param wsgi: the server that runs the application, of
+        :mod:`tests.harness.wsgi`; gunicorn by default
     """
 
     def __init__(
@@ -66,6 +65,7 @@ class GlanceServer:
         database_url=None,
         graceful_timeout=30,
         environment=None,
+        wsgi=None,
     ):
         self.folder = pathlib.Path(folder).resolve()
         self.plugin = plugin
@@ -78,6 +78,7 @@ class GlanceServer:
         self.database_url = database_url or database.sqlite_url(self.folder)
         self.graceful_timeout = graceful_timeout
         self.environment = dict(environment or {})
+        self.wsgi = wsgi or gunicorn.Gunicorn()
         self.port = 0
         self.places = {}
         self.invariants = invariants.Invariants(self)
@@ -90,7 +91,7 @@ class GlanceServer:
 
     @property
     def log(self):
-        """The file that Glance and gunicorn write their log to."""
+        """The file that Glance and its server write their log to."""
         return self.folder / 'glance.log'
 
     @property
@@ -105,13 +106,17 @@ class GlanceServer:
 
     @property
     def pid(self):
-        """The process id of gunicorn's master."""
+        """The process id of the server's master."""
         return self._group.pid
 
     @property
     def worker_pids(self):
         """The process ids of the workers, which run Glance."""
-        return [child.pid for child in self._group.children()]
+        return [found.pid for found in self.worker_processes()]
+
+    def worker_processes(self):
+        """Return the processes that run Glance."""
+        return self.wsgi.workers(self._group)
 
     def store_file(self, store, image_id):
         """Return where a file store keeps an image."""
@@ -126,28 +131,31 @@ class GlanceServer:
 
     def start(self, timeout=90):
         """Start it and wait until it answers, at most ``timeout`` seconds."""
+        self.launch()
+        try:
+            self._wait(time.monotonic() + timeout)
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def launch(self):
+        """Start it without asking anything of it."""
         if self.running():
             raise ServerError('it is running already')
         with process.listen(self.port) as listener:
             self.port = listener.getsockname()[1]
             self._write()
-            self._group = process.ProcessGroup(
-                self._command(listener.fileno()),
-                self.log,
-                self.folder,
-                self._environment(),
-                inherit=[listener.fileno()],
-            )
-        try:
-            self._wait(time.monotonic() + timeout)
-        except BaseException:
-            self._group.kill()
-            raise
-        return self
+            self._group = self.wsgi.start(self, listener)
 
     def running(self):
         """Tell whether the server has been started and has not ended."""
         return bool(self._group) and self._group.returncode() is None
+
+    @property
+    def returncode(self):
+        """The exit status of its last run, or None while it runs."""
+        return self._group.returncode()
 
     def stop(self, timeout=None):
         """End it as an operator would (SIGTERM), then for certain.
@@ -162,6 +170,10 @@ class GlanceServer:
     def kill(self):
         """End all its processes at once (SIGKILL), as a power cut does."""
         self._group.kill()
+
+    def signal(self, number):
+        """Send a signal to the server's master."""
+        os.kill(self.pid, number)
 
     def restart(self, timeout=90):
         """Stop it if it runs, then start it on the same port and data."""
@@ -187,6 +199,19 @@ class GlanceServer:
         """Run an SQL statement on Glance's database; return its rows."""
         return database.execute(self.database_url, statement, **parameters)
 
+    def process_environment(self):
+        """Return the environment variables of its processes."""
+        paths = [str(process.ROOT), os.environ.get('PYTHONPATH', '')]
+        return {
+            **os.environ,
+            'PYTHONPATH': os.pathsep.join(filter(None, paths)),
+            'PYTHONUNBUFFERED': '1',
+            'OS_GLANCE_CONFIG_DIR': str(self.conf.parent),
+            # stevedore keeps what it knows of entry points there.
+            'XDG_CACHE_HOME': str(self.folder / 'cache'),
+            **self.environment,
+        }
+
     def _write(self):
         etc = self.conf.parent
         etc.mkdir(parents=True, exist_ok=True)
@@ -210,32 +235,6 @@ class GlanceServer:
         except database.SyncFailed as error:
             raise ServerError(str(error)) from None
 
-    def _command(self, descriptor):
-        gunicorn = [sys.executable, '-m', 'gunicorn']
-        return [
-            *gunicorn,
-            *_extra_options(),
-            '--worker-class=gthread',
-            f'--workers={self.workers}',
-            f'--threads={self.threads}',
-            f'--graceful-timeout={self.graceful_timeout}',
-            '--timeout=300',
-            f'--bind=fd://{descriptor}',
-            'glance.wsgi.api:application',
-        ]
-
-    def _environment(self):
-        paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
-        return {
-            **os.environ,
-            'PYTHONPATH': os.pathsep.join(filter(None, paths)),
-            'PYTHONUNBUFFERED': '1',
-            'OS_GLANCE_CONFIG_DIR': str(self.conf.parent),
-            # stevedore keeps what it knows of entry points there.
-            'XDG_CACHE_HOME': str(self.folder / 'cache'),
-            **self.environment,
-        }
-
     def _wait(self, deadline):
         while not self._answers():
             status = self._group.returncode()
@@ -257,16 +256,3 @@ class GlanceServer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
-
-
-@functools.cache
-def _extra_options():
-    """Return the options that only newer releases of gunicorn have."""
-    done = subprocess.run(
-        [sys.executable, '-m', 'gunicorn', '--help'],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    option = '--no-control-socket'
-    return [option] if option in done.stdout else []

@@ -35,9 +35,9 @@ class Running:
         except BaseException as exc:
             self._error = exc
 
-    def result(self):
+    def result(self, patience=PATIENCE):
         """Wait for the end; return the value, or raise the error."""
-        self._thread.join(PATIENCE)
+        self._thread.join(patience)
         assert not self._thread.is_alive(), 'still running: it hangs'
         if self._error is not None:
             raise self._error

@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -25,6 +26,22 @@ import sys
 from glance_copy_plugin.recovery.journal import Journal
 entry = Journal(sys.argv[1]).claim(sys.argv[2], 'req-of-the-owner')
 print(entry is not None, flush=True)
+sys.stdin.read()
+"""
+
+# Claims an image, forks, and has one of the two do something about it.
+FORKING = """
+import os, sys
+from glance_copy_plugin.recovery.journal import Journal
+journal = Journal(sys.argv[1])
+entry = journal.claim(sys.argv[2], 'req-of-the-owner')
+is_child = os.fork() == 0
+if is_child and sys.argv[3] == 'child forgets':
+    journal.forget()
+    print('done', flush=True)
+if not is_child and sys.argv[3] == 'parent releases':
+    entry.release()
+    print('done', flush=True)
 sys.stdin.read()
 """
 
@@ -103,6 +120,33 @@ def test_an_entry_whose_process_was_killed_is_taken_over(
     assert entry.request_id == 'req-of-the-owner'
     assert entry.attempts == 0
     assert journal.mine(image_id) is entry
+
+
+@contextlib.contextmanager
+def forking(folder, image_id, what):
+    """Two processes that have an entry's file open, as long as it lasts."""
+    with subprocess.Popen(
+        [sys.executable, '-c', FORKING, folder, image_id, what],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:
+        assert process.stdout.readline() == 'done\n'
+        yield process
+
+
+def test_a_forked_process_does_not_keep_the_lock(folder, journal, image_id):
+    with forking(folder, image_id, 'child forgets') as process:
+        assert list(journal.abandoned()) == []
+        kill(process)
+        (entry,) = journal.abandoned()
+        assert entry.image_id == image_id
+
+
+def test_what_is_released_is_free_although_a_forked_process_has_it_open(
+    folder, journal, image_id
+):
+    with forking(folder, image_id, 'parent releases'):
+        (entry,) = journal.abandoned()
+        assert entry.image_id == image_id
 
 
 def test_exactly_one_takes_over(folder, journal, owner):

@@ -80,6 +80,14 @@ def test_a_locked_database_is_transient_behind_sqlalchemy(path, locked):
     assert retry.is_transient(db_exception.DBError(error))
 
 
+def test_a_server_that_is_not_there_is_transient(tmp_path):
+    engine = sa.create_engine(f'postgresql+psycopg2:///x?host={tmp_path}')
+    error = raised_by(engine.connect)
+    assert isinstance(error, sa.exc.OperationalError)
+    assert retry.is_transient(error)
+    assert retry.is_transient(db_exception.DBError(error))
+
+
 @pytest.mark.parametrize('error', [
     db_exception.DBDeadlock(), db_exception.DBConnectionError(),
 ])

@@ -1,0 +1,163 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""iRODS to iRODS: the zone copies the data object by itself.
+
+What proves the copy: its checksum, computed by the zone from the new bytes,
+is that of the source; and that of the image, where the zone's hash scheme is
+one that the image has a hash in. ``verify = full`` also reads the copy back.
+"""
+
+import base64
+
+from glance_store import exceptions
+
+from glance_copy_plugin.copiers import base
+from glance_copy_plugin.transfer import digests
+
+_SCHEME = 'irods'
+# How iRODS names algorithms. An md5 it writes bare, and in hexadecimal.
+_ALGORITHMS = {'sha2': 'sha256', 'sha512': 'sha512', 'sha1': 'sha1'}
+
+
+class IrodsCopier:
+    """Copies data objects within a zone, or between federated ones."""
+
+    name = 'irods'
+    needs_staging = False
+
+    def can_copy(self, locations, target):
+        """True if the target's account sees an object of the image."""
+        return serves(target.driver) and any(
+            _is_visible(location, target) for location in locations
+        )
+
+    def copy(self, request):
+        """Copy the first of the image's objects that is good.
+
+        :raises: :class:`CannotServerCopy` if there is none: streaming finds
+            out what is wrong with them
+        """
+        problems = []
+        for location in request.locations:
+            if not _is_visible(location, request.target):
+                continue
+            try:
+                return _copy(path_of(location), request)
+            except (exceptions.NotFound, exceptions.BackendException) as exc:
+                problems.append(str(exc))
+        raise base.CannotServerCopy(
+            '; '.join(problems) or 'no object of the image can be seen'
+        )
+
+
+def _copy(source, request):
+    driver = request.target.driver
+
+    def beat():
+        request.cancel.check()
+        request.on_bytes(0)
+
+    def check(checksum, path):
+        _compare(checksum, request)
+        if request.verify == 'full':
+            _read_back(path, request)
+        request.cancel.check()
+
+    url = driver.copy_here(
+        source, request.image_id, request.size, beat=beat, check=check
+    )
+    request.on_bytes(request.size)
+    return base.StoredObject(
+        url=url, metadata={'store': request.target.store}
+    )
+
+
+def _compare(checksum, request):
+    """Compare what the zone computed with the image's hash, if possible."""
+    if request.verify == 'none':
+        return
+    scheme, colon, value = checksum.partition(':')
+    if colon:
+        algorithm = _ALGORITHMS.get(scheme)
+        digest = base64.b64decode(value).hex()
+    else:
+        algorithm, digest = 'md5', checksum
+    expected = request.expected
+    if algorithm == expected.algorithm and digest != expected.value:
+        raise exceptions.BackendException(
+            f'the object has another {algorithm} than the image'
+        )
+
+
+def _read_back(path, request):
+    driver, expected = request.target.driver, request.expected
+    if not expected.algorithm:
+        return
+    hasher = digests.Digests(expected.algorithms)
+    for chunk in driver.read(path):
+        request.cancel.check()
+        hasher.update(chunk)
+        request.on_bytes(request.size)
+    if hasher.hexdigests()[expected.algorithm] != expected.value:
+        raise exceptions.BackendException(
+            'the new object, read back, is not the image'
+        )
+
+
+def serves(driver):
+    """True if that is the driver that copies inside iRODS."""
+    return _SCHEME in driver.get_schemes() and hasattr(driver, 'copy_here')
+
+
+def path_of(location):
+    """Return the path of the object of a location in an iRODS store."""
+    return location.driver.path_of_url(location.url)
+
+
+def _is_visible(location, target):
+    """Ask with the account of the target, which is the one that copies."""
+    if not serves(location.driver):
+        return False
+    try:
+        return target.driver.sees(path_of(location))
+    except (exceptions.GlanceStoreException, exceptions.BackendException):
+        return False
+
+
+# What a copy that was interrupted has left.
+
+
+def remove_partial(driver, image_id):
+    """Remove unfinished objects of that image.
+
+    Only for a copy whose process is gone: nobody else writes that image.
+    """
+    path = driver.new_path(image_id)
+    for found in driver.list():
+        if driver.is_partial(found) and found.startswith(f'{path}.'):
+            driver.remove(found)
+
+
+def unrecorded_url(driver, image_id, locations):
+    """Return the URL of an object of that image that no location names.
+
+    :param locations: the image's :class:`Location` objects
+    :returns: None if there is no such object
+    """
+    path = driver.new_path(image_id)
+    if not driver.sees(path):
+        return None
+    for location in locations:
+        if serves(location.driver) and path_of(location) == path:
+            return None
+    return driver.url_of(path)

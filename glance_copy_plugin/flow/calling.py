@@ -1,0 +1,68 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Calling into a store that may not answer."""
+
+from oslo_log import log as logging
+
+from glance_copy_plugin.transfer import cancel as cancel_
+from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import patience
+
+LOG = logging.getLogger(__name__)
+
+
+def call_store(
+    run, store, function, *, silence=None, cancel=None, on_late=None
+):
+    """Call into a store; give up when it does not answer.
+
+    As long as what was given up lives on in a thread, the journal keeps the
+    image: nobody shall copy it to that place meanwhile.
+
+    :param run: :class:`CopyRun`
+    :param store: name of the store
+    :param function: called as ``function(token)``; returns what this returns
+    :param silence: the store's :class:`Silence` if ``function`` shows signs
+        of life; its time is counted from now on
+    :param cancel: :class:`CancelToken` that ends waiting; None for what has
+        to be done also when the copy is stopped
+    :param on_late: called with the result of a call that was given up
+    :raises: :class:`TargetHangs`, the reason of ``cancel``, or whatever
+        ``function`` raises
+    """
+    def ended_late(result):
+        try:
+            if result is not None and on_late is not None:
+                on_late(result)
+        finally:
+            run.entry.let_go()
+
+    silence = silence or patience.Silence()
+    silence.asked()
+    call = patience.PatientCall(
+        function, name=f'copy-image-to-{store}', silence=silence,
+        limit=run.options.store_timeout,
+        cancel=cancel or cancel_.CancelToken(), on_late=ended_late,
+    )
+    try:
+        return call.result()
+    except patience.GaveUp as exc:
+        raise errors.TargetHangs(exc.reason, store=store) from None
+    finally:
+        if call.left_behind:
+            LOG.warning(
+                'A request of the copy of image %(image)s hangs in store '
+                '%(store)s and is left behind',
+                {'image': run.image_id, 'store': store},
+            )
+            run.entry.hold()

@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Reading a spool while it grows."""
+
+import contextlib
+
+from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import patience
+
+
+class Follower:
+    """One reader of a spool; used by one thread.
+
+    ``position`` is how many bytes it has taken; ``silence`` tells for how
+    long it has not asked for more.
+    """
+
+    def __init__(self, spool, name):
+        self.spool = spool
+        self.name = name
+        self.position = 0
+        self.closed = False
+        self.silence = patience.Silence()
+
+    @property
+    def size(self):
+        """Size of the image in bytes."""
+        return self.spool.size
+
+    def extent(self, count):
+        """Wait for bytes at ``position``; return them as an Extent.
+
+        Returns None at the end of the image, and only once all of it was
+        approved.
+
+        :raises: the error of this attempt, or the reason for cancelling
+        """
+        with self._waiting():
+            if self.position >= self.size:
+                self.spool.wait_approved()
+                return None
+            self.spool.wait_beyond(self.position)
+            return self.spool.extent(self.position, count)
+
+    def wait_begun(self):
+        """Return when the first bytes are there."""
+        with self._waiting():
+            self.spool.wait_beyond(0)
+
+    def wait_approved(self):
+        """Return when the whole image was found to be right."""
+        with self._waiting():
+            self.spool.wait_approved()
+
+    def took(self, count):
+        """Say that ``count`` bytes were taken."""
+        self.position += count
+        self.spool.passed()
+
+    def close(self):
+        """Stop following: nothing is kept for this reader any more."""
+        self.closed = True
+        self.spool.passed()
+
+    @contextlib.contextmanager
+    def _waiting(self):
+        if self.closed:
+            # By whoever has given up on the thread that asks.
+            raise errors.StagingError('nothing is staged for it any more')
+        self.silence.answered()
+        try:
+            yield
+        finally:
+            self.silence.asked()

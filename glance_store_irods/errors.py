@@ -1,0 +1,175 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What python-irodsclient raises, as glance_store's exceptions.
+
+Each says in one sentence what happened to which object. Of the client's
+exceptions only the name and the number are shown, so that nothing of a
+message, and no password, gets into a log.
+"""
+
+import errno
+import logging
+
+from glance_store import exceptions
+from irods import exception as irods_exception
+from irods.manager import data_object_manager
+
+LOG = logging.getLogger(__name__)
+
+_MISSING = {-358000, -808000, -317000}
+_EXISTS = {-312000, -834000}
+_DENIED = {-818000}
+_FULL = {-110000}
+_NO_COLLECTION = {-814000}
+_NO_RESOURCE = {-78000}
+_BUSY = {-1803000, -406000, -105000}
+_NEGOTIATION = {-1824000, -1825000}
+_LOGIN = {-826000, -827000, -840000, -993000}
+_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DENIED_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_WRITING = ('create', 'write', 'close', 'replicate', 'move')
+
+RESOURCE_DOWN = -105000
+
+
+def answered(error):
+    """Tell whether the server has answered: its connection can be used on."""
+    return code_of(error) is not None or isinstance(error, (
+        irods_exception.DoesNotExist,
+        data_object_manager.Server_Checksum_Warning,
+    ))
+
+
+def code_of(error):
+    """Return the number that the server gave an error, or None."""
+    if isinstance(error, irods_exception.iRODSException):
+        return error.code
+    # The client looks up the class of an error by its number, and what it
+    # raises about a number that it does not know is this.
+    if isinstance(error, KeyError) and error.args:
+        number = error.args[0]
+        return number if isinstance(number, int) and number < 0 else None
+    return None
+
+
+def translated(error, action, path, store):
+    """Return glance_store's exception for an error, or the error itself.
+
+    :param action: what was to be done, a verb such as 'write'
+    :param path: the object or collection it was to be done to
+    :param store: name of the store
+    """
+    what = f'iRODS could not {action} {path}'
+    if isinstance(error, data_object_manager.Server_Checksum_Warning):
+        return exceptions.BackendException(
+            f'{what}: a checksum is not what was recorded.'
+        )
+    if isinstance(error, irods_exception.DoesNotExist):
+        return exceptions.NotFound(image=path)
+    code = code_of(error)
+    if code is not None:
+        failure = _of_code(error, code, action, path, what)
+        if isinstance(failure, str):
+            return misconfigured(store, failure)
+        return failure
+    if isinstance(error, (irods_exception.NetworkException, OSError)):
+        return exceptions.RemoteServiceUnavailable(
+            message=f'{what}: the connection was lost or timed out.'
+        )
+    return error
+
+
+def login_failed(error, account, store):
+    """Return glance_store's exception for a connection that was not made."""
+    where = f'iRODS server {account.address}'
+    code = code_of(error)
+    if code in _LOGIN:
+        return misconfigured(
+            store,
+            f'the {where} did not accept user {account.user} of zone '
+            f'{account.zone} with the password given ({_name(error, code)})',
+        )
+    if code in _NEGOTIATION or 'negotiation' in str(error).lower():
+        return misconfigured(
+            store, f'the {where} and the store do not agree on using TLS'
+        )
+    if code is not None:
+        return exceptions.RemoteServiceUnavailable(
+            message=f'The {where} refused the login: {_name(error, code)}.'
+        )
+    certificate = getattr(error, 'verify_message', None)
+    if certificate:
+        return misconfigured(
+            store,
+            f'the certificate of the {where} is not valid: {certificate}',
+        )
+    if isinstance(error, (irods_exception.NetworkException, OSError)):
+        return exceptions.RemoteServiceUnavailable(
+            message=f'The {where} cannot be reached.'
+        )
+    if isinstance(error, RuntimeError):
+        # So the client says that a password is missing or needs TLS.
+        return misconfigured(
+            store,
+            f'logging in to the {where} is not possible this way '
+            f'({type(error).__name__})',
+        )
+    return error
+
+
+def misconfigured(store, reason):
+    """Return the exception for what an operator has to put right."""
+    return exceptions.BadStoreConfiguration(store_name=store, reason=reason)
+
+
+def _of_code(error, code, action, path, what):
+    """Return an exception, or a sentence on what is wrong in the options."""
+    nominal, number = -(abs(code) // 1000 * 1000), abs(code) % 1000
+    what = f'{what}: {_name(error, code)}'
+    if nominal in _NO_COLLECTION or action == 'create' and nominal in _MISSING:
+        return f'{what}, there is no such collection'
+    if nominal in _NO_RESOURCE:
+        return f'{what}, there is no such resource'
+    if nominal in _EXISTS or number == errno.EEXIST:
+        return exceptions.Duplicate(image=path)
+    if nominal in _FULL or number in _FULL_ERRNOS:
+        return exceptions.StorageFull(message=f'{what}, no space left.')
+    if nominal in _DENIED or number in _DENIED_ERRNOS:
+        if action in _WRITING:
+            return exceptions.StorageWriteDenied(message=f'{what}.')
+        return exceptions.Forbidden(message=f'{what}.')
+    if nominal in _BUSY:
+        return _busy(action, what)
+    if number == errno.ENOENT and action != 'create':
+        LOG.error('%s: the catalog knows it, but its file is gone.', what)
+        return exceptions.NotFound(image=path)
+    if nominal in _MISSING:
+        return exceptions.NotFound(image=path)
+    return exceptions.BackendException(f'{what}.')
+
+
+def _busy(action, what):
+    if action == 'delete':
+        return exceptions.InUseByStore(
+            message=f'{what}, it is being written, or its resource is down, '
+                    f'or its writer died and an administrator of the zone '
+                    f'has to reset its status.'
+        )
+    return exceptions.RemoteServiceUnavailable(
+        message=f'{what}, it is being written, or its resource is down.'
+    )
+
+
+def _name(error, code):
+    name = type(error).__name__
+    return f'error {code}' if name == 'KeyError' else f'{name} ({code})'

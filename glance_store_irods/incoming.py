@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""An image on its way in: cut into pieces, counted and hashed."""
+
+import base64
+from concurrent import futures
+
+from glance_store import exceptions
+from glance_store.common import utils
+
+# How iRODS writes checksums: the name of the algorithm and base64, except for
+# md5, which it writes bare and in hexadecimal.
+_SCHEMES = {'sha2': 'sha256', 'sha1': 'sha1', 'sha512': 'sha512'}
+
+
+class Incoming:
+    """What is read from a source, once.
+
+    :param source: has ``read(size)``, or yields bytes
+    :param size: how many bytes it should have; 0 if that is not known
+    :param algorithm: of the image's own hash
+    :param verifier: gets all bytes by its ``update``; or None
+    :param piece_size: bytes in each piece but the last
+    """
+
+    def __init__(self, source, size, algorithm, verifier, piece_size):
+        self.count = 0
+        self._source = source
+        self._size = size
+        self._algorithm = algorithm
+        self._piece_size = piece_size
+        self._digests = {
+            name: utils.get_hasher(name, False)
+            for name in {'md5', 'sha256', str(algorithm)}
+        }
+        self._updated = [*self._digests.values()]
+        if verifier:
+            self._updated.append(verifier)
+
+    @property
+    def checksum(self):
+        return self._digests['md5'].hexdigest()
+
+    @property
+    def multihash(self):
+        return self._digests[str(self._algorithm)].hexdigest()
+
+    def pieces(self):
+        """Yield the pieces; hash each while the caller does something.
+
+        :raises: Invalid if the size is not as expected
+        """
+        with futures.ThreadPoolExecutor(1) as beside:
+            for piece in self._cut():
+                self.count += len(piece)
+                if self._size and self.count > self._size:
+                    raise self._wrong_size('at least ')
+                hashing = beside.submit(self._hash, piece)
+                yield piece
+                hashing.result()
+        if self._size and self.count != self._size:
+            raise self._wrong_size()
+
+    def _cut(self):
+        rest = bytearray()
+        size = self._piece_size
+        for data in utils.chunkreadable(self._source, size):
+            if not rest and len(data) == size:
+                yield bytes(data)
+                continue
+            rest += data
+            while len(rest) >= size:
+                yield bytes(rest[:size])
+                del rest[:size]
+        if rest:
+            yield bytes(rest)
+
+    def _hash(self, piece):
+        for each in self._updated:
+            each.update(piece)
+
+    def _wrong_size(self, more=''):
+        return exceptions.Invalid(
+            message=f'The image has {more}{self.count} bytes, but '
+                    f'{self._size} were announced.'
+        )
+
+    def check(self, checksum, path):
+        """Compare with the checksum that the zone computed of the object.
+
+        :raises: BackendException if it differs, or cannot be compared
+        """
+        scheme, colon, value = checksum.partition(':')
+        if not colon:
+            name, expected = 'md5', self.checksum
+            value = checksum
+        else:
+            name, expected = self._expected(scheme)
+        if expected is None:
+            raise exceptions.BackendException(
+                f'The zone made a checksum of {path} that cannot be compared: '
+                f'its hash scheme is {scheme}.'
+            )
+        if value != expected:
+            raise exceptions.BackendException(
+                f'The {name} checksum that iRODS computed of {path} is not '
+                f'that of the bytes that were sent.'
+            )
+
+    def _expected(self, scheme):
+        name = _SCHEMES.get(scheme)
+        digest = self._digests.get(name)
+        if digest is None:
+            return name, None
+        return name, base64.b64encode(digest.digest()).decode()

@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What can be done to a data object besides reading and writing it.
+
+Each function needs a Lease and raises glance_store's exceptions.
+"""
+
+from glance_store import exceptions
+from irods import keywords
+from irods import message
+
+from glance_store_irods import catalog
+from glance_store_irods import wire
+
+
+def look(lease, path):
+    """Return the DataObject at ``path``, or None if the user sees none."""
+    return lease.run(
+        lambda session: catalog.find(session, path), 'find', path, again=True
+    )
+
+
+def find(lease, path):
+    """Return the DataObject at ``path``; NotFound if there is none."""
+    found = look(lease, path)
+    if found is None:
+        raise exceptions.NotFound(image=path)
+    return found
+
+
+def unlink(lease, path):
+    """Remove an object for good, without the zone's trash."""
+    lease.run(
+        lambda session: session.data_objects.unlink(path, force=True),
+        'delete', path,
+    )
+
+
+def rename(lease, source, target):
+    """Give an object another path; Duplicate if that is taken."""
+    lease.run(
+        lambda session: wire.rename(session, source, target), 'move', target
+    )
+
+
+def checksum(lease, path, fresh=False):
+    """Return the recorded checksum; compute it if there is none.
+
+    :param fresh: compute it in any case
+    """
+    options = {keywords.FORCE_CHKSUM_KW: ''} if fresh else {}
+    return lease.run(
+        lambda session: session.data_objects.chksum(path, **options),
+        'checksum', path, seconds=lease.settings.long_timeout,
+    )
+
+
+def verify(lease, path):
+    """Let the zone compare all replicas with the recorded checksum."""
+    lease.run(
+        lambda session: session.data_objects.chksum(
+            path, r_error=message.RErrorStack(),
+            **{keywords.VERIFY_CHKSUM_KW: ''},
+        ),
+        'verify', path, seconds=lease.settings.long_timeout,
+    )
+
+
+def replicate(lease, path, resource):
+    """Make a further replica on a resource."""
+    lease.run(
+        lambda session: session.data_objects.replicate(path, resource),
+        'replicate', path, seconds=lease.settings.long_timeout,
+    )

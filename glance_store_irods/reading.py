@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Reading an image, wherever in it, also when connections break."""
+
+import logging
+import time
+
+from glance_store import exceptions
+from irods import keywords
+
+from glance_store_irods import objects
+from glance_store_irods import opened
+from glance_store_irods import wire
+
+LOG = logging.getLogger(__name__)
+
+# Seconds to wait before each further try to read what could not be read. A
+# try that reads something begins the count anew.
+PAUSES = (0, 1, 3)
+
+
+def chunks(sessions, found, offset=0, length=None):
+    """Yield the bytes of an object, a chunk at a time.
+
+    :param sessions: Sessions
+    :param found: DataObject
+    :param length: as many bytes; up to the end if None
+    :raises: BackendException if the object ends before its recorded size
+    """
+    size = found.size
+    end = size if length is None else min(size, offset + length)
+    if offset >= end:
+        return
+    with sessions.lease() as lease:
+        reader = _Reader(lease, found)
+        try:
+            while offset < end:
+                data = reader.read(
+                    offset, min(sessions.settings.chunk_size, end - offset)
+                )
+                offset += len(data)
+                yield data
+        finally:
+            reader.close()
+
+
+class _Reader:
+    """Reads an object from one connection after the other."""
+
+    def __init__(self, lease, found):
+        self._lease = lease
+        self._found = found
+        self._opened = None
+        self._lost = False
+
+    def read(self, offset, size):
+        """Return at most ``size`` bytes, at least one."""
+        for pause in PAUSES:
+            try:
+                return self._read(offset, size)
+            except exceptions.RemoteServiceUnavailable as exc:
+                LOG.warning('%s Reading on from byte %d.', exc, offset)
+                self._opened, self._lost = None, True
+                time.sleep(pause)
+        return self._read(offset, size)
+
+    def _read(self, offset, size):
+        if self._lost:
+            self._check_unchanged()
+        if self._opened is None:
+            self._opened = self._open()
+            if offset:
+                self._opened.seek(offset)
+        data = self._opened.read(size)
+        if not data:
+            raise exceptions.BackendException(
+                f'{self._found.path} in iRODS ends at byte {offset}, but its '
+                f'recorded size is {self._found.size}.'
+            )
+        return data
+
+    def _check_unchanged(self):
+        """Without a connection, it could have been replaced by another."""
+        found = objects.find(self._lease, self._found.path)
+        if found.id != self._found.id or found.size != self._found.size:
+            raise exceptions.BackendException(
+                f'{self._found.path} in iRODS was replaced while it was read.'
+            )
+        self._found, self._lost = found, False
+
+    def _open(self):
+        """Open a replica: as the zone chooses, else one of the good ones."""
+        choices = [
+            {keywords.REPL_NUM_KW: str(replica.number)}
+            for replica in self._found.good
+        ]
+        if len(self._found.good) == len(self._found.replicas):
+            # Otherwise it might choose one that is not good.
+            choices.insert(0, {})
+        while True:
+            choice = choices.pop(0)
+            try:
+                return opened.Opened(
+                    self._lease, self._found.path, wire.READ_ONLY, choice
+                )
+            except (
+                exceptions.NotFound, exceptions.RemoteServiceUnavailable
+            ):
+                if not choices or not self._lease.is_connected:
+                    raise
+
+    def close(self):
+        """Close what is open; whoever has the bytes need not care how."""
+        if self._opened is None:
+            return
+        try:
+            self._opened.close(self._lease.settings.connection_timeout)
+        except (
+            exceptions.GlanceStoreException, exceptions.BackendException
+        ) as exc:
+            LOG.warning('%s', exc)

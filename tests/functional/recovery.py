@@ -1,0 +1,75 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the tests of crashes and of orderly stops share."""
+
+import contextlib
+
+import requests
+
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.harness import Client
+
+STORES = ['s1', 's2', 's3']
+# Within this time after a kill, everything is in order again.
+SECONDS = 30
+
+
+def copy_and_kill(server, switch, place, **body):
+    """Ask for a copy during which a worker is killed; return image, answer.
+
+    :returns: image id, and the answer or None if the connection broke
+    """
+    client = Client(server)
+    image_id = client.create_image(helpers.data(6 * MIB + 1))
+    switch.write_text(place)
+    answer = None
+    try:
+        with contextlib.suppress(requests.ConnectionError):
+            answer = client.copy(image_id, STORES, **body)
+        helpers.wait_until(lambda: not switch.exists(), f'a kill at {place}')
+    finally:
+        switch.unlink(missing_ok=True)
+    return image_id, answer
+
+
+def entry_of(server, image_id):
+    return server.staging / 'copy-image' / 'journal' / image_id
+
+
+def wait_in_order(server, image_id):
+    """Wait until nothing is going on; return the image's tasks."""
+    server.invariants.wait_settled()
+    return server.tasks(image_id)
+
+
+def check(server, image_id, stores, failed=()):
+    """Check that exactly these stores hold the image, and nothing is left."""
+    client = Client(server)
+    helpers.wait_until(
+        lambda: answers(client), 'an answer of the server', timeout=SECONDS
+    )
+    server.invariants.assert_hold()
+    image = client.image(image_id)
+    assert image['status'] == 'active'
+    assert set(helpers.rows(server, image_id)) == set(stores)
+    if failed:
+        assert helpers.named(image, helpers.FAILED) == set(failed)
+    # What one test leaves behind must not be read again after each other.
+    client.delete(image_id)
+    server.invariants.assert_hold()
+
+
+def answers(client):
+    with contextlib.suppress(requests.ConnectionError):
+        return client.request('GET', '/info/stores').status_code == 200

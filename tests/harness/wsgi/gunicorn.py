@@ -1,0 +1,77 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Glance under gunicorn, which every machine with the tests has."""
+
+import functools
+import subprocess
+import sys
+
+from tests.harness import process
+
+
+class Gunicorn:
+    """The usual one: everything stands in its command line.
+
+    :param options: more of them, as ``--preload``
+    """
+
+    def __init__(self, *options):
+        self._options = options
+
+    @staticmethod
+    def missing():
+        """Return why there can be no gunicorn here: there always is."""
+        return None
+
+    def start(self, server, listener):
+        """Start a ``GlanceServer`` on a listening socket.
+
+        :returns: its :class:`~tests.harness.process.ProcessGroup`
+        """
+        return process.ProcessGroup(
+            [
+                sys.executable,
+                '-m',
+                'gunicorn',
+                *_extra_options(),
+                '--worker-class=gthread',
+                f'--workers={server.workers}',
+                f'--threads={server.threads}',
+                f'--graceful-timeout={server.graceful_timeout}',
+                '--timeout=300',
+                *self._options,
+                f'--bind=fd://{listener.fileno()}',
+                'glance.wsgi.api:application',
+            ],
+            server.log,
+            server.folder,
+            server.process_environment(),
+            inherit=[listener.fileno()],
+        )
+
+    def workers(self, group):
+        """Return the processes of a group that run Glance."""
+        return group.children()
+
+
+@functools.cache
+def _extra_options():
+    """Return the options that only newer releases of gunicorn have."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'gunicorn', '--help'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    option = '--no-control-socket'
+    return [option] if option in done.stdout else []

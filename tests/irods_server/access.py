@@ -1,0 +1,73 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Who may do what: nothing, read, modify or own."""
+
+from tests.irods_server import codes
+
+NULL, READ, MODIFY, DELETE, OWN = 1000, 1050, 1120, 1130, 1200
+
+# iRODS has written the same levels in several ways over the years.
+LEVELS = {
+    'null': NULL, 'none': NULL,
+    'read': READ, 'read_object': READ, 'read object': READ,
+    'write': MODIFY, 'modify': MODIFY, 'modify_object': MODIFY,
+    'modify object': MODIFY,
+    'delete_object': DELETE, 'delete object': DELETE,
+    'own': OWN,
+}
+
+NAMES = {
+    READ: 'read_object', MODIFY: 'modify_object', DELETE: 'delete_object',
+    OWN: 'own',
+}
+
+EVERYBODY = ('public', '')
+
+
+def level_of(user, entity):
+    """Return what ``user`` may do with a collection or data object."""
+    return max(
+        entity.permissions.get(user.key, NULL),
+        entity.permissions.get(EVERYBODY, NULL),
+    )
+
+
+def may(user, entity, level):
+    """Tell whether ``user`` has the ``level`` on ``entity``."""
+    return level_of(user, entity) >= level
+
+
+def may_see(user, entity):
+    """Tell whether a query shows ``entity`` to ``user``."""
+    return user.is_admin or may(user, entity, READ)
+
+
+def require(user, entity, level, unseen):
+    """Refuse ``user`` who has less than ``level`` on ``entity``.
+
+    Who may not even read is told ``unseen``, the code of a thing that
+    does not exist.
+    """
+    if may(user, entity, level):
+        return
+    if not may(user, entity, READ):
+        raise codes.IrodsError(unseen)
+    raise codes.IrodsError(codes.CAT_NO_ACCESS_PERMISSION)
+
+
+def grant(entity, key, level):
+    """Set what the user with ``key`` may do with ``entity``."""
+    if level == NULL:
+        entity.permissions.pop(key, None)
+    else:
+        entity.permissions[key] = level

@@ -1,0 +1,49 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The numbers of the operations, and the names that tests call them by."""
+
+NAMES = {
+    601: 'create',
+    602: 'open',
+    615: 'unlink',
+    622: 'modify',
+    627: 'rename',
+    629: 'checksum',
+    632: 'trim',
+    673: 'close',
+    674: 'lseek',
+    675: 'read',
+    676: 'write',
+    679: 'rmcoll',
+    681: 'mkcoll',
+    695: 'replicate',
+    696: 'copy',
+    702: 'query',
+    703: 'auth_request',
+    704: 'auth_response',
+    706: 'metadata',
+    707: 'acl',
+    20000: 'descriptor_info',
+    20002: 'atomic_metadata',
+    20004: 'replica_close',
+    20007: 'touch',
+    110000: 'auth',
+}
+
+# What a client may ask for before it has logged in.
+BEFORE_LOGIN = {703, 704, 110000}
+
+
+def name_of(number):
+    """Return the test's name of the operation, or its number as text."""
+    return NAMES.get(number, str(number))

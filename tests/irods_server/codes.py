@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The error codes that the server answers with, by iRODS's own names."""
+
+SYS_UNMATCHED_API_NUM = -12000
+SYS_NO_API_PRIV = -13000
+SYS_FILE_DESC_OUT_OF_RANGE = -19000
+SYS_PROXYUSER_NO_PRIV = -39000
+SYS_RESC_DOES_NOT_EXIST = -78000
+SYS_RESC_IS_DOWN = -105000
+SYS_CROSS_ZONE_MV_NOT_SUPPORTED = -109000
+SYS_RESC_QUOTA_EXCEEDED = -110000
+SYS_INVALID_INPUT_PARAM = -130000
+SYS_NO_GOOD_REPLICA = -166000
+SYS_NOT_ALLOWED = -169000
+OVERWRITE_WITHOUT_FORCE_FLAG = -312000
+USER_CHKSUM_MISMATCH = -314000
+USER_FILE_SIZE_MISMATCH = -315000
+USER_INPUT_PATH_ERR = -317000
+USER_INCOMPATIBLE_PARAMS = -402000
+LOCKED_DATA_OBJECT_ACCESS = -406000
+CHECK_VERIFICATION_RESULTS = -407000
+OBJ_PATH_DOES_NOT_EXIST = -358000
+CAT_NO_ROWS_FOUND = -808000
+CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME = -809000
+CAT_UNKNOWN_COLLECTION = -814000
+CAT_INVALID_ARGUMENT = -816000
+CAT_NO_ACCESS_PERMISSION = -818000
+CAT_COLLECTION_NOT_EMPTY = -821000
+CAT_INVALID_AUTHENTICATION = -826000
+CAT_INVALID_USER = -827000
+CAT_INSUFFICIENT_PRIVILEGE_LEVEL = -830000
+CAT_NAME_EXISTS_AS_COLLECTION = -833000
+CAT_NAME_EXISTS_AS_DATAOBJ = -834000
+CAT_NO_CHECKSUM_FOR_REPLICA = -862000
+PAM_AUTH_PASSWORD_FAILED = -993000
+HIERARCHY_ERROR = -1803000
+
+# These carry the errno in their last three digits.
+UNIX_FILE_OPEN_ERR = -510000
+UNIX_FILE_READ_ERR = -512000
+UNIX_FILE_WRITE_ERR = -513000
+UNIX_FILE_UNLINK_ERR = -516000
+
+
+class IrodsError(Exception):
+    """An operation ended with an error ``code``, which the client gets.
+
+    ``message`` is the reply's XML where the server sends one with an
+    error.
+    """
+
+    def __init__(self, code, message=''):
+        super().__init__(code)
+        self.code = code
+        self.message = message
+
+
+def of_errno(base, error):
+    """Return the code for the system's ``error`` in the family ``base``."""
+    return IrodsError(base - error.errno)

@@ -1,0 +1,128 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The columns that a query may name, by their number."""
+
+from tests.irods_server import access
+
+
+def _owner(part):
+    return lambda row: row.entity.owner[part]
+
+
+def _avu(first):
+    """Return the six columns of AVUs, the first of which is the name."""
+    return {
+        first: lambda row: row.avu.name,
+        first + 1: lambda row: row.avu.value,
+        first + 2: lambda row: row.avu.units,
+        first + 3: lambda row: row.avu.id,
+        first + 4: lambda row: row.avu.created,
+        first + 5: lambda row: row.avu.modified,
+    }
+
+
+def _access(first):
+    """Return the five columns of permissions."""
+    return {
+        first: lambda row: row.level,
+        first + 1: lambda row: access.NAMES[row.level],
+        first + 2: lambda row: 'access_type',
+        first + 3: lambda row: row.user.id,
+        first + 4: lambda row: row.entity.id,
+    }
+
+
+ZONE = {
+    101: lambda row: 9000,
+    102: lambda row: row.zone,
+    103: lambda row: row.zone_type,
+}
+
+USER = {
+    201: lambda row: row.user.id,
+    202: lambda row: row.user.name,
+    203: lambda row: row.user.type,
+    204: lambda row: row.user.zone,
+    206: lambda row: '',
+    207: lambda row: '',
+    208: lambda row: row.user.created,
+    209: lambda row: row.user.created,
+    1300: lambda row: row.user.name,
+    1301: lambda row: row.user.zone,
+}
+
+RESOURCE = {
+    301: lambda row: row.resource.id,
+    302: lambda row: row.resource.name,
+    303: lambda row: row.resource.zone,
+    304: lambda row: 'unixfilesystem',
+    305: lambda row: 'cache',
+    306: lambda row: '127.0.0.1',
+    307: lambda row: row.resource.vault.folder,
+    308: lambda row: '',
+    310: lambda row: '',
+    311: lambda row: row.resource.created,
+    312: lambda row: row.resource.created,
+    313: lambda row: '' if row.resource.up else 'down',
+    314: lambda row: '',
+    315: lambda row: '',
+    316: lambda row: '',
+    317: lambda row: '',
+    318: lambda row: '',
+}
+
+DATA = {
+    401: lambda row: row.entity.id,
+    402: lambda row: row.collection.id,
+    403: lambda row: row.entity.name,
+    404: lambda row: row.replica.number,
+    405: lambda row: '',
+    406: lambda row: 'generic',
+    407: lambda row: row.replica.size,
+    409: lambda row: row.replica.resource.name,
+    410: lambda row: row.replica.path,
+    411: _owner(0),
+    412: _owner(1),
+    413: lambda row: row.replica.status,
+    414: lambda row: '',
+    415: lambda row: row.replica.checksum,
+    416: lambda row: '00000000000',
+    417: lambda row: '0',
+    418: lambda row: '',
+    419: lambda row: row.replica.created,
+    420: lambda row: row.replica.modified,
+    422: lambda row: row.replica.resource.name,
+    423: lambda row: row.replica.resource.id,
+    424: lambda row: row.replica.accessed,
+}
+
+COLLECTION = {
+    500: lambda row: row.collection.id,
+    501: lambda row: row.collection.path,
+    502: lambda row: row.collection.parent,
+    503: lambda row: row.collection.owner[0],
+    504: lambda row: row.collection.owner[1],
+    505: lambda row: '0',
+    506: lambda row: '1' if row.collection.inherit else '',
+    507: lambda row: '',
+    508: lambda row: row.collection.created,
+    509: lambda row: row.collection.modified,
+}
+
+DATA_AVU, COLLECTION_AVU, RESOURCE_AVU = _avu(600), _avu(610), _avu(630)
+DATA_ACCESS, COLLECTION_ACCESS = _access(700), _access(710)
+
+ALL = (
+    ZONE | USER | RESOURCE | DATA | COLLECTION | DATA_AVU | COLLECTION_AVU
+    | RESOURCE_AVU | DATA_ACCESS | COLLECTION_ACCESS
+)

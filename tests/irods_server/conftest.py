@@ -1,0 +1,62 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import contextlib
+
+import pytest
+
+from tests import irods_server
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start servers, and stop them when all clients are gone."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(
+            irods_server.IrodsServer(tmp_path, **options)
+        )
+
+
+@pytest.fixture
+def server(serve):
+    return serve()
+
+
+@pytest.fixture
+def connect(serve):
+    """Make sessions of the real client, and end them with the test."""
+    from irods import session
+
+    made = []
+
+    def make(server, **changes):
+        options = {
+            'host': server.host, 'port': server.port, 'zone': server.zone,
+            'user': server.admin, 'password': server.password,
+            'connection_timeout': 30,
+        }
+        made.append(session.iRODSSession(**options | changes))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.cleanup()
+
+
+@pytest.fixture
+def session(server, connect):
+    return connect(server)
+
+
+@pytest.fixture
+def path(server):
+    return f'{server.home}/image'

@@ -1,0 +1,191 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A query, and how the catalog answers it."""
+
+import dataclasses
+
+from tests.irods_server import access
+from tests.irods_server import codes
+from tests.irods_server import columns
+from tests.irods_server import conditions
+from tests.irods_server import model
+
+ORDER_BY, ORDER_BY_DESC = 0x400, 0x800
+MIN, MAX, SUM, AVG, COUNT = 2, 3, 4, 5, 6
+UPPER_CASE_WHERE, NO_DISTINCT = 0x200, 0x40
+
+
+@dataclasses.dataclass
+class Row:
+    """What is joined into one row, before columns are picked."""
+
+    entity: object = None
+    collection: object = None
+    replica: object = None
+    resource: object = None
+    user: object = None
+    avu: object = None
+    level: int = 0
+    zone: str = ''
+    zone_type: str = ''
+
+
+@dataclasses.dataclass
+class Question:
+    """The columns asked for with their options, and the conditions."""
+
+    selects: list
+    conditions: list
+    options: int = 0
+
+    def zone_hint(self):
+        """Return the zone of a path in the conditions, or ''."""
+        for column, text in self.conditions:
+            if column in (501, 502) and "'/" in text:
+                return text.split("'/", 1)[1].strip("'%").split('/')[0]
+        return ''
+
+    def answer(self, catalog, user):
+        """Return the rows, each a tuple of texts."""
+        used = {column for column, _ in self.selects + self.conditions}
+        if used - set(columns.ALL):
+            raise codes.IrodsError(codes.CAT_INVALID_ARGUMENT)
+        rows = [
+            row for row in self._joined(catalog, user, used)
+            if all(
+                self._holds(columns.ALL[column](row), text)
+                for column, text in self.conditions
+            )
+        ]
+        picked = [
+            tuple(str(columns.ALL[column](row)) for column, _ in self.selects)
+            for row in rows
+        ]
+        if any(option in (MIN, MAX, SUM, AVG, COUNT)
+               for _, option in self.selects):
+            return self._aggregated(picked)
+        return self._sorted(picked)
+
+    def _holds(self, value, text):
+        value = str(value)
+        if self.options & UPPER_CASE_WHERE:
+            value = value.upper()
+        return conditions.matches(text, value)
+
+    def _sorted(self, rows):
+        """Sort as DISTINCT happens to, then as the query asks."""
+        if not self.options & NO_DISTINCT:
+            rows = sorted(
+                set(rows), key=lambda row: [*map(conditions.order, row)]
+            )
+        for position, (_, option) in reversed([*enumerate(self.selects)]):
+            if option & (ORDER_BY | ORDER_BY_DESC):
+                rows.sort(
+                    key=lambda row, at=position: conditions.order(row[at]),
+                    reverse=bool(option & ORDER_BY_DESC),
+                )
+        return rows
+
+    def _aggregated(self, rows):
+        """Group by the plain columns, and reduce the other ones."""
+        plain = [
+            position for position, (_, option) in enumerate(self.selects)
+            if option not in (MIN, MAX, SUM, AVG, COUNT)
+        ]
+        groups = {}
+        for row in rows:
+            groups.setdefault(tuple(row[at] for at in plain), []).append(row)
+        if not plain and not groups:
+            groups[()] = []
+        return [
+            tuple(
+                _reduced(option, [row[position] for row in group])
+                for position, (_, option) in enumerate(self.selects)
+            )
+            for group in groups.values()
+        ]
+
+    def _joined(self, catalog, user, used):
+        """Yield the rows of all tables that the columns belong to."""
+        if used & {*columns.DATA, *columns.DATA_AVU, *columns.DATA_ACCESS}:
+            rows = _of_data(catalog, user)
+        elif used & {
+            *columns.COLLECTION, *columns.COLLECTION_AVU,
+            *columns.COLLECTION_ACCESS, 1300, 1301,
+        }:
+            rows = _of_collections(catalog, user)
+        elif used & {*columns.RESOURCE, *columns.RESOURCE_AVU}:
+            rows = [
+                Row(entity=each, resource=each)
+                for each in catalog.resources.values()
+            ]
+        elif used & set(columns.USER):
+            rows = [Row(user=each) for each in catalog.users.values()]
+        else:
+            rows = [
+                Row(zone=zone, zone_type=(
+                    'local' if zone == catalog.zone else 'remote'
+                )) for zone in catalog.zones
+            ]
+        if used & {
+            *columns.DATA_AVU, *columns.COLLECTION_AVU, *columns.RESOURCE_AVU
+        }:
+            rows = _with_avus(rows)
+        if used & {*columns.DATA_ACCESS, *columns.COLLECTION_ACCESS,
+                   1300, 1301}:
+            rows = _with_access(catalog, rows)
+        return rows
+
+
+def _of_data(catalog, user):
+    for found in catalog.objects.values():
+        if not access.may_see(user, found):
+            continue
+        for replica in found.replicas:
+            yield Row(
+                entity=found, collection=found.collection, replica=replica,
+                resource=replica.resource,
+            )
+
+
+def _of_collections(catalog, user):
+    for found in catalog.collections.values():
+        if access.may_see(user, found):
+            yield Row(entity=found, collection=found)
+
+
+def _with_avus(rows):
+    for row in rows:
+        for avu in row.entity.avus:
+            yield dataclasses.replace(row, avu=avu)
+
+
+def _with_access(catalog, rows):
+    everybody = model.User(9001, access.EVERYBODY[0], catalog.zone, 'group')
+    for row in rows:
+        for key, level in row.entity.permissions.items():
+            user = catalog.users.get(key, everybody)
+            yield dataclasses.replace(row, user=user, level=level)
+
+
+def _reduced(option, values):
+    if option == COUNT:
+        return str(len(values))
+    if option not in (MIN, MAX, SUM, AVG):
+        return values[0]
+    if not values:
+        return ''
+    if option in (MIN, MAX):
+        return (min if option == MIN else max)(values, key=conditions.order)
+    total = sum(int(value) for value in values)
+    return str(total if option == SUM else total / len(values))

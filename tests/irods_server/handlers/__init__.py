@@ -1,0 +1,56 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the server does for each API, by its number.
+
+A handler takes the agent and the request, and returns a Reply, or None
+for one that says 0 and nothing more.
+"""
+
+from tests.irods_server import auth
+from tests.irods_server.handlers import checksums
+from tests.irods_server.handlers import collections
+from tests.irods_server.handlers import copies
+from tests.irods_server.handlers import descriptors
+from tests.irods_server.handlers import files
+from tests.irods_server.handlers import metadata
+from tests.irods_server.handlers import objects
+from tests.irods_server.handlers import queries
+from tests.irods_server.handlers import replicas
+
+TABLE = {
+    601: files.create,
+    602: files.open_,
+    615: objects.unlink,
+    622: replicas.modify,
+    627: objects.rename,
+    629: checksums.checksum,
+    632: replicas.trim,
+    673: files.close,
+    674: files.lseek,
+    675: files.read,
+    676: files.write,
+    679: collections.remove,
+    681: collections.make,
+    695: replicas.replicate,
+    696: copies.copy,
+    702: queries.query,
+    703: auth.request_challenge,
+    704: auth.respond,
+    706: metadata.modify,
+    707: metadata.set_access,
+    20000: descriptors.info,
+    20002: metadata.apply_atomically,
+    20004: descriptors.close_replica,
+    20007: objects.touch,
+    110000: auth.authenticate,
+}

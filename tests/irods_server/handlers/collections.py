@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Make and remove collections."""
+
+from tests.irods_server import access
+from tests.irods_server import codes
+from tests.irods_server import model
+from tests.irods_server import packing
+from tests.irods_server import replies
+from tests.irods_server.handlers import objects
+
+
+def make(agent, request):
+    """Make a collection, with those above it where that is asked for."""
+    path = request.path
+    catalog, user = agent.at(path)
+    recursive = 'recursiveOpr' in request.input.options()
+    with catalog.lock:
+        if path in catalog.collections:
+            if recursive:
+                return
+            raise codes.IrodsError(
+                codes.CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME
+            )
+        if path in catalog.objects:
+            raise codes.IrodsError(codes.CAT_NAME_EXISTS_AS_DATAOBJ)
+        above = model.parent_of(path)
+        while recursive and above not in catalog.collections:
+            above = model.parent_of(above)
+            if above == '/':
+                break
+        access.require(
+            user, catalog.collection(above), access.MODIFY,
+            codes.CAT_NO_ACCESS_PERMISSION,
+        )
+        catalog.make_collections(user.key, path)
+
+
+def remove(agent, request):
+    """Remove a collection, and what is in it where that is asked for."""
+    path = request.path
+    catalog, user = agent.at(path)
+    recursive = 'recursiveOpr' in request.input.options()
+    with catalog.lock:
+        access.require(
+            user, catalog.collection(path), access.OWN,
+            codes.CAT_UNKNOWN_COLLECTION,
+        )
+        inner, paths = catalog.under(path)
+        if (inner or paths) and not recursive:
+            raise codes.IrodsError(codes.CAT_COLLECTION_NOT_EMPTY)
+        found = [catalog.objects[each] for each in paths]
+        if not all(each.at_rest for each in found):
+            raise codes.IrodsError(codes.LOCKED_DATA_OBJECT_ACCESS)
+        for each in found:
+            objects.remove(catalog, each)
+        for each in [*inner, path]:
+            del catalog.collections[each]
+    return replies.Reply(message=packing.pack('CollOprStat_PI', [
+        ('filesCnt', len(paths)), ('totalFileCnt', 0), ('bytesWritten', 0),
+        ('lastObjPath', ''),
+    ]))

@@ -1,0 +1,171 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Unlink, rename and touch."""
+
+import os
+
+from tests.irods_server import access
+from tests.irods_server import codes
+from tests.irods_server import model
+from tests.irods_server import openings
+from tests.irods_server.handlers import files
+
+UNREGISTER = '26'
+
+
+def unlink(agent, request):
+    """Remove a data object, or put it into the trash."""
+    catalog, user = agent.at(request.path)
+    options = request.input.options()
+    with catalog.lock:
+        found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
+        access.require(user, found, access.DELETE, codes.CAT_NO_ROWS_FOUND)
+        if not found.at_rest:
+            raise codes.IrodsError(codes.LOCKED_DATA_OBJECT_ACCESS)
+        if request.input.text('oprType') == UNREGISTER:
+            del catalog.objects[found.path]
+        elif 'forceFlag' in options:
+            remove(catalog, found)
+        else:
+            _trash(catalog, user, found)
+
+
+def remove(catalog, found):
+    """Remove ``found`` for good, and its files where that is possible.
+
+    The catalog forgets it even where a file stays behind as an orphan;
+    the first such failure is raised.
+    """
+    del catalog.objects[found.path]
+    failure = None
+    for replica in found.replicas:
+        try:
+            remove_file(replica)
+        except codes.IrodsError as error:
+            failure = failure or error
+    if failure:
+        raise failure
+
+
+def remove_file(replica):
+    """Delete the file of ``replica``, which may be gone already."""
+    if not replica.resource.up:
+        raise codes.IrodsError(codes.SYS_RESC_IS_DOWN)
+    try:
+        replica.resource.vault.forget(replica.path)
+    except FileNotFoundError:
+        pass  # A replica without a file can be unlinked in iRODS as well.
+    except OSError as error:
+        raise codes.of_errno(codes.UNIX_FILE_UNLINK_ERR, error) from error
+
+
+def _trash(catalog, user, found):
+    openings.for_reading(found, {})
+    place = found.path.split('/')[2:]
+    home = user.name
+    if user.zone != catalog.zone:
+        home = f'{user.name}#{user.zone}'
+    rest = '/'.join(place[2:] if place[0] == 'home' else place)
+    target = f'/{catalog.zone}/trash/home/{home}/{rest}'
+    catalog.make_collections(user.key, model.parent_of(target))
+    while target in catalog.objects:
+        target += f'.{catalog.new_id()}'
+    move(catalog, found, target)
+
+
+def rename(agent, request):
+    """Give a data object or a collection another path."""
+    source, target = (
+        each.text('objPath') for each in request.input.all('DataObjInp_PI')
+    )
+    catalog, user = agent.at(source)
+    if catalog is not agent.catalog.of(target):
+        raise codes.IrodsError(codes.SYS_CROSS_ZONE_MV_NOT_SUPPORTED)
+    with catalog.lock:
+        if source in catalog.collections:
+            _rename_collection(catalog, user, source, target)
+            return
+        found = catalog.visible(user, source, codes.CAT_NO_ROWS_FOUND)
+        access.require(user, found, access.DELETE, codes.CAT_NO_ROWS_FOUND)
+        _require_free(catalog, user, target)
+        if not found.at_rest:
+            raise codes.IrodsError(codes.LOCKED_DATA_OBJECT_ACCESS)
+        move(catalog, found, target)
+
+
+def _require_free(catalog, user, target):
+    """Refuse a ``target`` that is taken, or where ``user`` may not write."""
+    if target in catalog.objects:
+        raise codes.IrodsError(codes.CAT_NAME_EXISTS_AS_DATAOBJ)
+    if target in catalog.collections:
+        raise codes.IrodsError(codes.CAT_NAME_EXISTS_AS_COLLECTION)
+    access.require(
+        user, catalog.collection(model.parent_of(target)), access.MODIFY,
+        codes.CAT_NO_ACCESS_PERMISSION,
+    )
+
+
+def move(catalog, found, target):
+    """Give ``found`` the path ``target``, and its files such names."""
+    for replica in found.replicas:
+        if replica.resource.up and replica.path.exists():
+            path = replica.resource.vault.path_for(target)
+            os.rename(replica.path, path)
+            replica.path = path
+    del catalog.objects[found.path]
+    found.collection = catalog.collections[model.parent_of(target)]
+    found.name = model.name_in(target)
+    catalog.objects[target] = found
+
+
+def _rename_collection(catalog, user, source, target):
+    access.require(
+        user, catalog.collections[source], access.OWN,
+        codes.CAT_NO_ROWS_FOUND,
+    )
+    _require_free(catalog, user, target)
+    inner, objects = catalog.under(source)
+    for path in [source, *inner]:
+        collection = catalog.collections.pop(path)
+        collection.path = target + path[len(source):]
+        catalog.collections[collection.path] = collection
+    for path in objects:
+        catalog.objects[target + path[len(source):]] = (
+            catalog.objects.pop(path)
+        )
+
+
+def touch(agent, request):
+    """Set the time of an object or collection; create a missing object."""
+    said = request.input.json()
+    path = request.path = said['logical_path']
+    options = said.get('options', {})
+    catalog, user = agent.at(path)
+    with catalog.lock:
+        found = catalog.objects.get(path) or catalog.collections.get(path)
+        if found is None:
+            if options.get('no_create'):
+                return
+            descriptor = files.open_to_write(
+                catalog, user, path, {}, files.O_WRONLY | files.O_CREAT, 0
+            )
+            os.close(descriptor.file)
+            descriptor.opening.finish(lambda count: None)
+            return
+        access.require(
+            user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND
+        )
+        seconds = options.get('seconds_since_epoch')
+        found.modified = f'{seconds:011d}' if seconds else model.now()
+        for replica in getattr(found, 'replicas', ()):
+            replica.modified = found.modified

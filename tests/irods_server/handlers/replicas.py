@@ -1,0 +1,128 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Replicate, trim, and what an administrator may set by hand."""
+
+import os
+
+from tests.irods_server import access
+from tests.irods_server import codes
+from tests.irods_server import model
+from tests.irods_server import openings
+from tests.irods_server import rules
+from tests.irods_server import vault
+from tests.irods_server.handlers import checksums
+from tests.irods_server.handlers import files
+from tests.irods_server.handlers import objects
+
+
+def replicate(agent, request):
+    """Copy a good replica to another resource, or renew a stale one."""
+    options = request.input.options()
+    catalog, user = agent.at(request.path)
+    passed = agent.passed('replicate', request.path)
+    with catalog.lock:
+        found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
+        access.require(
+            user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND
+        )
+        resource = catalog.resource(options.get('destRescName'))
+        if not found.at_rest or not resource.up:
+            raise codes.IrodsError(codes.HIERARCHY_ERROR)
+        source = openings.for_reading(found, {})
+        catalog.require_quota(user, source.size)
+        target = _target(catalog, found, resource)
+        opening = openings.Opening(
+            catalog, found, target, {}, created=True
+        )
+    try:
+        checksum = _fill(source, target, passed)
+    except rules.Killed:
+        raise
+    except BaseException:
+        opening.abandon()
+        raise
+    opening.settle(source.size, checksum)
+
+
+def _target(catalog, found, resource):
+    """Return the replica to write, a new one or one that is stale."""
+    for replica in found.replicas:
+        if replica.resource is resource:
+            if replica.status == model.GOOD:
+                raise codes.IrodsError(codes.SYS_NOT_ALLOWED)
+            return replica
+    return catalog.add_replica(found, resource)
+
+
+def _fill(source, target, passed):
+    """Copy the bytes, and return the checksum to keep with them."""
+    reading = files.open_file(source, os.O_RDONLY)
+    try:
+        writing = files.open_file(target, os.O_RDWR | os.O_CREAT)
+        try:
+            target.resource.vault.resize(writing, 0)
+            target.resource.vault.copy(reading, writing, passed)
+        finally:
+            os.close(writing)
+    except vault.Full as error:
+        raise codes.of_errno(codes.UNIX_FILE_WRITE_ERR, error) from error
+    finally:
+        os.close(reading)
+    if not source.checksum:
+        return ''
+    if checksums.compute(target, passed) != source.checksum:
+        raise codes.IrodsError(codes.USER_CHKSUM_MISMATCH)
+    return source.checksum
+
+
+def trim(agent, request):
+    """Remove replicas, as many as the request leaves no need for."""
+    options = request.input.options()
+    catalog, user = agent.at(request.path)
+    with catalog.lock:
+        found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
+        access.require(user, found, access.DELETE, codes.CAT_NO_ROWS_FOUND)
+        if not found.at_rest:
+            raise codes.IrodsError(codes.LOCKED_DATA_OBJECT_ACCESS)
+        keep = max(int(options.get('copies') or 2), 1)
+        number, name = options.get('replNum'), options.get('rescName')
+        chosen = [
+            replica for replica in found.replicas
+            if number in (None, '', str(replica.number))
+            and name in (None, '', replica.resource.name)
+        ]
+        chosen.sort(key=lambda each: (each.status, -each.number))
+        for replica in chosen[:max(len(found.replicas) - keep, 0)]:
+            objects.remove_file(replica)
+            found.replicas.remove(replica)
+
+
+def modify(agent, request):
+    """Let an administrator set a replica's status, size or checksum."""
+    info = request.input.all('DataObjInfo_PI')[0]
+    path = request.path = info.text('objPath')
+    options = request.input.options()
+    catalog, user = agent.at(path)
+    if not user.is_admin:
+        raise codes.IrodsError(codes.CAT_INSUFFICIENT_PRIVILEGE_LEVEL)
+    with catalog.lock:
+        found = catalog.objects.get(path)
+        if found is None:
+            raise codes.IrodsError(codes.CAT_NO_ROWS_FOUND)
+        for replica in found.replicas:
+            if 'all' in options or replica.number == info.number('replNum'):
+                replica.status = int(options.get(
+                    'replStatus', replica.status
+                ))
+                replica.size = int(options.get('dataSize', replica.size))
+                replica.checksum = options.get('chksum', replica.checksum)

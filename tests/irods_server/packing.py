@@ -1,0 +1,102 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""iRODS structures as XML: one element a line, as the real server's."""
+
+import base64
+import json
+from xml.etree import ElementTree
+
+ESCAPES = str.maketrans({
+    '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;',
+})
+
+
+def pack(name, fields):
+    """Return the structure ``name`` as XML.
+
+    A field is a tag with its value; where the value is a list, it is a
+    structure inside this one.
+    """
+    lines = [f'<{name}>\n']
+    for tag, value in fields:
+        if isinstance(value, list):
+            lines.append(pack(tag, value))
+        else:
+            lines.append(f'<{tag}>{str(value).translate(ESCAPES)}</{tag}>\n')
+    lines.append(f'</{name}>\n')
+    return ''.join(lines)
+
+
+def pack_json(value):
+    """Return ``value`` as JSON in a binary buffer, which ends in a NUL."""
+    data = json.dumps(value, separators=(',', ':'), sort_keys=True).encode()
+    data += b'\0'
+    return pack('BinBytesBuf_PI', [
+        ('buflen', len(data)), ('buf', base64.b64encode(data).decode()),
+    ])
+
+
+def pack_errors(*errors):
+    """Return the stack of ``errors``, pairs of a code and a sentence."""
+    return pack('RError_PI', [('count', len(errors))] + [
+        ('RErrMsg_PI', [('status', code), ('msg', text)])
+        for code, text in errors
+    ])
+
+
+class Structure:
+    """A structure that a client sent."""
+
+    def __init__(self, element):
+        self.element = element
+
+    @classmethod
+    def parse(cls, data):
+        """Return the structure in ``data``, bytes of XML or nothing."""
+        if not data:
+            return cls(ElementTree.Element('empty'))
+        return cls(ElementTree.fromstring(data))  # noqa: S314
+
+    def text(self, tag):
+        """Return the field as text, '' where it is missing or empty."""
+        return self.element.findtext(tag) or ''
+
+    def number(self, tag):
+        """Return the field as a number, 0 where it is missing."""
+        return int(self.text(tag) or 0)
+
+    def all(self, tag):
+        """Return every structure ``tag`` in this one."""
+        return [Structure(child) for child in self.element.findall(tag)]
+
+    def texts(self, tag):
+        """Return the values of an array."""
+        return [child.text or '' for child in self.element.findall(tag)]
+
+    def pairs(self, tag, key, value):
+        """Return what a structure of two arrays says, as pairs."""
+        found = self.all(tag)
+        if not found:
+            return []
+        return list(zip(
+            found[0].texts(key), found[0].texts(value), strict=True
+        ))
+
+    def options(self):
+        """Return the keywords and their values, as a dict."""
+        return dict(self.pairs('KeyValPair_PI', 'keyWord', 'svalue'))
+
+    def json(self):
+        """Return the value in a binary buffer of JSON."""
+        data = base64.b64decode(self.text('buf'))
+        return json.loads(data.replace(b'\0', b''))

@@ -1,0 +1,152 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The files of a resource: sparse where the data is zeros, and limited."""
+
+import base64
+import errno
+import hashlib
+import os
+import threading
+
+BLOCK = 1024 * 1024
+ZEROS = bytes(BLOCK)
+
+
+class Full(OSError):
+    """The resource has no room for more."""
+
+    def __init__(self):
+        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class Vault:
+    """A folder of physical files that may hold ``capacity`` bytes."""
+
+    def __init__(self, folder, capacity=None):
+        self.folder = folder
+        self.capacity = capacity
+        self.used = 0
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path_for(self, logical):
+        """Return an unused file name for the object at ``logical``."""
+        path = self.folder.joinpath(*logical.split('/')[2:])
+        number = 0
+        while os.path.lexists(path):
+            # An orphan lies there, which its own name does not free.
+            number += 1
+            path = path.with_name(f'{path.name}.{number}')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def resize(self, descriptor, size):
+        """Make an open file ``size`` long; how far there is room.
+
+        Return its size before and after.
+        """
+        with self._lock:
+            before = os.fstat(descriptor).st_size
+            if self.capacity is not None and size > before:
+                room = max(self.capacity - self.used, 0)
+                size = min(size, before + room)
+            os.ftruncate(descriptor, size)
+            self.used += size - before
+        return before, size
+
+    def write(self, descriptor, view, offset):
+        """Write ``view`` at ``offset``; blocks of zeros stay holes."""
+        end = offset + len(view)
+        before = os.fstat(descriptor).st_size
+        after = before
+        if end > before:
+            before, after = self.resize(descriptor, end)
+        fitting = view[:max(after - offset, 0)]
+        for start in range(0, len(fitting), BLOCK):
+            block = fitting[start:start + BLOCK]
+            place = offset + start
+            if place >= before and block == ZEROS[:len(block)]:
+                continue
+            _write_all(descriptor, block, place)
+        if len(fitting) < len(view):
+            raise Full
+
+    def copy(self, source, target, passed):
+        """Copy an open file to another one, leaving out the holes.
+
+        ``passed`` is called with the number of bytes of each step.
+        """
+        size = os.fstat(source).st_size
+        offset = 0
+        while offset < size:
+            start, end = _next_data(source, offset, size)
+            end = min(end, start + 8 * BLOCK)
+            _, after = self.resize(target, end)
+            _copy_range(source, target, start, min(end, after))
+            if after < end:
+                raise Full
+            passed(end - offset)
+            offset = end
+
+    def forget(self, path):
+        """Delete the file at ``path``."""
+        with self._lock:
+            size = os.stat(path).st_size
+            os.unlink(path)
+            self.used -= size
+
+
+def _write_all(descriptor, view, offset):
+    while view:
+        count = os.pwrite(descriptor, view, offset)
+        view = view[count:]
+        offset += count
+
+
+def _next_data(descriptor, offset, size):
+    """Return where the next data begins and ends, at or after ``offset``."""
+    try:
+        start = os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return size, size
+    return start, os.lseek(descriptor, start, os.SEEK_HOLE)
+
+
+def _copy_range(source, target, start, end):
+    while start < end:
+        try:
+            count = os.copy_file_range(
+                source, target, end - start, start, start
+            )
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EOPNOTSUPP):
+                raise
+            block = os.pread(source, min(BLOCK, end - start), start)
+            _write_all(target, memoryview(block), start)
+            count = len(block)
+        if not count:
+            return
+        start += count
+
+
+def digest(path, passed):
+    """Return the checksum of a file, as the catalog writes it."""
+    total = hashlib.sha256()
+    buffer = memoryview(bytearray(4 * BLOCK))
+    with open(path, 'rb', buffering=0) as file:
+        while count := file.readinto(buffer):
+            total.update(buffer[:count])
+            passed(count)
+    return 'sha2:' + base64.b64encode(total.digest()).decode()

@@ -1,0 +1,137 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A zone of the test server, and stores that keep images in it."""
+
+import base64
+import hashlib
+import io
+
+from glance_store import location as store_location
+from oslo_config import cfg
+
+from glance_store_irods import location
+from glance_store_irods import store
+
+USER = 'glance'
+PASSWORD = 'correct horse battery staple'
+PAM_PASSWORD = 'known to the system alone'
+# Small, so that an image of several chunks is quickly moved.
+CHUNK = 64 * 1024
+
+
+class Irods:
+    """A running zone with a user that is no administrator.
+
+    :param server: IrodsServer
+    """
+
+    def __init__(self, server):
+        self.server = server
+        self.stores = []
+        server.add_user(USER, PASSWORD, pam_password=PAM_PASSWORD)
+        self.collection = self.add_collection('images')
+
+    def add_collection(self, name):
+        """Make a collection of the user's; return its path."""
+        path = f'/{self.server.zone}/home/{USER}/{name}'
+        self.server.catalog.make_collections((USER, self.server.zone), path)
+        return path
+
+    def options(self):
+        """Return the options that a store needs for this zone."""
+        return {
+            'host': self.server.host, 'port': self.server.port,
+            'zone': self.server.zone, 'user': USER, 'password': PASSWORD,
+            'path': self.collection, 'chunk_size': CHUNK,
+            'connection_timeout': 5, 'timeout': 20,
+        }
+
+    def store(self, name='s1', **options):
+        """Return a store that is configured with these options and ours.
+
+        An option that is None is left out.
+        """
+        made = unconfigured(name, **{**self.options(), **options})
+        self.stores.append(made)
+        made.configure(re_raise_bsc=True)
+        return made
+
+    def end(self):
+        """Fail if a store has kept a connection from others."""
+        for made in self.stores:
+            if made._zone is not None:
+                assert made.zone.sessions.in_use == 0
+                made.zone.sessions.close()
+
+    def objects(self):
+        """Return the names of all objects in the collection."""
+        return [
+            path.removeprefix(f'{self.collection}/')
+            for path in self.server.objects(self.collection)
+        ]
+
+    def put(self, name, data, **more):
+        """Make an object of the user's without a client; return its URL."""
+        path = f'{self.collection}/{name}'
+        self.server.put(path, data, user=USER, **more)
+        return location.url_of(path)
+
+
+def unconfigured(name, **options):
+    """Return a store with these options, not configured yet."""
+    conf = cfg.ConfigOpts()
+    made = store.Store(conf, backend=name)
+    conf([], project='glance', default_config_files=[])
+    for option, value in options.items():
+        if value is not None:
+            conf.set_override(f'irods_store_{option}', value, group=name)
+    return made
+
+
+def location_of(made, url):
+    """Return the Location of an object in a store, as glance_store does."""
+    return store_location.Location(
+        'irods', made.get_store_location_class(), made.conf, uri=url,
+        backend=made.backend_group,
+    )
+
+
+def add(made, data, image_id='image', size=None, algorithm='sha512', **more):
+    """Add an image; return what the driver returns.
+
+    :param data: bytes or a source
+    """
+    if isinstance(data, bytes):
+        size = len(data) if size is None else size
+        data = io.BytesIO(data)
+    return made.add(image_id, data, size or 0, algorithm, **more)
+
+
+def read(made, url, **more):
+    """Return the bytes of an image."""
+    chunks, _size = made.get(location_of(made, url), **more)
+    return b''.join(chunks)
+
+
+def delete(made, url):
+    made.delete(location_of(made, url))
+
+
+def get_size(made, url):
+    return made.get_size(location_of(made, url))
+
+
+def sha2(data):
+    """Return the checksum that iRODS records of some bytes."""
+    digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    return f'sha2:{digest}'

@@ -1,0 +1,161 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import ssl
+
+from glance_store import exceptions
+from irods import exception
+from irods import session
+from irods.manager import data_object_manager
+import pytest
+
+from glance_store_irods import account
+from glance_store_irods import errors
+
+PATH = '/tempZone/home/glance/image'
+SECRET = 'xyzzy'
+ACCOUNT = account.Account(
+    host='irods.example.org', port=1247, zone='tempZone', user='glance',
+    password=SECRET,
+)
+
+
+def of_code(code):
+    """Return what the client raises for an error of the server."""
+    try:
+        return exception.get_exception_by_code(code, SECRET)
+    except KeyError as exc:
+        return exc
+
+
+def translated(error, action='read'):
+    made = errors.translated(error, action, PATH, 's1')
+    assert SECRET not in repr(made)
+    assert SECRET not in str(made)
+    return made
+
+
+@pytest.mark.parametrize(('code', 'action', 'kind'), [
+    (-358000, 'read', exceptions.NotFound),
+    (-808000, 'delete', exceptions.NotFound),
+    (-808000, 'move', exceptions.NotFound),
+    (-317000, 'copy', exceptions.NotFound),
+    (-510002, 'read', exceptions.NotFound),
+    (-358000, 'create', exceptions.BadStoreConfiguration),
+    (-814000, 'create', exceptions.BadStoreConfiguration),
+    (-78000, 'replicate', exceptions.BadStoreConfiguration),
+    (-312000, 'copy', exceptions.Duplicate),
+    (-834000, 'move', exceptions.Duplicate),
+    (-510017, 'create', exceptions.Duplicate),
+    (-818000, 'create', exceptions.StorageWriteDenied),
+    (-818000, 'move', exceptions.StorageWriteDenied),
+    (-818000, 'delete', exceptions.Forbidden),
+    (-513013, 'write', exceptions.StorageWriteDenied),
+    (-513028, 'write', exceptions.StorageFull),
+    (-513028, 'copy', exceptions.StorageFull),
+    (-513122, 'write', exceptions.StorageFull),
+    (-110000, 'create', exceptions.StorageFull),
+    (-1803000, 'read', exceptions.RemoteServiceUnavailable),
+    (-406000, 'read', exceptions.RemoteServiceUnavailable),
+    (-105000, 'read', exceptions.RemoteServiceUnavailable),
+    (-1803000, 'delete', exceptions.InUseByStore),
+    (-406000, 'delete', exceptions.InUseByStore),
+    (-105000, 'delete', exceptions.InUseByStore),
+    (-513005, 'write', exceptions.BackendException),
+    (-510002, 'create', exceptions.BackendException),
+    (-99000, 'read', exceptions.BackendException),
+    (-1234567000, 'read', exceptions.BackendException),
+])
+def test_an_error_of_the_zone_becomes_one_of_glance_store(
+    code, action, kind
+):
+    error = of_code(code)
+    made = translated(error, action)
+    assert type(made) is kind
+    assert PATH in str(made)
+    if kind not in (exceptions.NotFound, exceptions.Duplicate):
+        assert str(code) in str(made)
+    # The server has answered, so that the connection can be used on.
+    assert errors.answered(error)
+
+
+@pytest.mark.parametrize('error', [
+    exception.NetworkException(SECRET), ConnectionResetError(SECRET),
+    TimeoutError(SECRET), ssl.SSLError(SECRET), OSError(5, SECRET),
+])
+def test_a_lost_connection_is_an_unavailable_service(error):
+    made = translated(error)
+    assert type(made) is exceptions.RemoteServiceUnavailable
+    assert not errors.answered(error)
+
+
+@pytest.mark.parametrize('error', [
+    exception.DataObjectDoesNotExist(), exception.CollectionDoesNotExist(),
+])
+def test_what_the_client_does_not_find_is_not_found(error):
+    assert type(translated(error)) is exceptions.NotFound
+    assert errors.answered(error)
+
+
+def test_a_verification_that_fails_is_an_error_of_the_storage():
+    error = data_object_manager.Server_Checksum_Warning('[]')
+    assert type(translated(error)) is exceptions.BackendException
+
+
+@pytest.mark.parametrize('error', [
+    KeyError('x'), KeyError(), KeyError(5), ValueError('x'), TypeError(),
+    exceptions.NotFound(image='x'),
+])
+def test_a_bug_stays_what_it_is(error):
+    assert errors.translated(error, 'read', PATH, 's1') is error
+    assert not errors.answered(error)
+
+
+def login_failed(error):
+    made = errors.login_failed(error, ACCOUNT, 's1')
+    assert SECRET not in repr(made)
+    assert SECRET not in str(made)
+    assert 'irods.example.org:1247' in str(made)
+    return made
+
+
+def invalid_certificate():
+    error = ssl.SSLCertVerificationError(1, SECRET)
+    error.verify_message = 'self-signed certificate'
+    return error
+
+
+@pytest.mark.parametrize(('error', 'kind'), [
+    (of_code(-826000), exceptions.BadStoreConfiguration),
+    (of_code(-827000), exceptions.BadStoreConfiguration),
+    (of_code(-840000), exceptions.BadStoreConfiguration),
+    (of_code(-993000), exceptions.BadStoreConfiguration),
+    (of_code(-1825000), exceptions.BadStoreConfiguration),
+    (exception.NetworkException('Client-Server negotiation failure: x'),
+     exceptions.BadStoreConfiguration),
+    (session.NonAnonymousLoginWithoutPassword(SECRET),
+     exceptions.BadStoreConfiguration),
+    (invalid_certificate(), exceptions.BadStoreConfiguration),
+    (of_code(-1234567000), exceptions.RemoteServiceUnavailable),
+    (of_code(-13000), exceptions.RemoteServiceUnavailable),
+    (exception.NetworkException(SECRET),
+     exceptions.RemoteServiceUnavailable),
+    (ssl.SSLError(SECRET), exceptions.RemoteServiceUnavailable),
+    (TimeoutError(SECRET), exceptions.RemoteServiceUnavailable),
+])
+def test_a_login_that_fails_says_whose_fault_that_is(error, kind):
+    assert type(login_failed(error)) is kind
+
+
+def test_a_bug_in_a_login_stays_what_it_is():
+    error = TypeError('x')
+    assert errors.login_failed(error, ACCOUNT, 's1') is error

@@ -1,0 +1,402 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import contextlib
+import os
+import threading
+import time
+
+from glance_store import exceptions
+import pytest
+
+from glance_store_irods import wire
+from tests.functional import helpers
+from tests.parts import data
+from tests.parts import irods
+from tests.parts import threads
+from tests.parts.irods import CHUNK
+
+IMAGE = data.some(2 * CHUNK)
+
+
+@pytest.fixture
+def image(zone):
+    """The URL of an image that lies in the zone."""
+    return zone.put('image', IMAGE)
+
+
+def path_of(zone):
+    return f'{zone.collection}/image'
+
+
+def connected(zone, count):
+    helpers.wait_until(
+        lambda: zone.server.active_connections == count,
+        f'{count} connections are open', 10,
+    )
+
+
+@contextlib.contextmanager
+def leases(store, count):
+    """Hold so many connections within the block, all of them open."""
+    with contextlib.ExitStack() as held:
+        for _ in range(count):
+            held.enter_context(store.zone.sessions.lease()).link()
+        yield
+
+
+# Kept and used again.
+
+def test_one_connection_does_one_thing_after_the_other(zone, store, image):
+    for _ in range(5):
+        irods.read(store, image)
+        irods.get_size(store, image)
+    irods.delete(store, image)
+    # Native login takes two messages; the first login was the check.
+    assert len(zone.server.calls_of('auth')) == 4
+    connected(zone, 1)
+
+
+def test_connections_that_the_zone_has_closed_are_not_used(zone, store, image):
+    with leases(store, 4):
+        connected(zone, 4)
+    zone.server.stop()
+    zone.server.start()
+    assert irods.read(store, image) == IMAGE
+    connected(zone, 1)
+
+
+def test_connections_that_are_dead_without_a_sign_are_replaced(zone, image):
+    store = zone.store(timeout=0.4)
+    with leases(store, 4):
+        connected(zone, 4)
+    hang = zone.server.faults.hang_on('query')
+    assert irods.get_size(store, image) == len(IMAGE)
+    hang.release()
+    # Not one of the other three was tried.
+    assert len(zone.server.calls_of('query')) == 3
+    connected(zone, 1)
+
+
+def test_a_connection_with_an_object_open_is_not_used_again(
+    zone, store, image
+):
+    def open_only(session):
+        return wire.open_object(session, path_of(zone), wire.READ_ONLY, {})
+
+    with store.zone.sessions.lease() as lease:
+        lease.descriptors.add(lease.run(open_only, 'read', path_of(zone)))
+        assert zone.server.open_files == 1
+    connected(zone, 0)
+    assert zone.server.open_files == 0
+
+
+@pytest.mark.parametrize('api', ['open', 'close', 'query', 'unlink'])
+@pytest.mark.parametrize('code', [-1234567000, -99000])
+def test_errors_use_up_no_connections(zone, store, image, api, code):
+    zone.server.faults.fail_on(api, code, times=1000)
+    for _ in range(30):
+        for ask in (irods.read, irods.delete):
+            with contextlib.suppress(exceptions.BackendException):
+                ask(store, image)
+            if not zone.objects():
+                zone.put('image', IMAGE)
+    assert store.zone.sessions.in_use == 0
+    connected(zone, 1)
+
+
+# So many and no more.
+
+def test_there_are_not_more_connections_than_allowed(zone, image):
+    store = zone.store(pool_size=2, timeout=0.2)
+    with leases(store, 2), pytest.raises(
+        exceptions.RemoteServiceUnavailable, match='irods_store_pool_size'
+    ):
+        irods.read(store, image)
+    assert irods.read(store, image) == IMAGE
+
+
+def test_whoever_waits_gets_the_connection_that_becomes_free(zone, image):
+    store = zone.store(pool_size=1)
+    with leases(store, 1):
+        reading = threads.Running(irods.read, store, image)
+    assert reading.result() == IMAGE
+    connected(zone, 1)
+
+
+def test_a_login_that_hangs_keeps_nobody_else_waiting(zone, store, image):
+    """The client's own pool is locked while it connects."""
+    irods.read(store, image)
+    with leases(store, 1):
+        hang = zone.server.faults.hang_on('auth')
+        blocked = threads.Running(irods.read, store, image)
+        hang.wait_until_reached()
+    assert irods.read(store, image) == IMAGE
+    hang.release()
+    assert blocked.result() == IMAGE
+
+
+def test_a_login_that_hangs_is_given_up_within_its_own_time(zone, image):
+    store = zone.store(connection_timeout=0.3, timeout=100)
+    hang = zone.server.faults.hang_on('auth')
+    began = time.monotonic()
+    with pytest.raises(
+        exceptions.RemoteServiceUnavailable, match='cannot be reached'
+    ):
+        irods.read(store, image)
+    assert time.monotonic() - began < 10
+    hang.release()
+    connected(zone, 0)
+
+
+@pytest.mark.parametrize('fault', ['drop_on', 'agent_dies_on'])
+@pytest.mark.parametrize('skip', [0, 1])
+def test_a_login_that_breaks_is_an_error_and_leaves_nothing(
+    zone, store, image, fault, skip
+):
+    getattr(zone.server.faults, fault)('auth', skip=skip)
+    with pytest.raises(exceptions.RemoteServiceUnavailable):
+        irods.get_size(store, image)
+    connected(zone, 0)
+    assert irods.get_size(store, image) == len(IMAGE)
+
+
+def test_a_zone_that_refuses_connections_is_unavailable(zone, store, image):
+    zone.server.faults.refuse_connections()
+    with pytest.raises(
+        exceptions.RemoteServiceUnavailable, match=str(zone.server.port)
+    ):
+        irods.get_size(store, image)
+    zone.server.faults.clear()
+    assert irods.get_size(store, image) == len(IMAGE)
+
+
+# Processes.
+
+def in_child(function):
+    """Run a function in a forked process; return whether it succeeded."""
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            function()
+            status = 0
+        finally:
+            # Not what else pytest would do at the end of a process.
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_a_forked_process_has_connections_of_its_own(zone, store, image):
+    with leases(store, 3):
+        """All are idle from here on."""
+    logins = len(zone.server.calls_of('auth'))
+
+    def work():
+        assert irods.read(store, image) == IMAGE
+        store.zone.sessions.close()
+
+    assert in_child(work)
+    assert len(zone.server.calls_of('auth')) == logins + 2
+    connected(zone, 3)
+    assert irods.read(store, image) == IMAGE
+    assert len(zone.server.calls_of('auth')) == logins + 2
+
+
+def test_a_process_that_is_forked_in_a_transfer_does_not_disturb_it(
+    zone, store, image
+):
+    chunks, _size = store.get(irods.location_of(store, image))
+    seen = next(chunks)
+
+    def work():
+        irods.add(store, b'data', 'other')
+        store.zone.sessions.close()
+
+    assert in_child(work)
+    assert seen + b''.join(chunks) == IMAGE
+    assert zone.objects() == ['image', 'other']
+
+
+def test_a_connection_ends_with_its_process_whatever_was_forked(
+    zone, store, image
+):
+    """Otherwise the zone would not hear that it was closed."""
+    irods.read(store, image)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.read(reader, 1)
+        os._exit(0)
+    store.zone.sessions.drop_idle()
+    try:
+        connected(zone, 0)
+    finally:
+        os.write(writer, b'x')
+        os.waitpid(child, 0)
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_lease_does_not_outlive_a_fork(zone, store, image):
+    """The child goes on with a connection of its own."""
+    with store.zone.sessions.lease() as lease:
+        lease.link()
+
+        def work():
+            lease.run(
+                lambda session: session.data_objects.chksum(path_of(zone)),
+                'checksum', path_of(zone),
+            )
+            lease.drop()
+
+        assert in_child(work)
+        connected(zone, 1)
+        work()
+    assert store.zone.sessions.in_use == 0
+
+
+def test_at_the_end_of_a_process_the_zone_is_told(zone, store, image):
+    irods.read(store, image)
+    connected(zone, 1)
+    store.zone.sessions.close()
+    connected(zone, 0)
+    assert irods.read(store, image) == IMAGE
+
+
+# For a copier.
+
+def test_a_session_can_be_borrowed(zone, store, image):
+    with store.session('copy', path_of(zone)) as session:
+        session.data_objects.copy(path_of(zone), path_of(zone) + '2')
+    assert zone.objects() == ['image', 'image2']
+    assert store.find(path_of(zone) + '2').size == len(IMAGE)
+    assert store.checksum(path_of(zone) + '2') == irods.sha2(IMAGE)
+    assert store.zone.sessions.in_use == 0
+    connected(zone, 1)
+
+
+def test_what_a_borrower_raises_is_translated_and_nothing_lost(
+    zone, store, image
+):
+    path = path_of(zone)
+    with (
+        pytest.raises(exceptions.Duplicate),
+        store.session('copy', path) as session,
+    ):
+        session.data_objects.copy(path, path + '2')
+        session.data_objects.copy(path, path + '2')
+    connected(zone, 1)
+    with pytest.raises(ZeroDivisionError), store.session('copy', path):
+        raise ZeroDivisionError
+    assert store.zone.sessions.in_use == 0
+    connected(zone, 0)
+    assert irods.read(store, image) == IMAGE
+
+
+@pytest.mark.parametrize('patient', [True, False])
+def test_a_borrower_waits_as_long_as_it_asked_for(zone, image, patient):
+    store = zone.store(timeout=0.3)
+    hang = zone.server.faults.hang_on('copy')
+
+    def copy():
+        with store.session('copy', path_of(zone), patient) as session:
+            session.data_objects.copy(path_of(zone), path_of(zone) + '2')
+
+    copying = threads.Running(copy)
+    hang.wait_until_reached()
+    if patient:
+        with pytest.raises(AssertionError, match='hangs'):
+            copying.result(0.6)
+        hang.release()
+        copying.result()
+        assert irods.get_size(store, image) == len(IMAGE)
+    else:
+        with pytest.raises(exceptions.RemoteServiceUnavailable):
+            copying.result()
+        hang.release()
+
+
+def test_more_connections_than_one_of_a_session_end_with_it(
+    zone, store, image
+):
+    path = path_of(zone)
+    with (
+        store.session('read', path) as session,
+        session.data_objects.open(path, 'r') as file,
+    ):
+        assert file.read(10) == IMAGE[:10]
+        session.data_objects.get(path)
+        connected(zone, 2)
+    assert irods.read(store, image) == IMAGE
+    connected(zone, 1)
+
+
+def test_the_checksum_is_the_recorded_one_unless_it_shall_be_fresh(
+    zone, store, image
+):
+    path = path_of(zone)
+    assert store.checksum(path) == irods.sha2(IMAGE)
+    zone.server.corrupt(path)
+    assert store.checksum(path) == irods.sha2(IMAGE)
+    damaged = data.flipped(IMAGE, 0)
+    assert store.checksum(path, fresh=True) == irods.sha2(damaged)
+    with pytest.raises(exceptions.NotFound):
+        store.checksum(path + '2')
+
+
+def test_all_objects_of_the_collection_are_listed(zone, store):
+    names = [f'image{n:04d}' for n in range(1203)]
+    for name in [*names, 'a.0123.part']:
+        zone.put(name, b'')
+    zone.add_collection('images/inner')
+    zone.server.put(f'{zone.collection}/inner/x', b'', user=irods.USER)
+    paths = [f'{zone.collection}/{name}' for name in ['a.0123.part', *names]]
+    assert store.list() == paths
+    assert [path for path in paths if store.is_partial(path)] == paths[:1]
+
+
+def test_an_empty_collection_has_no_objects(store):
+    assert store.list() == []
+
+
+def test_a_store_knows_the_paths_of_its_images(zone, store):
+    path = store.new_path('image')
+    assert path == path_of(zone)
+    assert store.path_of(irods.location_of(store, store.url_of(path))) == path
+
+
+def test_threads_of_all_kinds_get_their_connections(zone):
+    """Eight readers and eight writers that begin and end all the time."""
+    store = zone.store(pool_size=16)
+    url = zone.put('image', IMAGE)
+    stop = threading.Event()
+
+    def work(number):
+        count = 0
+        while not stop.is_set() or not count:
+            if number % 2:
+                assert irods.read(store, url) == IMAGE
+            else:
+                name = f'{number}-{count}'
+                irods.delete(store, irods.add(store, IMAGE, name)[0])
+            count += 1
+
+    working = [threads.Running(work, number) for number in range(16)]
+    helpers.wait_until(
+        lambda: zone.server.bytes_written > 40 * len(IMAGE), 'it has written'
+    )
+    stop.set()
+    for each in working:
+        each.result()
+    assert zone.objects() == ['image']
+    assert zone.server.active_connections <= 16

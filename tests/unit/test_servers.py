@@ -1,0 +1,38 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is said about a server that cannot do what copies need."""
+
+import types
+
+import pytest
+
+from glance_copy_plugin.recovery import servers
+
+
+@pytest.mark.parametrize(
+    ('server', 'warnings'),
+    [
+        (None, 0),
+        (types.SimpleNamespace(has_threads=1), 0),
+        # As releases of uWSGI do whose default is to run none.
+        (types.SimpleNamespace(has_threads=0), 1),
+    ],
+)
+def test_the_log_says_so_if_no_threads_run(
+    monkeypatch, caplog, server, warnings
+):
+    monkeypatch.setattr(servers, 'uwsgi', server)
+    servers.check_threads()
+    found = [r.message for r in caplog.records if r.levelname == 'WARNING']
+    assert len(found) == warnings
+    assert all('enable-threads' in message for message in found)
