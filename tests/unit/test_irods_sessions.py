@@ -375,6 +375,28 @@ def test_a_store_knows_the_paths_of_its_images(zone, store):
     assert store.path_of(irods.location_of(store, store.url_of(path))) == path
 
 
+def test_a_store_knows_the_incomplete_objects_of_an_image(zone, store):
+    for name in ('image', 'image.0a.part', 'image2.0b.part', 'x.0c.part'):
+        zone.put(name, b'')
+    assert store.partials('image') == [path_of(zone) + '.0a.part']
+    assert store.partials('other') == []
+
+
+@pytest.mark.parametrize(('urls', 'is_recorded'), [
+    ([], False),
+    (['file:///var/lib/glance/image', 'irods://z/c/image'], False),
+    (['file:///image', 'irods:/{path}'], True),
+    (['irods://rods:x@host:1247{path}'], True),
+    (['irods:/{path}2'], False),
+])
+def test_a_store_knows_the_url_of_what_no_location_names(
+    zone, store, urls, is_recorded
+):
+    urls = [url.format(path=path_of(zone)) for url in urls]
+    found = store.unrecorded_url('image', urls)
+    assert found == (None if is_recorded else f'irods:/{path_of(zone)}')
+
+
 def test_threads_of_all_kinds_get_their_connections(zone):
     """Eight readers and eight writers that begin and end all the time."""
     store = zone.store(pool_size=16)
