@@ -49,23 +49,29 @@ def write(sessions, path, incoming):
     with sessions.lease() as lease:
         if objects.look(lease, path) is not None:
             raise exceptions.Duplicate(image=path)
-        partial = _Partial(lease, path)
+        partial = Partial(lease, path)
         try:
             partial.send(incoming)
-            partial.verify(incoming)
+            partial.complete(
+                incoming.count,
+                lambda checksum: incoming.check(checksum, partial.path),
+            )
             partial.publish()
         except BaseException:
             partial.remove()
             raise
 
 
-class _Partial:
-    """The object that is written to before the image gets its name."""
+class Partial:
+    """The object that is written to before the image gets its name.
+
+    :param target: path that it gets in the end
+    """
 
     def __init__(self, lease, target):
         self._lease = lease
         self._target = target
-        self._path = f'{target}.{uuid.uuid4().hex[:12]}{location.PARTIAL}'
+        self.path = f'{target}.{uuid.uuid4().hex[:12]}{location.PARTIAL}'
         self._opened = None
         self._id = None
         self._moving = False
@@ -77,29 +83,34 @@ class _Partial:
         if settings.primary:
             placed[keywords.DEST_RESC_NAME_KW] = settings.primary
         self._opened = opened.Opened(
-            self._lease, self._path, wire.CREATE_NEW, placed
+            self._lease, self.path, wire.CREATE_NEW, placed
         )
         for piece in incoming.pieces():
             self._opened.write(piece)
         # The zone may replicate the object before it answers.
         self._opened.close(settings.long_timeout)
 
-    def verify(self, incoming):
-        """Compare the object with what was sent; make its second replica."""
-        found = objects.find(self._lease, self._path)
+    def complete(self, size, check):
+        """Compare the object with what it shall be; make its replica.
+
+        :param check: called with the checksum that the zone computes of it;
+            raises if that is wrong
+        :returns: that checksum
+        """
+        found = objects.find(self._lease, self.path)
         self._id = found.id
-        if found.size != incoming.count:
+        if found.size != size:
             raise exceptions.BackendException(
-                f'{self._path} in iRODS has {found.size} bytes, but '
-                f'{incoming.count} were sent.'
+                f'{self.path} in iRODS has {found.size} bytes, but {size} '
+                f'were sent.'
             )
-        incoming.check(
-            objects.checksum(self._lease, self._path), self._path
-        )
+        checksum = objects.checksum(self._lease, self.path)
+        check(checksum)
         if self._lease.settings.replica:
             found = self._replicate(found)
         if len(found.replicas) > 1:
-            objects.verify(self._lease, self._path)
+            objects.verify(self._lease, self.path)
+        return checksum
 
     def _replicate(self, before):
         """Return the DataObject with a replica on the second resource."""
@@ -110,14 +121,14 @@ class _Partial:
                 f'images are written to the resource {resource} already, '
                 f'which is to hold their second replica',
             )
-        objects.replicate(self._lease, self._path, resource)
-        found = objects.find(self._lease, self._path)
+        objects.replicate(self._lease, self.path, resource)
+        found = objects.find(self._lease, self.path)
         if not any(
             replica.is_good and replica.lies_in(resource)
             and replica.size == before.size for replica in found.replicas
         ):
             raise exceptions.BackendException(
-                f'{self._path} in iRODS has no good replica on the resource '
+                f'{self.path} in iRODS has no good replica on the resource '
                 f'{resource}.'
             )
         return found
@@ -126,12 +137,12 @@ class _Partial:
         """Give the object the image's name; nothing is overwritten."""
         self._moving = True
         try:
-            objects.rename(self._lease, self._path, self._target)
+            objects.rename(self._lease, self.path, self._target)
             return
         except exceptions.RemoteServiceUnavailable as exc:
             LOG.warning('%s Asking again whether it was done.', exc)
         try:
-            objects.rename(self._lease, self._path, self._target)
+            objects.rename(self._lease, self.path, self._target)
         except (exceptions.Duplicate, exceptions.NotFound):
             if not self._is_published():
                 raise
@@ -164,12 +175,12 @@ class _Partial:
             time.sleep(PAUSE)
         LOG.error(
             'A partial image could not be removed from iRODS and stays as '
-            '%s: %s', self._path, failure,
+            '%s: %s', self.path, failure,
         )
 
     def _remove_once(self):
         try:
-            objects.unlink(self._lease, self._path)
+            objects.unlink(self._lease, self.path)
         except exceptions.NotFound:
             # Not created, or moved without our hearing of it.
             if self._moving and self._is_published():
