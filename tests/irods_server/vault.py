@@ -75,7 +75,7 @@ class Vault:
         for start in range(0, len(fitting), BLOCK):
             block = fitting[start:start + BLOCK]
             place = offset + start
-            if place >= before and block == ZEROS[:len(block)]:
+            if place >= before and _is_zeros(block):
                 continue
             _write_all(descriptor, block, place)
         if len(fitting) < len(view):
@@ -104,6 +104,12 @@ class Vault:
             size = os.stat(path).st_size
             os.unlink(path)
             self.used -= size
+
+
+def _is_zeros(view):
+    """Tell whether ``view``, of BLOCK bytes at most, holds only zeros."""
+    # A view itself is compared item by item, which takes fifty times as long.
+    return view[0] == 0 and bytes(view) == ZEROS[:len(view)]
 
 
 def _write_all(descriptor, view, offset):
