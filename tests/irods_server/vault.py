@@ -50,14 +50,22 @@ class Vault:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def resize(self, descriptor, size):
-        """Make an open file ``size`` long; how far there is room.
+    def truncate(self, descriptor, size):
+        """Make an open file ``size`` long, which is not longer."""
+        with self._lock:
+            self.used += size - os.fstat(descriptor).st_size
+            os.ftruncate(descriptor, size)
+
+    def grow(self, descriptor, size):
+        """Make an open file ``size`` long at least, if there is room.
 
         Return its size before and after.
         """
         with self._lock:
             before = os.fstat(descriptor).st_size
-            if self.capacity is not None and size > before:
+            if size <= before:
+                return before, before
+            if self.capacity is not None:
                 room = max(self.capacity - self.used, 0)
                 size = min(size, before + room)
             os.ftruncate(descriptor, size)
@@ -66,11 +74,7 @@ class Vault:
 
     def write(self, descriptor, view, offset):
         """Write ``view`` at ``offset``; blocks of zeros stay holes."""
-        end = offset + len(view)
-        before = os.fstat(descriptor).st_size
-        after = before
-        if end > before:
-            before, after = self.resize(descriptor, end)
+        before, after = self.grow(descriptor, offset + len(view))
         fitting = view[:max(after - offset, 0)]
         for start in range(0, len(fitting), BLOCK):
             block = fitting[start:start + BLOCK]
@@ -91,7 +95,7 @@ class Vault:
         while offset < size:
             start, end = _next_data(source, offset, size)
             end = min(end, start + 8 * BLOCK)
-            _, after = self.resize(target, end)
+            _, after = self.grow(target, end)
             _copy_range(source, target, start, min(end, after))
             if after < end:
                 raise Full
