@@ -19,6 +19,7 @@ that nobody waits while another one connects.
 
 import contextlib
 import select
+import socket
 
 from irods import connection
 from irods import exception
@@ -35,6 +36,10 @@ from glance_store_irods import logs
 APPLICATION = 'glance_store_irods'
 # A goodbye must not keep anybody waiting.
 GOODBYE_SECONDS = 2.0
+# A host that is gone is noticed after three minutes.
+KEEP_ALIVE = {
+    socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 20, socket.TCP_KEEPCNT: 6,
+}
 
 
 class Link:
@@ -86,6 +91,7 @@ class Link:
         self._connection.socket = None
         self._connection.__init__(pool, pool.account)
         pool.idle.add(self._connection)
+        _tune(self._connection.socket)
         with pool.get_connection():
             # Asked for later, it would take a connection and keep it.
             self.session.data_objects.server_version  # noqa: B018
@@ -153,10 +159,22 @@ class Link:
         }
 
 
+def _tune(socket_):
+    """Notice a host that is gone; send each message as it is.
+
+    Some answers take hours, in which nothing else would show that nobody is
+    there any more.
+    """
+    socket_.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEP_ALIVE.items():
+        socket_.setsockopt(socket.IPPROTO_TCP, option, value)
+    socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 def _close_sockets(connections):
     for each in connections:
-        socket, each.socket = each.socket, None
-        socket.close()
+        socket_, each.socket = each.socket, None
+        socket_.close()
 
 
 def _password(account):

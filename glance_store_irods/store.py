@@ -74,8 +74,8 @@ class Store(driver.Store):
             exceptions.GlanceStoreException, exceptions.BackendException
         ) as exc:
             LOG.error(
-                '%s The store %s is used all the same, in case that passes.',
-                exc, group,
+                '%s. The store %s is used all the same, in case that passes.',
+                str(exc).rstrip('.'), group,
             )
         finally:
             # Processes may be forked from here on.

@@ -93,8 +93,8 @@ class Partial:
     def complete(self, size, check):
         """Compare the object with what it shall be; make its replica.
 
-        :param check: called with the checksum that the zone computes of it;
-            raises if that is wrong
+        :param check: called with the checksum that the zone computes of each
+            replica; raises if that is wrong
         :returns: that checksum
         """
         found = objects.find(self._lease, self.path)
@@ -104,12 +104,28 @@ class Partial:
                 f'{self.path} in iRODS has {found.size} bytes, but {size} '
                 f'were sent.'
             )
-        checksum = objects.checksum(self._lease, self.path)
-        check(checksum)
+        # There is more than one already if the zone replicates by itself.
+        checksum = self._check(found, found.good, check)
         if self._lease.settings.replica:
+            known = {replica.number for replica in found.replicas}
             found = self._replicate(found)
-        if len(found.replicas) > 1:
-            objects.verify(self._lease, self.path)
+            self._check(found, [
+                replica for replica in found.good
+                if replica.number not in known
+            ], check, fresh=True)
+        return checksum
+
+    def _check(self, found, replicas, check, fresh=False):
+        """Have the checksum of each of these replicas computed and checked.
+
+        :param fresh: one is recorded already, that of the source
+        """
+        for replica in replicas:
+            checksum = objects.checksum(
+                self._lease, self.path, fresh,
+                replica.number if len(found.replicas) > 1 else None,
+            )
+            check(checksum)
         return checksum
 
     def _replicate(self, before):

@@ -12,6 +12,7 @@
 
 import contextlib
 import os
+import socket
 import threading
 import time
 
@@ -168,6 +169,41 @@ def test_a_login_that_breaks_is_an_error_and_leaves_nothing(
         irods.get_size(store, image)
     connected(zone, 0)
     assert irods.get_size(store, image) == len(IMAGE)
+
+
+def test_what_is_no_zone_is_unavailable(zone):
+    """A server of another kind, at the port that was configured."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        def answer():
+            with listener.accept()[0] as connection:
+                connection.sendall(
+                    b'\0\0\0\x10<html>400</html>', socket.MSG_NOSIGNAL
+                )
+
+        answering = threads.Running(answer)
+        made = irods.unconfigured('s1', **{
+            **zone.options(), 'port': listener.getsockname()[1],
+        })
+        made.configure(re_raise_bsc=True)
+        answering.result()
+        answering = threads.Running(answer)
+        with pytest.raises(
+            exceptions.RemoteServiceUnavailable, match='does not answer as'
+        ):
+            made.list()
+        answering.result()
+
+
+def test_a_host_that_vanishes_would_be_noticed(store):
+    with store.zone.sessions.lease() as lease:
+        connection = lease.link().session.pool._conn.socket
+        for level, option in (
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+        ):
+            assert connection.getsockopt(level, option)
+        idle = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        assert idle == 60
 
 
 def test_a_zone_that_refuses_connections_is_unavailable(zone, store, image):
