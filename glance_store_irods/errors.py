@@ -50,6 +50,10 @@ _NONSENSE = (
 _NONSENSE_AT_LOGIN = (*_NONSENSE, AttributeError, ValueError)
 
 
+class LoginImpossible(Exception):
+    """Says what the login lacks, and shows nothing that is secret."""
+
+
 def answered(error):
     """Tell whether the server has answered: its connection can be used on."""
     return code_of(error) is not None or isinstance(error, (
@@ -130,6 +134,8 @@ def login_failed(error, account, store):
         return exceptions.RemoteServiceUnavailable(
             message=f'The {where} cannot be reached.'
         )
+    if isinstance(error, LoginImpossible):
+        return misconfigured(store, str(error))
     if isinstance(error, RuntimeError):
         # So the client says that a password is missing or needs TLS.
         return misconfigured(

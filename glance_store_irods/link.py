@@ -80,7 +80,7 @@ class Link:
             password=_password(account),
             authentication_scheme=account.scheme,
             connection_timeout=settings.connection_timeout,
-            **account.tls.options(),
+            **_tls_options(account),
         )
         pool = self.session.pool
         # Made in two steps, for what its __init__ has opened must be closed
@@ -179,11 +179,23 @@ def _close_sockets(connections):
 
 def _password(account):
     """Return the password, from the authentication file if there is one."""
-    if account.authentication_file is None:
+    path = account.authentication_file
+    if path is None:
         return account.password
-    with open(account.authentication_file, encoding='utf-8') as file:
-        text = file.read().rstrip('\n')
     try:
+        with open(path, encoding='utf-8') as file:
+            text = file.read().rstrip('\n')
         return password_obfuscation.decode(text, account.uid)
-    except IndexError:
-        raise RuntimeError('the authentication file is damaged') from None
+    except (OSError, ValueError, IndexError):
+        raise errors.LoginImpossible(
+            f'the authentication file {path} cannot be read, or is damaged'
+        ) from None
+
+
+def _tls_options(account):
+    try:
+        return account.tls.options()
+    except OSError:
+        raise errors.LoginImpossible(
+            'the certificate authorities cannot be read any more'
+        ) from None

@@ -127,9 +127,11 @@ def test_there_are_not_more_connections_than_allowed(zone, image):
 
 
 def test_whoever_waits_gets_the_connection_that_becomes_free(zone, image):
-    store = zone.store(pool_size=1)
+    store = zone.store(pool_size=1, timeout=100)
+    waiting = threads.observe(store.zone.sessions)
     with leases(store, 1):
         reading = threads.Running(irods.read, store, image)
+        waiting.wait_for_sleepers()
     assert reading.result() == IMAGE
     connected(zone, 1)
 
@@ -299,6 +301,35 @@ def test_a_lease_does_not_outlive_a_fork(zone, store, image):
         connected(zone, 1)
         work()
     assert store.zone.sessions.in_use == 0
+
+
+def test_a_transfer_does_not_outlive_a_fork(zone, store, image, impatient):
+    """The child reads it again, with a connection of its own."""
+    chunks, _size = store.get(irods.location_of(store, image))
+    first = next(chunks)
+
+    def work():
+        assert first + b''.join(chunks) == IMAGE
+        store.zone.sessions.close()
+
+    assert in_child(work)
+    assert first + b''.join(chunks) == IMAGE
+    assert store.zone.sessions.in_use == 0
+
+
+@pytest.mark.parametrize('end', ['drop', 'end', 'run'])
+def test_a_lease_can_end_in_a_forked_process(zone, store, image, end):
+    def run():
+        lease.run(
+            lambda session: session.data_objects.chksum(path_of(zone)),
+            'checksum', path_of(zone),
+        )
+
+    with store.zone.sessions.lease() as lease:
+        lease.link()
+        assert in_child(run if end == 'run' else getattr(lease, end))
+        run()
+    connected(zone, 1)
 
 
 def test_at_the_end_of_a_process_the_zone_is_told(zone, store, image):
