@@ -161,6 +161,19 @@ def test_a_login_that_hangs_is_given_up_within_its_own_time(zone, image):
     connected(zone, 0)
 
 
+def test_an_answer_may_take_longer_than_a_login(zone, image):
+    store = zone.store(connection_timeout=0.3)
+    hang = zone.server.faults.hang_on('query')
+    asking = threads.Running(irods.get_size, store, image)
+    hang.wait_until_reached()
+    with pytest.raises(AssertionError, match='hangs'):
+        asking.result(0.6)
+    hang.release()
+    assert asking.result() == len(IMAGE)
+    # Asked once, after the question for the collection at the start.
+    assert len(zone.server.calls_of('query')) == 2
+
+
 @pytest.mark.parametrize('fault', ['drop_on', 'agent_dies_on'])
 @pytest.mark.parametrize('skip', [0, 1])
 def test_a_login_that_breaks_is_an_error_and_leaves_nothing(
