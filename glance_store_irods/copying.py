@@ -51,12 +51,12 @@ def copy(sessions, source, target, size, *, beat, check):
         if objects.look(lease, target) is not None:
             raise exceptions.Duplicate(image=target)
         expected = _expected(lease, source, size)
-
-        def compare(checksum, path):
-            _compare(checksum, expected, path)
-            check(checksum, path)
-
         partial = writing.Partial(lease, target)
+
+        def compare(checksum):
+            _compare(checksum, expected, partial.path)
+            check(checksum, partial.path)
+
         try:
             _Copying(sessions, lease, source, partial.path, beat).run()
             partial.complete(size, compare)

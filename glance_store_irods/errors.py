@@ -19,9 +19,11 @@ message, and no password, gets into a log.
 
 import errno
 import logging
+import struct
 
 from glance_store import exceptions
 from irods import exception as irods_exception
+from irods import message
 from irods.manager import data_object_manager
 
 LOG = logging.getLogger(__name__)
@@ -39,7 +41,17 @@ _FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DENIED_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _WRITING = ('create', 'write', 'close', 'replicate', 'move')
 
-RESOURCE_DOWN = -105000
+# What the client raises when it reads something that is not what it waits for.
+_NONSENSE = (
+    irods_exception.PycommandsException,
+    message.iRODSMessage.ResponseNotParseable, SyntaxError, struct.error,
+)
+# Also while it logs in, where nothing but the client runs.
+_NONSENSE_AT_LOGIN = (*_NONSENSE, AttributeError, ValueError)
+
+
+class LoginImpossible(Exception):
+    """Says what the login lacks, and shows nothing that is secret."""
 
 
 def answered(error):
@@ -86,6 +98,11 @@ def translated(error, action, path, store):
         return exceptions.RemoteServiceUnavailable(
             message=f'{what}: the connection was lost or timed out.'
         )
+    if isinstance(error, _NONSENSE):
+        return exceptions.RemoteServiceUnavailable(
+            message=f'{what}: the answer was not understood '
+                    f'({type(error).__name__}).'
+        )
     return error
 
 
@@ -117,12 +134,19 @@ def login_failed(error, account, store):
         return exceptions.RemoteServiceUnavailable(
             message=f'The {where} cannot be reached.'
         )
+    if isinstance(error, LoginImpossible):
+        return misconfigured(store, str(error))
     if isinstance(error, RuntimeError):
         # So the client says that a password is missing or needs TLS.
         return misconfigured(
             store,
             f'logging in to the {where} is not possible this way '
             f'({type(error).__name__})',
+        )
+    if isinstance(error, _NONSENSE_AT_LOGIN):
+        return exceptions.RemoteServiceUnavailable(
+            message=f'The {where} does not answer as an iRODS server does '
+                    f'({type(error).__name__}).'
         )
     return error
 

@@ -19,6 +19,7 @@ that nobody waits while another one connects.
 
 import contextlib
 import select
+import socket
 
 from irods import connection
 from irods import exception
@@ -35,6 +36,10 @@ from glance_store_irods import logs
 APPLICATION = 'glance_store_irods'
 # A goodbye must not keep anybody waiting.
 GOODBYE_SECONDS = 2.0
+# A host that is gone is noticed after three minutes.
+KEEP_ALIVE = {
+    socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 20, socket.TCP_KEEPCNT: 6,
+}
 
 
 class Link:
@@ -75,7 +80,7 @@ class Link:
             password=_password(account),
             authentication_scheme=account.scheme,
             connection_timeout=settings.connection_timeout,
-            **account.tls.options(),
+            **_tls_options(account),
         )
         pool = self.session.pool
         # Made in two steps, for what its __init__ has opened must be closed
@@ -86,6 +91,7 @@ class Link:
         self._connection.socket = None
         self._connection.__init__(pool, pool.account)
         pool.idle.add(self._connection)
+        _tune(self._connection.socket)
         with pool.get_connection():
             # Asked for later, it would take a connection and keep it.
             self.session.data_objects.server_version  # noqa: B018
@@ -153,19 +159,43 @@ class Link:
         }
 
 
+def _tune(socket_):
+    """Notice a host that is gone; send each message as it is.
+
+    Some answers take hours, in which nothing else would show that nobody is
+    there any more.
+    """
+    socket_.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEP_ALIVE.items():
+        socket_.setsockopt(socket.IPPROTO_TCP, option, value)
+    socket_.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 def _close_sockets(connections):
     for each in connections:
-        socket, each.socket = each.socket, None
-        socket.close()
+        socket_, each.socket = each.socket, None
+        socket_.close()
 
 
 def _password(account):
     """Return the password, from the authentication file if there is one."""
-    if account.authentication_file is None:
+    path = account.authentication_file
+    if path is None:
         return account.password
-    with open(account.authentication_file, encoding='utf-8') as file:
-        text = file.read().rstrip('\n')
     try:
+        with open(path, encoding='utf-8') as file:
+            text = file.read().rstrip('\n')
         return password_obfuscation.decode(text, account.uid)
-    except IndexError:
-        raise RuntimeError('the authentication file is damaged') from None
+    except (OSError, ValueError, IndexError):
+        raise errors.LoginImpossible(
+            f'the authentication file {path} cannot be read, or is damaged'
+        ) from None
+
+
+def _tls_options(account):
+    try:
+        return account.tls.options()
+    except OSError:
+        raise errors.LoginImpossible(
+            'the certificate authorities cannot be read any more'
+        ) from None

@@ -17,7 +17,6 @@ Each function needs a Lease and raises glance_store's exceptions.
 
 from glance_store import exceptions
 from irods import keywords
-from irods import message
 
 from glance_store_irods import catalog
 from glance_store_irods import wire
@@ -53,26 +52,18 @@ def rename(lease, source, target):
     )
 
 
-def checksum(lease, path, fresh=False):
+def checksum(lease, path, fresh=False, number=None):
     """Return the recorded checksum; compute it if there is none.
 
     :param fresh: compute it in any case
+    :param number: of the replica; the zone chooses if None
     """
     options = {keywords.FORCE_CHKSUM_KW: ''} if fresh else {}
+    if number is not None:
+        options[keywords.REPL_NUM_KW] = str(number)
     return lease.run(
         lambda session: session.data_objects.chksum(path, **options),
         'checksum', path, seconds=lease.settings.long_timeout,
-    )
-
-
-def verify(lease, path):
-    """Let the zone compare all replicas with the recorded checksum."""
-    lease.run(
-        lambda session: session.data_objects.chksum(
-            path, r_error=message.RErrorStack(),
-            **{keywords.VERIFY_CHKSUM_KW: ''},
-        ),
-        'verify', path, seconds=lease.settings.long_timeout,
     )
 
 

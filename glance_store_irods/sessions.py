@@ -210,10 +210,7 @@ class Lease:
 
     def link(self):
         """Return the connection, made now if there is none."""
-        if self._generation is not self._sessions.generation:
-            # Forked meanwhile: it is the parent's.
-            self._generation = self._sessions.generation
-            self._link = None
+        self._leave_to_parent()
         if self._link is None:
             self._link = (
                 self._sessions.idle_link() or self._sessions.new_link()
@@ -222,10 +219,19 @@ class Lease:
 
     def has(self, link_):
         """Tell whether this connection is still the one in use."""
+        self._leave_to_parent()
         return self._link is link_
+
+    def _leave_to_parent(self):
+        """Let go the connection if the process was forked meanwhile."""
+        if self._generation is not self._sessions.generation:
+            self._generation = self._sessions.generation
+            self._link = None
+            self.descriptors.clear()
 
     def drop(self):
         """Close the connection: nothing more can be said through it."""
+        self._leave_to_parent()
         self.descriptors.clear()
         link_, self._link = self._link, None
         if link_ is not None:
@@ -233,6 +239,7 @@ class Lease:
 
     def end(self):
         """Give the connection back."""
+        self._leave_to_parent()
         if self.descriptors:
             # The server would keep the objects open as long as it lives.
             self.drop()

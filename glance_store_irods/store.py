@@ -74,8 +74,8 @@ class Store(driver.Store):
             exceptions.GlanceStoreException, exceptions.BackendException
         ) as exc:
             LOG.error(
-                '%s The store %s is used all the same, in case that passes.',
-                exc, group,
+                '%s. The store %s is used all the same, in case that passes.',
+                str(exc).rstrip('.'), group,
             )
         finally:
             # Processes may be forked from here on.
@@ -240,6 +240,32 @@ class Store(driver.Store):
         left by a process that died.
         """
         return self.zone.paths()
+
+    def partials(self, image_id):
+        """Return the paths of an image's incomplete objects.
+
+        Whoever removes one must know that no process is writing the image.
+        """
+        start = f'{self.new_path(image_id)}.'
+        return [
+            path for path in self.list()
+            if path.startswith(start) and self.is_partial(path)
+        ]
+
+    def unrecorded_url(self, image_id, urls):
+        """Return the URL of what keeps an image from being added.
+
+        :param urls: of the image's locations
+        :returns: None if one of them is where the image would go
+        """
+        path = self.new_path(image_id)
+        for url in urls:
+            try:
+                if location.path_of(url) == path:
+                    return None
+            except exceptions.BadStoreUri:
+                """A location in a store of another kind."""
+        return location.url_of(path)
 
     def is_partial(self, path):
         """Tell whether a path is that of an object that is not complete."""

@@ -52,7 +52,10 @@ def write(sessions, path, incoming):
         partial = Partial(lease, path)
         try:
             partial.send(incoming)
-            partial.complete(incoming.count, incoming.check)
+            partial.complete(
+                incoming.count,
+                lambda checksum: incoming.check(checksum, partial.path),
+            )
             partial.publish()
         except BaseException:
             partial.remove()
@@ -60,7 +63,10 @@ def write(sessions, path, incoming):
 
 
 class Partial:
-    """The object that is written to before the image gets its name."""
+    """The object that is written to before the image gets its name.
+
+    :param target: path that it gets in the end
+    """
 
     def __init__(self, lease, target):
         self._lease = lease
@@ -85,24 +91,42 @@ class Partial:
         self._opened.close(settings.long_timeout)
 
     def complete(self, size, check):
-        """Compare the object with what it has to be; replicate it.
+        """Compare the object with what it shall be; make its replica.
 
-        :param size: how many bytes it must have
-        :param check: called with the checksum that the zone computed, and
-            the path; raises if it is wrong
+        :param check: called with the checksum that the zone computes of each
+            replica; raises if that is wrong
+        :returns: that checksum
         """
         found = objects.find(self._lease, self.path)
         self._id = found.id
         if found.size != size:
             raise exceptions.BackendException(
-                f'{self.path} in iRODS has {found.size} bytes, but '
-                f'{size} were written.'
+                f'{self.path} in iRODS has {found.size} bytes, but {size} '
+                f'were sent.'
             )
-        check(objects.checksum(self._lease, self.path), self.path)
+        # There is more than one already if the zone replicates by itself.
+        checksum = self._check(found, found.good, check)
         if self._lease.settings.replica:
+            known = {replica.number for replica in found.replicas}
             found = self._replicate(found)
-        if len(found.replicas) > 1:
-            objects.verify(self._lease, self.path)
+            self._check(found, [
+                replica for replica in found.good
+                if replica.number not in known
+            ], check, fresh=True)
+        return checksum
+
+    def _check(self, found, replicas, check, fresh=False):
+        """Have the checksum of each of these replicas computed and checked.
+
+        :param fresh: one is recorded already, that of the source
+        """
+        for replica in replicas:
+            checksum = objects.checksum(
+                self._lease, self.path, fresh,
+                replica.number if len(found.replicas) > 1 else None,
+            )
+            check(checksum)
+        return checksum
 
     def _replicate(self, before):
         """Return the DataObject with a replica on the second resource."""

@@ -35,8 +35,9 @@ What there is in the zone
     is ``server.home``, and one resource. ``add_user(name, password, type=,
     quota=, pam_password=)``, ``add_resource(name, capacity=)``,
     ``add_zone(zone)`` (another IrodsServer, federated and running, on a
-    port of its own), ``federate(server)``. With TLS, ``ca_file`` is what a
-    client must trust. A ``version`` before rods4.3 has the older login.
+    port of its own), ``federate(server)`` (with the users there are by
+    then). With TLS, ``ca_file`` is what a client must trust. A ``version``
+    before rods4.3 has the older login.
 
 Looking into it, without being a client
     ``objects(collection)``, ``collections(collection)``,

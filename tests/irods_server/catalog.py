@@ -172,5 +172,5 @@ class Catalog:
             replica.size for found in self.objects.values()
             for replica in found.replicas if found.owner == user.key
         )
-        if used + max(size, 0) > user.quota or used >= user.quota:
+        if used + max(size, 0) > user.quota:
             raise codes.IrodsError(codes.SYS_RESC_QUOTA_EXCEEDED)

@@ -92,7 +92,7 @@ class Inspection:
         with open(replica.path, 'xb') as file:
             vault = replica.resource.vault
             if isinstance(data, int):
-                vault.resize(file.fileno(), data)
+                vault.grow(file.fileno(), data)
             else:
                 vault.write(file.fileno(), memoryview(data), 0)
         opening.finish(lambda count: None)

@@ -124,8 +124,11 @@ class IrodsServer(inspection.Inspection):
                 connection, _ = listener.accept()
             except OSError:
                 return  # It was closed, which is how listening ends.
-            new = agent.Agent(self, connection)
             with self._lock:
+                if self.stopping.is_set():
+                    connection.close()
+                    return
+                new = agent.Agent(self, connection)
                 self._agents.add(new)
             new.start()
 

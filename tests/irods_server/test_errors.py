@@ -153,6 +153,21 @@ def test_collections_are_guarded_too(server, ann, code, action):
     assert server.collections() == before
 
 
+def test_a_collection_that_may_not_be_seen_is_as_if_it_were_missing(
+    session, ann
+):
+    hidden = session.collections.create(f'{HOME}/hidden').path
+    session.data_objects.create(f'{hidden}/object')
+    assert clients.code_of(ann.collections.remove, hidden) == -814000
+    for model, path, code in (
+        (models.Collection, hidden, -814000),
+        (models.DataObject, f'{hidden}/object', -808000),
+    ):
+        assert clients.code_of(
+            ann.metadata.add, model, path, meta.iRODSMeta('k', 'v')
+        ) == code
+
+
 def test_what_is_missing_is_not_there_for_a_stat(session):
     with pytest.raises(exception.DataObjectDoesNotExist):
         session.data_objects.get(NONE)
@@ -185,6 +200,27 @@ def test_an_object_that_is_being_written_is_locked(
     with session.data_objects.open(THERE, 'r+'):
         assert refused(connect(server), method, *args) == -406000
     assert server.content(THERE) == b'data'
+
+
+def test_a_collection_with_an_object_that_is_being_written_is_locked(
+    server, session, connect
+):
+    path = f'{HOME}/sub/object'
+    server.put(path, b'data')
+    with session.data_objects.open(path, 'r+'):
+        code = clients.code_of(
+            connect(server).collections.remove, f'{HOME}/sub'
+        )
+        assert code == -406000
+    assert server.content(path) == b'data'
+
+
+def test_a_replica_beside_one_that_is_locked_is_not_written(server, session):
+    server.add_resource('other')
+    session.data_objects.replicate(THERE, resource='other')
+    server.set_replica(THERE, 1, status=2)
+    assert refused(session, 'open', THERE, 'r+') == -1803000
+    assert clients.read(session, THERE) == b'data'
 
 
 @pytest.mark.parametrize(('code', 'method', 'args', 'options'), [
@@ -253,6 +289,7 @@ def test_what_has_no_room_on_one_resource_has_it_on_another(server, session):
 
 def test_a_quota_is_kept(server, connect):
     server.add_user('ann', 'secret', quota=10)
+    server.add_resource('other')
     hers = connect(server, user='ann', password='secret')
     write(hers, f'{HERS}/one', b'12345678')
     server.permit(HOME, 'ann', 'read')
@@ -261,4 +298,7 @@ def test_a_quota_is_kept(server, connect):
     # What a stream will bring is not known: it is noticed the next time.
     write(hers, f'{HERS}/two', b'12345678')
     assert refused(hers, 'open', f'{HERS}/three', 'w') == -110000
+    assert refused(
+        hers, 'replicate', f'{HERS}/one', resource='other'
+    ) == -110000
     assert server.objects(HERS) == [f'{HERS}/one', f'{HERS}/two']

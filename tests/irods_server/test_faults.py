@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import time
+
 import pytest
 
 pytest.importorskip('irods', reason='python-irodsclient is not installed')
@@ -19,6 +21,7 @@ from irods import exception
 from tests import irods_server
 from tests.functional import helpers
 from tests.irods_server import clients
+from tests.irods_server import handlers
 from tests.parts import data
 from tests.parts import threads
 
@@ -231,14 +234,23 @@ def test_a_hang_that_nothing_comes_to_is_told_of(server):
         server.faults.hang_on('copy').wait_until_reached(timeout=0.05)
 
 
-def test_a_slow_server_lets_bytes_through_one_by_one(
-    server, session, path
-):
+@pytest.mark.parametrize('api', ['read', 'copy'])
+def test_a_slow_server_keeps_to_its_pace(server, session, path, api):
+    server.put(f'{path}-big', data.some(500))
+    server.faults.slow(1000)
+    began = time.monotonic()
+    if api == 'copy':
+        session.data_objects.copy(f'{path}-big', f'{path}-copy')
+    else:
+        assert len(clients.read(session, f'{path}-big', MIB)) == 500
+    assert time.monotonic() - began >= 0.45
+
+
+def test_a_slow_server_becomes_fast_again(server, session, path):
     server.put(f'{path}-big', data.some(MIB))
     server.faults.slow(1000)
     reading = threads.Running(clients.read, session, f'{path}-big', MIB)
     helpers.wait_until(lambda: server.bytes_read > 0, 'the first bytes')
-    assert server.bytes_read < MIB
     server.faults.slow(None)
     assert len(reading.result()) == MIB
 
@@ -299,8 +311,8 @@ def test_clearing_takes_all_faults_away(server, session, connect, path):
     server.faults.full()
     server.faults.refuse_connections()
     server.faults.clear()
-    clients.create(connect(server), f'{path}-new', b'more')
-    assert clients.read(session, path) == b'data'
+    clients.create(connect(server), f'{path}-new', data.some(MIB))
+    assert len(clients.read(session, f'{path}-new')) == MIB
 
 
 def test_a_user_can_be_denied_what_it_had(server, connect, path):
@@ -333,6 +345,22 @@ def test_a_defect_of_the_server_fails_the_test_that_met_it(tmp_path):
     running = irods_server.IrodsServer(tmp_path / 'broken')
     with pytest.raises(RuntimeError, match='test server failed'), running:
         running.defects.append(ZeroDivisionError())
+
+
+def test_a_call_that_the_server_is_not_up_to_is_told_of(
+    tmp_path, connect, monkeypatch
+):
+    broken = irods_server.IrodsServer(tmp_path, 'brokenZone')
+
+    def unlink(agent, request):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(handlers.TABLE, 615, unlink)
+    with pytest.raises(RuntimeError, match='test server failed'), broken:
+        session = connect(broken)
+        with pytest.raises(KeyError, match='-154000'):
+            session.data_objects.unlink(f'{broken.home}/image')
+        session.cleanup()
 
 
 def test_a_fault_of_an_api_that_there_is_not_is_a_mistake(server):

@@ -69,6 +69,20 @@ def test_a_move_keeps_the_object_and_changes_its_path(
     assert clients.read(session, f'{server.home}/other') == b'data'
 
 
+def test_a_name_may_hold_what_xml_does_not(server, session):
+    name = 'a&b<c>d"e\'f \u00e9\u4e2d'
+    path = f'{server.home}/{name}'
+    clients.create(session, path, b'data')
+    assert server.objects() == [path]
+    session.data_objects.get(path).metadata.add('k&', '<v>', '"u"')
+    found = session.data_objects.get(path)
+    assert (found.path, found.size) == (path, 4)
+    avu, = found.metadata.items()
+    assert (avu.name, avu.value, avu.units) == ('k&', '<v>', '"u"')
+    session.data_objects.copy(path, f'{path}2')
+    assert clients.read(session, f'{path}2') == b'data'
+
+
 def test_a_move_to_a_collection_goes_into_it(server, session, path):
     server.put(path, b'data')
     session.collections.create(f'{server.home}/sub')
@@ -190,6 +204,7 @@ def test_touch_makes_an_object_and_sets_its_time(server, session, path):
     ('null', False, False, False),
     ('read', True, False, False),
     ('write', True, True, False),
+    ('delete_object', True, True, True),
     ('own', True, True, True),
 ])
 def test_a_client_sets_what_another_one_may_do(
@@ -224,6 +239,41 @@ def test_the_permissions_of_an_object_can_be_asked_for(
     assert {(each.user_name, each.access_name) for each in found} == {
         ('rods', 'own'), ('ann', 'read_object'),
     }
+
+
+def test_permissions_are_set_for_all_that_is_in_a_collection(
+    server, session, connect
+):
+    server.put(f'{server.home}/a/b/one', b'data')
+    server.add_user('ann', 'secret')
+    session.acls.set(
+        access.iRODSAccess('read', f'{server.home}/a', 'ann'), recursive=True
+    )
+    hers = connect(server, user='ann', password='secret')
+    assert clients.read(hers, f'{server.home}/a/b/one') == b'data'
+
+
+def test_an_administrator_sets_permissions_of_what_others_own(
+    server, session, connect
+):
+    server.add_user('ann', 'secret')
+    server.add_user('bob', 'secret')
+    home = '/tempZone/home/ann'
+    rights = access.iRODSAccess('own', home, 'bob')
+    bobs = connect(server, user='bob', password='secret')
+    assert clients.code_of(bobs.acls.set, rights) == -818000
+    session.acls.set(rights, admin=True)
+    bobs.acls.set(access.iRODSAccess('null', home, 'bob'))
+
+
+@pytest.mark.parametrize(('level', 'user', 'code'), [
+    ('read', 'nobody', -827000),
+])
+def test_permissions_are_for_users_that_there_are(
+    server, session, level, user, code
+):
+    rights = access.iRODSAccess(level, server.home, user)
+    assert clients.code_of(session.acls.set, rights) == code
 
 
 def test_a_collection_hands_its_permissions_on(server, session, connect):

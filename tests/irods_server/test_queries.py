@@ -190,6 +190,16 @@ def test_a_user_sees_only_what_it_may_read(server, connect, filled):
     assert [row[OBJECT.name] for row in query] == ['b']
 
 
+def test_an_administrator_sees_everything(server, session, connect):
+    server.add_user('ann', 'secret')
+    hers = connect(server, user='ann', password='secret')
+    clients.create(hers, '/tempZone/home/ann/object')
+    assert session.data_objects.exists('/tempZone/home/ann/object')
+    assert clients.code_of(
+        session.data_objects.open, '/tempZone/home/ann/object', 'r'
+    ) == -358000
+
+
 def test_a_column_that_the_server_does_not_have_is_refused(session):
     query = session.query(models.TicketQuery.Ticket.id)
     assert clients.code_of(query.execute) == -816000

@@ -181,6 +181,41 @@ def test_a_forced_copy_needs_a_replica_where_it_goes(server, session, path):
     assert server.content(f'{path}-copy') == b'old'
 
 
+def test_a_forced_copy_that_is_not_verified_leaves_the_old_size(
+    server, session, path
+):
+    """Its checksum is forgotten, and it is stale with the new bytes."""
+    server.put(path, b'new')
+    session.data_objects.chksum(path)
+    server.faults.wrong_checksum(path)
+    server.put(f'{path}-copy', b'old and long')
+    session.data_objects.chksum(f'{path}-copy')
+    code = clients.code_of(
+        session.data_objects.copy, path, f'{path}-copy', forceFlag='',
+        verifyChksum='',
+    )
+    assert code == -314000
+    left = server.replica(f'{path}-copy')
+    assert (left.status, left.size, left.checksum) == (0, 12, '')
+    assert server.content(f'{path}-copy') == b'new'
+
+
+def test_a_client_that_is_gone_while_updating_leaves_no_checksum(
+    server, connect, path
+):
+    server.put(path, b'data')
+    other = connect(server)
+    other.data_objects.chksum(path)
+    file = other.data_objects.open(path, 'r+')
+    file.raw.write(b'DA')
+    file.raw.conn.socket.close()
+    helpers.wait_until(
+        lambda: clients.statuses(server, path) == [0], 'the agent to end'
+    )
+    assert server.replica(path).checksum == ''
+    assert server.content(path) == b'DAta'
+
+
 @pytest.mark.parametrize('ending', ['timeout', 'closed'])
 def test_a_copy_goes_on_when_its_client_is_gone(
     server, session, connect, path, ending

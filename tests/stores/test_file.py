@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-import io
 import os
 import stat
 
@@ -237,67 +236,10 @@ class TestFromAStreamThroughAWindow(FileCopierConformance):
     window = conformance.WINDOW
 
 
-class Deaf:
-    """Takes every error for the end of the data, as some drivers do."""
-
-    def __init__(self, reader):
-        self._reader = reader
-
-    def read(self, size):
-        try:
-            return self._reader.read(size)
-        except errors.CopyError:
-            return b''
-
-
-class StreamingConformance(FileStoreConformance):
-    """What is true of streaming, whatever the driver makes of it."""
-
-    def test_an_error_that_the_driver_swallows_leaves_nothing(
-        self, make, source, copy
-    ):
-        target = make('s1')
-        driver = stores.driver('s1')
-        add = driver.add
-        driver.add = lambda image_id, reader, size, *more, **named: add(
-            image_id, Deaf(reader), 0, *more, **named
-        )
-        error = self.fail(
-            copy([target], [source(data.flipped(IMAGE, 0))]), target
-        )
-        assert isinstance(error, errors.SourceMismatch)
-
-    def test_a_driver_that_stops_early_leaves_nothing(
-        self, make, source, copy
-    ):
-        target = make('s1')
-        driver = stores.driver('s1')
-        add = driver.add
-
-        def add_half(image_id, reader, size, *more, **named):
-            half = io.BytesIO(reader.read(size // 2))
-            return add(image_id, half, 0, *more, **named)
-
-        driver.add = add_half
-        error = self.fail(copy([target], [source(IMAGE)]), target)
-        assert isinstance(error, errors.TargetError)
-        assert 'before the end' in error.reason
-
-    def test_a_driver_that_writes_something_else_leaves_nothing(
-        self, make, source, copy
-    ):
-        target = make('s1')
-        driver = stores.driver('s1')
-        add = driver.add
-
-        def add_damaged(image_id, reader, size, *more, **named):
-            damaged = io.BytesIO(data.flipped(reader.read(size), 7))
-            return add(image_id, damaged, size, *more, **named)
-
-        driver.add = add_damaged
-        error = self.fail(copy([target], [source(IMAGE)]), target)
-        assert isinstance(error, errors.TargetError)
-        assert 'something else' in error.reason
+class StreamingConformance(
+    FileStoreConformance, conformance.StreamingConformance
+):
+    """What is true of streaming to glance_store's own file driver."""
 
 
 class TestStreamingToTheDriver(StreamingConformance):

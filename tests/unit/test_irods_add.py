@@ -263,7 +263,7 @@ def test_an_exhausted_quota_leaves_nothing(zone):
     zone.server.add_user('poor', 'p', quota=1)
     zone.server.permit(zone.collection, 'poor', 'own')
     store = zone.store(user='poor', password='p')
-    irods.add(store, b'x', 'first')
+    irods.add(store, b'xy', 'first')
     fails(zone, store, exceptions.StorageFull)
 
 
@@ -345,13 +345,40 @@ def test_a_size_that_is_not_that_of_what_was_sent_is_noticed(zone, store):
 def test_a_replica_with_a_bit_turned_over_is_noticed(zone):
     zone.server.add_resource('second')
     store = zone.store(replica_res='second')
-    hang = zone.server.faults.hang_on('checksum', skip=1)
+    hang = zone.server.faults.hang_on('replicate', after=True)
     adding = threads.Running(irods.add, store, IMAGE)
     hang.wait_until_reached()
     [name] = zone.objects()
     zone.server.corrupt(f'{zone.collection}/{name}', 0, number=1)
     hang.release()
-    with pytest.raises(exceptions.BackendException, match='checksum'):
+    with pytest.raises(exceptions.BackendException, match='sha256'):
+        adding.result()
+    assert zone.objects() == []
+
+
+@pytest.mark.parametrize('wrong', [None, 0, 1])
+def test_replicas_that_the_zone_makes_by_itself_are_verified_too(zone, wrong):
+    """As a resource that replicates does, before it answers."""
+    zone.server.add_resource('second')
+    store = zone.store()
+    hang = zone.server.faults.hang_on('close', after=True)
+    adding = threads.Running(irods.add, store, IMAGE)
+    hang.wait_until_reached()
+    [name] = zone.objects()
+    path = f'{zone.collection}/{name}'
+    with zone.store('s2').session('replicate', path) as session:
+        session.data_objects.replicate(path, 'second')
+    if wrong is not None:
+        zone.server.corrupt(path, 7, number=wrong)
+    hang.release()
+    if wrong is None:
+        adding.result()
+        path = f'{zone.collection}/image'
+        assert [each.checksum for each in zone.server.replicas(path)] == [
+            irods.sha2(IMAGE)
+        ] * 2
+        return
+    with pytest.raises(exceptions.BackendException, match='sha256'):
         adding.result()
     assert zone.objects() == []
 
@@ -389,15 +416,16 @@ def test_a_replica_beside_itself_is_no_second_one(zone):
     assert 'demoResc' in str(error)
 
 
-@pytest.mark.parametrize(('checksum', 'is_right'), [
-    (data.md5(IMAGE), True), (data.md5(b''), False), ('', False),
+@pytest.mark.parametrize(('checksum', 'wrong'), [
+    (data.md5(IMAGE), None), (data.md5(b''), 'md5 checksum'),
     ('sha512:' + base64.b64encode(
         hashlib.sha512(IMAGE).digest()
-    ).decode(), True),
-    ('sha2:', False), ('adler32:0011', False), ('sha1:x', False),
+    ).decode(), None),
+    ('sha2:', 'sha256 checksum'), ('unknown', 'md5 checksum'),
+    ('adler32:0011', 'adler32'), ('sha1:x', 'cannot be compared'),
 ])
 def test_checksums_of_other_schemes_are_compared_too(
-    zone, store, checksum, is_right
+    zone, store, checksum, wrong
 ):
     """A zone can have md5 as its scheme, or any other."""
     def source():
@@ -409,12 +437,12 @@ def test_checksums_of_other_schemes_are_compared_too(
     hang = zone.server.faults.hang_on('close', after=True)
     adding = threads.Running(irods.add, store, source())
     hang.wait_until_reached()
-    zone.server.set_replica(names[0], checksum=checksum or 'unknown')
+    zone.server.set_replica(names[0], checksum=checksum)
     hang.release()
-    if is_right:
+    if wrong is None:
         adding.result()
         return
-    with pytest.raises(exceptions.BackendException):
+    with pytest.raises(exceptions.BackendException, match=wrong):
         adding.result()
     assert zone.objects() == []
 

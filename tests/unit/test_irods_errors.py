@@ -11,9 +11,12 @@
 # under the License.
 
 import ssl
+import struct
+from xml.etree import ElementTree
 
 from glance_store import exceptions
 from irods import exception
+from irods import message
 from irods import session
 from irods.manager import data_object_manager
 import pytest
@@ -106,6 +109,18 @@ def test_what_the_client_does_not_find_is_not_found(error):
     assert errors.answered(error)
 
 
+@pytest.mark.parametrize('error', [
+    ElementTree.ParseError(SECRET), struct.error(SECRET),
+    exception.QueryException(SECRET),
+    message.iRODSMessage.ResponseNotParseable(SECRET),
+])
+def test_an_answer_that_makes_no_sense_is_an_unavailable_service(error):
+    made = translated(error)
+    assert type(made) is exceptions.RemoteServiceUnavailable
+    assert type(error).__name__ in str(made)
+    assert not errors.answered(error)
+
+
 def test_a_verification_that_fails_is_an_error_of_the_storage():
     error = data_object_manager.Server_Checksum_Warning('[]')
     assert type(translated(error)) is exceptions.BackendException
@@ -151,6 +166,8 @@ def invalid_certificate():
      exceptions.RemoteServiceUnavailable),
     (ssl.SSLError(SECRET), exceptions.RemoteServiceUnavailable),
     (TimeoutError(SECRET), exceptions.RemoteServiceUnavailable),
+    (AttributeError(SECRET), exceptions.RemoteServiceUnavailable),
+    (ElementTree.ParseError(SECRET), exceptions.RemoteServiceUnavailable),
 ])
 def test_a_login_that_fails_says_whose_fault_that_is(error, kind):
     assert type(login_failed(error)) is kind

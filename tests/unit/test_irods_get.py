@@ -157,6 +157,16 @@ def test_only_a_good_replica_is_read_and_counts(
     assert irods.get_size(store, image) == len(IMAGE)
 
 
+def test_an_outdated_replica_is_not_read_though_the_good_one_is_down(
+    zone, store, image, second_replica, impatient
+):
+    """The zone would serve it: it chooses among those that are up."""
+    zone.server.set_replica(path_of(zone), 1, status=0)
+    zone.server.resource().up = False
+    with pytest.raises(exceptions.RemoteServiceUnavailable):
+        irods.read(store, image)
+
+
 @pytest.mark.parametrize('lost', [0, 1])
 def test_a_replica_whose_file_is_lost_is_replaced_by_the_other(
     zone, store, image, second_replica, lost

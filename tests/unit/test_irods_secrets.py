@@ -17,6 +17,7 @@ import traceback
 
 from glance.common import store_utils
 from glance_store import exceptions
+from irods import exception
 import pytest
 
 from glance_store_irods import logs
@@ -144,6 +145,19 @@ def test_breaking_connections_show_no_password(zone, log, impatient):
         said = use(store)
         nothing_of([irods.PASSWORD], said)
     nothing_of([irods.PASSWORD], log())
+
+
+def test_what_the_client_says_is_not_shown_with_an_error(zone):
+    store = zone.store()
+    text = SESAME
+    with (
+        pytest.raises(exceptions.RemoteServiceUnavailable) as caught,
+        store.session('copy', zone.collection),
+    ):
+        raise exception.NetworkException(text)
+    shown = ''.join(traceback.format_exception(caught.value))
+    assert 'could not copy' in shown
+    assert SESAME not in shown
 
 
 def test_a_location_and_its_metadata_hold_no_credentials(zone):

@@ -12,6 +12,7 @@
 
 import contextlib
 import os
+import socket
 import threading
 import time
 
@@ -126,9 +127,11 @@ def test_there_are_not_more_connections_than_allowed(zone, image):
 
 
 def test_whoever_waits_gets_the_connection_that_becomes_free(zone, image):
-    store = zone.store(pool_size=1)
+    store = zone.store(pool_size=1, timeout=100)
+    waiting = threads.observe(store.zone.sessions)
     with leases(store, 1):
         reading = threads.Running(irods.read, store, image)
+        waiting.wait_for_sleepers()
     assert reading.result() == IMAGE
     connected(zone, 1)
 
@@ -158,6 +161,19 @@ def test_a_login_that_hangs_is_given_up_within_its_own_time(zone, image):
     connected(zone, 0)
 
 
+def test_an_answer_may_take_longer_than_a_login(zone, image):
+    store = zone.store(connection_timeout=0.3)
+    hang = zone.server.faults.hang_on('query')
+    asking = threads.Running(irods.get_size, store, image)
+    hang.wait_until_reached()
+    with pytest.raises(AssertionError, match='hangs'):
+        asking.result(0.6)
+    hang.release()
+    assert asking.result() == len(IMAGE)
+    # Asked once, after the question for the collection at the start.
+    assert len(zone.server.calls_of('query')) == 2
+
+
 @pytest.mark.parametrize('fault', ['drop_on', 'agent_dies_on'])
 @pytest.mark.parametrize('skip', [0, 1])
 def test_a_login_that_breaks_is_an_error_and_leaves_nothing(
@@ -168,6 +184,41 @@ def test_a_login_that_breaks_is_an_error_and_leaves_nothing(
         irods.get_size(store, image)
     connected(zone, 0)
     assert irods.get_size(store, image) == len(IMAGE)
+
+
+def test_what_is_no_zone_is_unavailable(zone):
+    """A server of another kind, at the port that was configured."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        def answer():
+            with listener.accept()[0] as connection:
+                connection.sendall(
+                    b'\0\0\0\x10<html>400</html>', socket.MSG_NOSIGNAL
+                )
+
+        answering = threads.Running(answer)
+        made = irods.unconfigured('s1', **{
+            **zone.options(), 'port': listener.getsockname()[1],
+        })
+        made.configure(re_raise_bsc=True)
+        answering.result()
+        answering = threads.Running(answer)
+        with pytest.raises(
+            exceptions.RemoteServiceUnavailable, match='does not answer as'
+        ):
+            made.list()
+        answering.result()
+
+
+def test_a_host_that_vanishes_would_be_noticed(store):
+    with store.zone.sessions.lease() as lease:
+        connection = lease.link().session.pool._conn.socket
+        for level, option in (
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+        ):
+            assert connection.getsockopt(level, option)
+        idle = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        assert idle == 60
 
 
 def test_a_zone_that_refuses_connections_is_unavailable(zone, store, image):
@@ -263,6 +314,35 @@ def test_a_lease_does_not_outlive_a_fork(zone, store, image):
         connected(zone, 1)
         work()
     assert store.zone.sessions.in_use == 0
+
+
+def test_a_transfer_does_not_outlive_a_fork(zone, store, image, impatient):
+    """The child reads it again, with a connection of its own."""
+    chunks, _size = store.get(irods.location_of(store, image))
+    first = next(chunks)
+
+    def work():
+        assert first + b''.join(chunks) == IMAGE
+        store.zone.sessions.close()
+
+    assert in_child(work)
+    assert first + b''.join(chunks) == IMAGE
+    assert store.zone.sessions.in_use == 0
+
+
+@pytest.mark.parametrize('end', ['drop', 'end', 'run'])
+def test_a_lease_can_end_in_a_forked_process(zone, store, image, end):
+    def run():
+        lease.run(
+            lambda session: session.data_objects.chksum(path_of(zone)),
+            'checksum', path_of(zone),
+        )
+
+    with store.zone.sessions.lease() as lease:
+        lease.link()
+        assert in_child(run if end == 'run' else getattr(lease, end))
+        run()
+    connected(zone, 1)
 
 
 def test_at_the_end_of_a_process_the_zone_is_told(zone, store, image):
@@ -373,6 +453,28 @@ def test_a_store_knows_the_paths_of_its_images(zone, store):
     path = store.new_path('image')
     assert path == path_of(zone)
     assert store.path_of(irods.location_of(store, store.url_of(path))) == path
+
+
+def test_a_store_knows_the_incomplete_objects_of_an_image(zone, store):
+    for name in ('image', 'image.0a.part', 'image2.0b.part', 'x.0c.part'):
+        zone.put(name, b'')
+    assert store.partials('image') == [path_of(zone) + '.0a.part']
+    assert store.partials('other') == []
+
+
+@pytest.mark.parametrize(('urls', 'is_recorded'), [
+    ([], False),
+    (['file:///var/lib/glance/image', 'irods://z/c/image'], False),
+    (['file:///image', 'irods:/{path}'], True),
+    (['irods://rods:x@host:1247{path}'], True),
+    (['irods:/{path}2'], False),
+])
+def test_a_store_knows_the_url_of_what_no_location_names(
+    zone, store, urls, is_recorded
+):
+    urls = [url.format(path=path_of(zone)) for url in urls]
+    found = store.unrecorded_url('image', urls)
+    assert found == (None if is_recorded else f'irods:/{path_of(zone)}')
 
 
 def test_threads_of_all_kinds_get_their_connections(zone):

@@ -281,14 +281,18 @@ def test_a_file_that_is_no_environment_is_named(
     zone.stores.clear()
 
 
-def test_a_damaged_authentication_file_is_named(zone, environment, tmp_path):
+@pytest.mark.parametrize('text', [None, 'x', '\udcff'])
+def test_an_authentication_file_that_breaks_is_named(
+    zone, environment, tmp_path, text
+):
     store = zone.store(**environment())
-    (tmp_path / 'irodsA').write_text('x')
-    store.zone.sessions.close()
-    with pytest.raises(
-        exceptions.BadStoreConfiguration, match='not possible this way'
-    ):
+    (tmp_path / 'irodsA').unlink()
+    if text is not None:
+        (tmp_path / 'irodsA').write_text(text, errors='surrogateescape')
+    with pytest.raises(exceptions.BadStoreConfiguration, match='irodsA'):
         irods.add(store, b'data')
+    environment()
+    irods.add(store, b'data')
 
 
 # The zone, when the store is configured and later.
@@ -508,6 +512,17 @@ def test_an_environment_file_without_authorities_trusts_the_systems(
     content['irods_ssl_ca_certificate_file'] = str(secure.server.ca_file)
     path.write_text(json.dumps(content))
     irods.add(secure.store(**told), b'data')
+
+
+def test_authorities_that_vanish_are_named(secure, tmp_path):
+    copied = tmp_path / 'ca.pem'
+    copied.write_text(secure.server.ca_file.read_text())
+    store = secure.store(tls=True, ca_file=str(copied))
+    copied.unlink()
+    with pytest.raises(
+        exceptions.BadStoreConfiguration, match='authorities'
+    ):
+        irods.add(store, b'data')
 
 
 def test_a_store_without_tls_does_not_agree_with_a_zone_that_needs_it(secure):

@@ -94,7 +94,7 @@ def open_to_write(catalog, user, path, options, flags, size):
     file = open_file(replica, os.O_RDWR)
     opening = openings.Opening(catalog, found, replica, options, False)
     if flags & O_TRUNC:
-        replica.resource.vault.resize(file, 0)
+        replica.resource.vault.truncate(file, 0)
         opening.wrote = True
     return Descriptor(path, replica, file, flags, opening)
 

@@ -70,7 +70,7 @@ def _fill(source, target, passed):
     try:
         writing = files.open_file(target, os.O_RDWR | os.O_CREAT)
         try:
-            target.resource.vault.resize(writing, 0)
+            target.resource.vault.truncate(writing, 0)
             target.resource.vault.copy(reading, writing, passed)
         finally:
             os.close(writing)
