@@ -12,6 +12,8 @@
 
 """Glance's stores on this node, as glance_store offers them."""
 
+import functools
+
 import glance_store
 from glance_store import capabilities
 from glance_store import exceptions as store_exceptions
@@ -183,10 +185,34 @@ def remove_partial(target, image_id):
         keeper.remove_partial(target.driver, image_id)
 
 
-def _keeper(driver):
-    """Return the module that knows what copies leave in such a store."""
+def list_objects(store):
+    """Return (:class:`KeptObject`, size) pairs of a store that can tell.
+
+    The size is a function that returns bytes, or None for what is gone.
+    """
+    its_driver = driver(store)
+    keeper = its_driver and _keeper(its_driver)
+    if not keeper:
+        return
+    for kept in keeper.list_objects(its_driver):
+        yield kept, functools.partial(keeper.size_of, its_driver, kept)
+
+
+def is_named(store, kept, urls):
+    """True if one of these locations means that object of the store."""
+    return _keeper(driver(store)).is_named(kept, urls)
+
+
+def remove_object(store, place):
+    """Remove an object that :func:`list_objects` has found."""
+    its_driver = driver(store)
+    _keeper(its_driver).remove(its_driver, place)
+
+
+def _keeper(its_driver):
+    """Return the :class:`Keeper` for a driver, or None."""
     for module in (file_copier, irods_copier):
-        if module.serves(driver):
+        if module.serves(its_driver):
             return module
     return None
 

@@ -67,6 +67,11 @@ class DataObject:
         return tuple(each for each in self.replicas if each.is_good)
 
     @property
+    def largest(self):
+        """The size of the largest replica, complete or not."""
+        return max(replica.size for replica in self.replicas)
+
+    @property
     def size(self):
         """The size of the image.
 

@@ -13,6 +13,7 @@
 """Looking for what nobody needs any more in the staging area."""
 
 import datetime
+import functools
 import os
 
 from oslo_utils import timeutils
@@ -70,7 +71,10 @@ def _find_uploads(scope):
         image = scope.image(name)
         if image is not None and scope.is_busy(image):
             continue
-        found = objects.unrecorded(findings.STAGED, name, path)
+        found = objects.unrecorded(
+            findings.STAGED, name, path, f'file://{path}',
+            functools.partial(_size_of, path),
+        )
         if found is not None:
             yield found
 
@@ -100,6 +104,13 @@ def _names(folder):
         return sorted(os.listdir(folder))
     except FileNotFoundError:
         return []
+
+
+def _size_of(path):
+    try:
+        return os.path.getsize(path)
+    except FileNotFoundError:
+        return None
 
 
 def _time_of(path):

@@ -12,13 +12,11 @@
 
 """Looking for objects in stores that no location names."""
 
-import os
 import re
 
 from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import words
-from glance_copy_plugin.copiers import file as file_copier
 from glance_copy_plugin.records import history
 
 _IMAGE_ID = re.compile(
@@ -27,30 +25,24 @@ _IMAGE_ID = re.compile(
 
 
 def find(scope, store):
-    """Yield the files of a file store that no location names.
+    """Yield the objects of a store, if it can list, that no location names.
 
     :param scope: :class:`Scope`
     :param store: name of the store
     """
-    driver = stores_.driver(store)
     try:
-        paths = file_copier.list_files(driver) if driver else []
-    except OSError as exc:
+        objects = list(stores_.list_objects(store))
+    except Exception as exc:
         yield findings.Finding(
             kind=findings.CLOSED, store=store, detail=words.describe(exc),
         )
         return
-    for path in paths:
-        name = os.path.basename(path)
-        partial = file_copier.image_of_partial(name)
-        image_id = partial or name
-        if not is_image_id(image_id) or _is_accounted_for(
-            scope, image_id, path
-        ):
+    for kept, size in objects:
+        if _is_accounted_for(scope, store, kept):
             continue
         found = unrecorded(
-            findings.UNFINISHED if partial else findings.UNRECORDED,
-            image_id, path, store,
+            findings.UNFINISHED if kept.partial else findings.UNRECORDED,
+            kept.image_id, kept.place, kept.url, size, store,
         )
         if found is not None:
             yield found
@@ -61,38 +53,36 @@ def is_image_id(name):
     return _IMAGE_ID.match(name) is not None
 
 
-def unrecorded(kind, image_id, path, store=''):
-    """Return the :class:`Finding` for a file that nobody needs, or None."""
+def unrecorded(kind, image_id, place, url, size, store=''):
+    """Return the :class:`Finding` for an object that nobody needs, or None.
+
+    :param size: function that returns its bytes, or None if it is gone
+    """
     doomed = history.awaits_scrubbing(image_id)
-    if doomed is not None and f'file://{path}' in doomed:
+    if doomed is not None and url in doomed:
         return None
     try:
-        detail = f'{os.path.getsize(path)} bytes'
-    except FileNotFoundError:
-        return None
+        count = size()
+    except Exception as exc:
+        detail = f'of unknown size: {words.describe(exc)}'
+    else:
+        if count is None:
+            return None
+        detail = f'{count} bytes'
     if doomed is None:
         detail += ', of an image that this service does not know'
     return findings.Finding(
-        kind=kind, store=store, image_id=image_id, detail=detail, place=path,
+        kind=kind, store=store, image_id=image_id, detail=detail, place=place,
         proved=doomed is not None,
     )
 
 
-def _is_accounted_for(scope, image_id, path):
-    if scope.in_journal(image_id):
+def _is_accounted_for(scope, store, kept):
+    if scope.in_journal(kept.image_id):
         return True
-    image = scope.image(image_id)
+    image = scope.image(kept.image_id)
     return image is not None and (
-        scope.is_busy(image) or _refers_to(image, path)
+        scope.is_busy(image) or stores_.is_named(
+            store, kept, [location['url'] for location in image.locations]
+        )
     )
-
-
-def _refers_to(image, path):
-    for location in image.locations:
-        url = location['url']
-        if url == f'file://{path}':
-            return True
-        local = url.removeprefix('file://')
-        if os.path.exists(local) and os.path.samefile(local, path):
-            return True
-    return False

@@ -15,6 +15,7 @@
 import os
 import shutil
 
+from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import leftovers
 from glance_copy_plugin.audit import records
@@ -52,12 +53,12 @@ def repair(scope, finding):
         return _BUSY
     try:
         return _REPAIRS[finding.kind](scope, finding)
-    except OSError as exc:
+    except Exception as exc:
         return f'not repaired: {words.describe(exc)}'
 
 
-def _remove_file(scope, finding):
-    os.unlink(finding.place)
+def _remove_object(scope, finding):
+    stores_.remove_object(finding.store, finding.place)
     return 'removed'
 
 
@@ -113,8 +114,8 @@ def _end_task(scope, finding):
 
 
 _REPAIRS = {
-    findings.UNRECORDED: _remove_file,
-    findings.UNFINISHED: _remove_file,
+    findings.UNRECORDED: _remove_object,
+    findings.UNFINISHED: _remove_object,
     findings.STAGED: _remove_staged,
     findings.JOURNALLED: _remove_entry,
     findings.LOCKED: _unlock,

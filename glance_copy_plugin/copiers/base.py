@@ -63,6 +63,21 @@ class StoredObject:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class KeptObject:
+    """An object that lies in a store under an image's id, or will.
+
+    :param partial: it is not complete
+    :param place: its path in the store
+    :param url: what a location of it says
+    """
+
+    image_id: str
+    partial: bool
+    place: str
+    url: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class CopyRequest:
     """One image to copy into one store.
 
@@ -122,4 +137,37 @@ class Copier(typing.Protocol):
         :raises: :class:`CannotServerCopy` to have the image streamed;
             glance_store's ``Duplicate`` if an object is in the way; for a
             real failure a :class:`CopyError` or what a driver raises
+        """
+
+
+class Keeper(typing.Protocol):
+    """Knows what lies in the stores of a driver: a module of this package.
+
+    All but ``serves`` MAY raise what the driver does.
+    """
+
+    def serves(self, driver) -> bool:
+        """Say whether this is the keeper for that driver."""
+
+    def list_objects(self, driver) -> typing.Iterable[KeptObject]:
+        """Yield all objects that have the id of an image in their name."""
+
+    def is_named(self, kept: KeptObject, urls: typing.Iterable[str]) -> bool:
+        """Say whether one of these locations means that very object."""
+
+    def size_of(self, driver, kept: KeptObject) -> int | None:
+        """Return its size in bytes, or None if it is gone."""
+
+    def remove(self, driver, place: str) -> None:
+        """Remove the object at a place; MUST NOT mind if it is gone."""
+
+    def remove_partial(self, driver, image_id: str) -> None:
+        """Remove unfinished objects of an image that nobody writes now."""
+
+    def unrecorded_url(
+        self, driver, image_id: str, locations: typing.Iterable[Location]
+    ) -> str | None:
+        """Return the URL of an object that keeps the image from being added.
+
+        None if there is none, or one of ``locations`` means it.
         """

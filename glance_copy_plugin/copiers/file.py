@@ -24,6 +24,8 @@ import re
 import urllib.parse
 import uuid
 
+from oslo_utils import uuidutils
+
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import file_io
 from glance_copy_plugin.transfer import debug
@@ -109,30 +111,52 @@ def remove_partial(driver, image_id):
 
     Only for a copy whose process is gone: nobody else writes that image.
     """
-    if not serves(driver):
-        return
     for folder in _folders(driver):
         pattern = f'.{glob.escape(image_id)}.*{_PARTIAL_SUFFIX}'
         for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
             os.unlink(path)
 
 
-def image_of_partial(name):
-    """Return the image id in the name of an unfinished file, else None."""
-    match = _PARTIAL.match(name)
-    return match.group(1) if match else None
+def list_objects(driver):
+    """Yield a :class:`KeptObject` for each file of an image."""
+    for folder in _folders(driver):
+        for entry in sorted(os.scandir(folder), key=lambda each: each.name):
+            partial = _PARTIAL.match(entry.name)
+            image_id = partial.group(1) if partial else entry.name
+            if (
+                uuidutils.is_uuid_like(image_id)
+                and entry.is_file(follow_symlinks=False)
+            ):
+                yield base.KeptObject(
+                    image_id=image_id, partial=bool(partial),
+                    place=entry.path, url=f'file://{entry.path}',
+                )
 
 
-def list_files(driver):
-    """Return the paths of all files in a file store; none for any other."""
-    if not serves(driver):
-        return []
-    return [
-        entry.path
-        for folder in _folders(driver)
-        for entry in sorted(os.scandir(folder), key=lambda each: each.name)
-        if entry.is_file(follow_symlinks=False)
-    ]
+def is_named(kept, urls):
+    """True if one of these locations means that file, by whatever name."""
+    for url in urls:
+        local = url.removeprefix('file://')
+        if local == kept.place:
+            return True
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samefile(local, kept.place):
+                return True
+    return False
+
+
+def size_of(driver, kept):
+    """Return the size in bytes, or None if the file is gone."""
+    try:
+        return os.path.getsize(kept.place)
+    except FileNotFoundError:
+        return None
+
+
+def remove(driver, place):
+    """Remove a file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(place)
 
 
 def _folders(driver):
@@ -148,8 +172,6 @@ def unrecorded_url(driver, image_id, locations):
     :param locations: the image's :class:`Location` objects
     :returns: None if there is no such file
     """
-    if not serves(driver):
-        return None
     for folder in _folders(driver):
         path = os.path.join(folder, image_id)
         if os.path.exists(path) and not _holder(path, locations):

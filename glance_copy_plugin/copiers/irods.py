@@ -18,8 +18,10 @@ one that the image has a hash in. ``verify = full`` also reads the copy back.
 """
 
 import base64
+import contextlib
 
 from glance_store import exceptions
+from oslo_utils import uuidutils
 
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.transfer import digests
@@ -134,7 +136,43 @@ def _is_visible(location, target):
         return False
 
 
-# What a copy that was interrupted has left.
+# What lies in such a store, and what interrupted copies have left there.
+
+
+def list_objects(driver):
+    """Yield a :class:`KeptObject` for each object of an image."""
+    for path in driver.list():
+        name = path.rpartition('/')[2]
+        partial = driver.is_partial(path)
+        image_id = name.partition('.')[0] if partial else name
+        if uuidutils.is_uuid_like(image_id):
+            yield base.KeptObject(
+                image_id=image_id, partial=partial, place=path,
+                url=driver.url_of(path),
+            )
+
+
+def is_named(kept, urls):
+    """True if one of these locations means that object."""
+    # Written by us, or by the first driver: with credentials and a host.
+    return any(
+        url == kept.url or url.rpartition('@')[2].endswith(kept.place)
+        for url in urls if url.startswith('irods://')
+    )
+
+
+def size_of(driver, kept):
+    """Return the size in bytes, or None if the object is gone."""
+    try:
+        return driver.find(kept.place).largest
+    except exceptions.NotFound:
+        return None
+
+
+def remove(driver, place):
+    """Remove an object, if it is there."""
+    with contextlib.suppress(exceptions.NotFound):
+        driver.remove(place)
 
 
 def remove_partial(driver, image_id):
@@ -142,10 +180,9 @@ def remove_partial(driver, image_id):
 
     Only for a copy whose process is gone: nobody else writes that image.
     """
-    path = driver.new_path(image_id)
-    for found in driver.list():
-        if driver.is_partial(found) and found.startswith(f'{path}.'):
-            driver.remove(found)
+    for kept in list_objects(driver):
+        if kept.partial and kept.image_id == image_id:
+            remove(driver, kept.place)
 
 
 def unrecorded_url(driver, image_id, locations):

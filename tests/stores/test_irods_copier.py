@@ -377,3 +377,28 @@ def test_an_object_that_no_location_names_is_found(
     assert irods_copier.unrecorded_url(
         second, IMAGE_ID, [location, here]
     ) is None
+
+
+def test_everything_with_the_id_of_an_image_is_listed(
+    server, second, location
+):
+    path = second.new_path(IMAGE_ID)
+    stored = copy(second, location)
+    server.put(f'{path}.0123456789ab.part', b'half', user=irods.USER)
+    server.put(second.new_path('notes'), b'of somebody', user=irods.USER)
+    found = list(irods_copier.list_objects(second))
+    assert [(each.image_id, each.partial) for each in found] == [
+        (IMAGE_ID, False), (IMAGE_ID, True)
+    ]
+    whole, half = found
+    assert irods_copier.size_of(second, whole) == len(IMAGE)
+    assert irods_copier.size_of(second, half) == 4
+    assert irods_copier.is_named(whole, [location.url, stored.url])
+    assert irods_copier.is_named(
+        whole, [f'irods://joe:sesame@host:1247{path}']
+    )
+    assert not irods_copier.is_named(whole, [location.url])
+    irods_copier.remove(second, half.place)
+    irods_copier.remove(second, half.place)
+    assert irods_copier.size_of(second, half) is None
+    assert names(server, second) == [path, second.new_path('notes')]
