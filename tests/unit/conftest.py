@@ -12,8 +12,6 @@
 
 import pytest
 
-from glance_store_irods import reading
-from glance_store_irods import writing
 from tests import irods_server
 from tests.parts import irods
 
@@ -40,5 +38,5 @@ def store(zone):
 @pytest.fixture
 def impatient(monkeypatch):
     """Try again at once what is tried again."""
-    monkeypatch.setattr(reading, 'PAUSES', (0, 0, 0))
-    monkeypatch.setattr(writing, 'PAUSE', 0.01)
+    monkeypatch.setattr('glance_store_irods.reading.PAUSES', (0, 0, 0))
+    monkeypatch.setattr('glance_store_irods.writing.PAUSE', 0.01)

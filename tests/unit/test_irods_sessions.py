@@ -406,6 +406,22 @@ def test_a_borrower_waits_as_long_as_it_asked_for(zone, image, patient):
         hang.release()
 
 
+def test_a_session_that_another_thread_began_loses_no_connection(
+    zone, store, image
+):
+    """The client takes one to ask for the version, and forgets it."""
+    irods.get_size(store, image)
+
+    def open_and_close():
+        path = path_of(zone)
+        with store.session('read', path) as session:
+            session.data_objects.open(path, 'r').close()
+            return len(session.pool.active)
+
+    assert threads.Running(open_and_close).result() == 0
+    connected(zone, 1)
+
+
 def test_more_connections_than_one_of_a_session_end_with_it(
     zone, store, image
 ):
