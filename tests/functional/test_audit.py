@@ -423,18 +423,21 @@ def test_what_a_copy_has_left_in_the_staging_area_is_removed(server, image):
     assert not folder.exists()
 
 
-def test_a_copy_that_runs_is_left_alone(slow):
-    client = Client(slow)
-    image_id = client.create_image(helpers.data(4 * helpers.MIB))
+def test_a_copy_that_runs_is_left_alone(server, source):
+    """Its source hands out half of the image and waits for the audit."""
+    client = Client(server)
+    image_id, held = helpers.held_image(server, client, source)
     task_id = helpers.start(client, image_id, ['s1', 's2'])
+    assert held.reached.wait(60)
     helpers.wait_until(
-        lambda: helpers.staged_files(slow)
-        or helpers.left_in(slow, 's1', image_id), 'a copy under way',
+        lambda: helpers.staged_files(server), 'a copy under way'
     )
-    assert fix(slow, age=0) == []
-    assert slow.invariants.going_on()
+    assert fix(server, age=0) == []
+    assert server.invariants.going_on()
+    held.release()
     assert client.wait_copy(image_id, task_id)['status'] == 'success'
-    helpers.assert_copied(slow, client, image_id, ['src', 's1', 's2'])
+    helpers.assert_copied(server, client, image_id, ['s1', 's2'])
+    client.delete(image_id)
 
 
 def test_an_unknown_store_is_refused_in_a_sentence(server):
