@@ -1,0 +1,155 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Copies that iRODS makes, asked for through a real Glance."""
+
+import pytest
+
+from tests import irods_server
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.harness import Client
+from tests.parts import irods
+
+pytestmark = pytest.mark.functional
+
+IMAGE = helpers.data(5 * MIB + 3)
+
+
+@pytest.fixture(scope='module')
+def zone(tmp_path_factory):
+    with irods_server.IrodsServer(tmp_path_factory.mktemp('irods')) as server:
+        made = irods.Irods(server)
+        made.vault = made.add_collection('vault')
+        yield made
+
+
+@pytest.fixture(scope='module')
+def glance(start_glance, zone):
+    archive = {
+        f'irods_store_{name}': value for name, value in zone.options().items()
+    }
+    return start_glance(
+        'irods-copies', {
+            'archive': archive,
+            'vault': {**archive, 'irods_store_path': zone.vault},
+            'copy_image': {'recovery_interval': 0.5},
+        }, backends={'archive': 'irods', 'vault': 'irods'},
+    )
+
+
+@pytest.fixture
+def image(zone, glance):
+    """An image that only the archive holds."""
+    client = Client(glance)
+    image_id = client.create_image(IMAGE, store='archive')
+    zone.server.counters.reset()
+    yield client, image_id
+    if client.request('GET', f'/images/{image_id}').status_code == 200:
+        client.delete(image_id)
+
+
+def in_vault(zone):
+    return zone.server.objects(zone.vault)
+
+
+def test_no_byte_of_the_image_passes_through_glance(zone, glance, image):
+    client, image_id = image
+    task = helpers.copy(client, image_id, ['vault'])
+    assert task['status'] == 'success', task['message']
+    assert zone.server.bytes_read == zone.server.bytes_written == 0
+    assert zone.server.content(f'{zone.vault}/{image_id}') == IMAGE
+    helpers.assert_unlocked(glance, client, image_id)
+    glance.invariants.assert_hold()
+
+
+def test_an_image_goes_to_stores_of_both_kinds_at_once(zone, glance, image):
+    client, image_id = image
+    task = helpers.copy(client, image_id, ['vault', 's1'])
+    assert task['status'] == 'success', task['message']
+    # Read once for the file store, and not for the other.
+    assert zone.server.bytes_read == len(IMAGE)
+    assert zone.server.bytes_written == 0
+    helpers.assert_copied(glance, client, image_id, ['s1'])
+    glance.invariants.assert_hold()
+
+
+def test_a_spoiled_object_is_not_copied(zone, glance, image):
+    client, image_id = image
+    zone.server.corrupt(f'{zone.collection}/{image_id}')
+    task = helpers.copy(client, image_id, ['vault'])
+    assert task['status'] == 'failure'
+    assert 'sha512' in task['message']
+    helpers.assert_unlocked(glance, client, image_id, failed=['vault'])
+    assert in_vault(zone) == []
+
+
+def test_instead_of_a_spoiled_object_another_location_is_copied(
+    zone, glance, image
+):
+    client, image_id = image
+    helpers.copy(client, image_id, ['s1'])
+    zone.server.corrupt(f'{zone.collection}/{image_id}')
+    task = helpers.copy(client, image_id, ['vault'])
+    assert task['status'] == 'success', task['message']
+    assert zone.server.content(f'{zone.vault}/{image_id}') == IMAGE
+
+
+def test_a_full_zone_fails_the_copy_and_nothing_stays(zone, glance, image):
+    client, image_id = image
+    zone.server.faults.fail_on('copy', -513028)
+    task = helpers.copy(client, image_id, ['vault', 's1'])
+    assert task['status'] == 'failure'
+    assert 'store vault: no space left' in task['message']
+    helpers.assert_unlocked(glance, client, image_id, failed=['vault'])
+    assert in_vault(zone) == []
+    helpers.assert_untouched(glance, image_id, ['s1'])
+
+
+def test_a_connection_that_is_lost_is_tried_again(zone, glance, image):
+    client, image_id = image
+    zone.server.faults.drop_on('checksum')
+    task = helpers.copy(client, image_id, ['vault'])
+    assert task['status'] == 'success', task['message']
+    assert len(in_vault(zone)) == 1
+    glance.invariants.assert_hold()
+
+
+def test_an_image_that_is_deleted_while_the_zone_copies_leaves_nothing(
+    zone, glance, image
+):
+    client, image_id = image
+    hanging = zone.server.faults.hang_on('copy')
+    task_id = helpers.start(client, image_id, ['vault'])
+    hanging.wait_until_reached()
+    client.delete(image_id)
+    # The zone cannot be told to stop; nobody waits for it.
+    helpers.wait_ended(glance, task_id, timeout=3)
+    assert helpers.status(glance, task_id) == 'failure'
+    hanging.release()
+    glance.invariants.wait_settled()
+    assert in_vault(zone) == []
+    assert zone.objects() == []
+
+
+def test_a_killed_glance_finishes_the_copy(zone, glance, image):
+    client, image_id = image
+    hanging = zone.server.faults.hang_on('copy')
+    task_id = helpers.start(client, image_id, ['vault'])
+    hanging.wait_until_reached()
+    glance.kill()
+    hanging.release()
+    glance.start()
+    task = client.wait_copy(image_id, task_id)
+    assert task['status'] == 'success', task['message']
+    assert in_vault(zone) == [f'{zone.vault}/{image_id}']
+    glance.invariants.assert_hold()
