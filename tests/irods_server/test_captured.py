@@ -31,6 +31,7 @@ import tempfile
 import pytest
 
 from tests import irods_server
+from tests.irods_server import packing
 
 CAPTURED = pathlib.Path(__file__).with_name('captured.txt')
 EMPTY_COLUMN = (
@@ -223,6 +224,12 @@ def test_a_login_is_answered_with_the_real_server_s_lengths(plain):
 
 def test_a_wrong_password_is_answered_as_by_the_real_server(plain):
     assert plain.log_in(b'wrong') == (145, 0, 0, -826000, '')
+
+
+def test_text_is_escaped_as_by_the_real_server():
+    assert packing.pack('STR_PI', [('myStr', '<&>"\'')]) == (
+        '<STR_PI>\n<myStr>&lt;&amp;&gt;&quot;&apos;</myStr>\n</STR_PI>\n'
+    )
 
 
 def test_nothing_is_done_before_the_login(plain):

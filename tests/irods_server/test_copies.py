@@ -225,6 +225,19 @@ def test_writing_one_replica_makes_the_other_ones_stale(
     assert server.content(path, 1) == b'Data'
 
 
+def test_a_stale_replica_becomes_as_short_as_the_good_one(
+    server, session, path
+):
+    server.add_resource('other')
+    server.put(path, b'long data')
+    session.data_objects.replicate(path, resource='other')
+    with session.data_objects.open(path, 'w') as file:
+        file.write(b'short')
+    session.data_objects.replicate(path, resource='other')
+    assert server.content(path, 1) == b'short'
+    assert server.replica(path, 1).size == 5
+
+
 def test_opening_for_update_and_writing_nothing_changes_nothing(
     server, session, path
 ):

@@ -238,6 +238,15 @@ def test_a_resource_that_is_down_serves_nothing(
     assert refused(session, method, *args, **options) == code
 
 
+def test_an_unlink_goes_on_behind_a_resource_that_is_down(server, session):
+    server.add_resource('other')
+    session.data_objects.replicate(THERE, resource='other')
+    server.resource().up = False
+    assert refused(session, 'unlink', THERE, force=True) == -105000
+    assert server.objects() == [TAKEN]
+    assert server.resource('other').vault.used == 0
+
+
 def test_a_physical_file_that_is_lost_is_told_of(server, session):
     server.lose(THERE)
     assert refused(session, 'open', THERE, 'r') == -510002

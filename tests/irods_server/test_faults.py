@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import socket
 import time
 
 import pytest
@@ -302,6 +303,13 @@ def test_a_server_that_goes_down_lets_go_what_hangs(
     with pytest.raises(exception.NetworkException):
         copying.result()
     assert clients.statuses(server, f'{path}-copy') == [2 if kill else 1]
+
+
+def test_a_client_that_comes_while_the_server_ends_is_not_served(server):
+    server.stopping.set()
+    with socket.create_connection((server.host, server.port), 30) as late:
+        assert late.recv(1) == b''
+    assert server.active_connections == 0
 
 
 def test_clearing_takes_all_faults_away(server, session, connect, path):

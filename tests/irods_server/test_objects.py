@@ -168,7 +168,7 @@ def test_avus_are_changed_all_at_once_or_not_at_all(server, session, path):
 
     apply(('add', ('a', '1')), ('add', ('b', '2', 'u')))
     assert server.avus(path) == [('a', '1', ''), ('b', '2', 'u')]
-    apply(('remove', ('a', '1')), ('add', ('c', '3')))
+    apply(('remove', ('a', '1')), ('add', ('c', '3')), ('add', ('c', '3')))
     assert server.avus(path) == [('b', '2', 'u'), ('c', '3', '')]
     server.faults.fail_on('atomic_metadata', -818000)
     assert clients.code_of(apply, ('add', ('d', '4'))) == -818000

@@ -19,6 +19,7 @@ import pytest
 pytest.importorskip('irods', reason='python-irodsclient is not installed')
 
 from irods import exception
+from irods import message
 
 from tests.functional import helpers
 from tests.irods_server import clients
@@ -124,6 +125,26 @@ def test_a_client_that_says_goodbye_with_a_file_open_is_gone_too(
     helpers.wait_until(
         lambda: clients.statuses(server, path) == [0], 'the agent to end'
     )
+
+
+def test_a_client_that_goes_in_the_middle_of_a_write_wrote_nothing(
+    server, connect, path
+):
+    other = connect(server)
+    assert other.server_version
+    file = other.data_objects.open(path, 'w')
+    half = message.iRODSMessage(
+        'RODS_API_REQ', message.OpenedDataObjRequest(
+            l1descInx=file.raw.desc, len=100, whence=0, oprType=0, offset=0,
+            bytesWritten=0, KeyValPair_PI=message.StringStringMap(),
+        ), bs=b'x' * 100, int_info=676,
+    ).pack()[:-50]
+    file.raw.conn.socket.sendall(half)
+    file.raw.conn.socket.close()
+    helpers.wait_until(
+        lambda: clients.statuses(server, path) == [0], 'the agent to end'
+    )
+    assert server.content(path) == b''
 
 
 def test_an_object_that_is_being_written_has_status_2_and_no_size(

@@ -51,6 +51,15 @@ def test_a_write_takes_nothing_from_one_further_on(place, opened):
     assert os.pread(opened, 200, 0) == b'early' + bytes(95) + b'late'
 
 
+@pytest.mark.parametrize('content', [
+    b'\0' + b'x' * vault.BLOCK, bytes(vault.BLOCK) + b'x', b'\0x', b'x\0',
+    bytes(vault.BLOCK + 1), b'',
+])
+def test_only_zeros_are_left_out(place, opened, content):
+    place.write(opened, memoryview(content), 3)
+    assert os.pread(opened, 3 * vault.BLOCK, 3) == content
+
+
 def test_what_is_taken_is_known_whoever_writes_where(place, opened):
     place.write(opened, memoryview(b'12345'), 10)
     assert place.used == 15

@@ -19,6 +19,7 @@ import time
 from glance_store import exceptions
 import pytest
 
+from glance_store_irods import opened
 from glance_store_irods import wire
 from tests.functional import helpers
 from tests.parts import data
@@ -99,6 +100,24 @@ def test_a_connection_with_an_object_open_is_not_used_again(
         assert zone.server.open_files == 1
     connected(zone, 0)
     assert zone.server.open_files == 0
+
+
+def test_what_was_open_on_a_lost_connection_is_not_taken_for_another(
+    zone, store, image
+):
+    """On each connection, the first object that is opened is number 3."""
+    zone.put('other', b'another image')
+    with store.zone.sessions.lease() as lease:
+        one = opened.Opened(lease, path_of(zone), wire.READ_ONLY, {})
+        lease.drop()
+        two = opened.Opened(
+            lease, f'{zone.collection}/other', wire.READ_ONLY, {}
+        )
+        with pytest.raises(exceptions.RemoteServiceUnavailable):
+            one.read(10)
+        one.close()
+        assert two.read(100) == b'another image'
+        two.close()
 
 
 @pytest.mark.parametrize('api', ['open', 'close', 'query', 'unlink'])
