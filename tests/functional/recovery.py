@@ -48,15 +48,15 @@ def entry_of(server, image_id):
     return server.staging / 'copy-image' / 'journal' / image_id
 
 
-def wait_in_order(server, image_id):
-    """Wait until nothing of a copy is going on any more."""
+def wait_in_order(server, image_id, timeout=SECONDS):
+    """Wait until nothing of a copy is going on any more; return its tasks."""
     def in_order():
         tasks = server.tasks(image_id)
         return not entry_of(server, image_id).exists() and all(
             task['status'] in ENDED for task in tasks
         )
 
-    helpers.wait_until(in_order, 'the end of the copy', timeout=SECONDS)
+    helpers.wait_until(in_order, 'the end of the copy', timeout)
     return server.tasks(image_id)
 
 
