@@ -47,9 +47,9 @@ def entry_of(server, image_id):
     return server.staging / 'copy-image' / 'journal' / image_id
 
 
-def wait_in_order(server, image_id):
+def wait_in_order(server, image_id, timeout=SECONDS):
     """Wait until nothing is going on; return the image's tasks."""
-    server.invariants.wait_settled()
+    server.invariants.wait_settled(timeout)
     return server.tasks(image_id)
 
 

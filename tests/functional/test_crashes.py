@@ -182,7 +182,7 @@ def test_a_stopped_service_leaves_its_copies_to_the_next(start_glance):
     for image_id in (running, waiting):
         assert f'{image_id} is left to the next' in helpers.log_of(server)
         assert recovery.entry_of(server, image_id).exists()
-    server.settings['copy_image']['bandwidth_limit'] = 64 * MIB
+    server.configure('copy_image', bandwidth_limit=64 * MIB)
     server.start()
     for image_id, task in zip((running, waiting), tasks, strict=True):
         (ended,) = recovery.wait_in_order(server, image_id)

@@ -43,6 +43,8 @@ MOST_REQUESTS = 40
 FASTER = 4 * MIB
 # Below what systemd leaves a service, and uWSGI a worker.
 STOP_SECONDS = 20
+# For new processes that have to load the service first.
+ENOUGH_SECONDS = 90
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +125,8 @@ def server(launched):
     """The same when it answers."""
     client = Client(launched)
     helpers.wait_until(
-        lambda: recovery.answers(client), f'an answer; {launched.log}'
+        lambda: recovery.answers(client), f'an answer; {launched.log}',
+        ENOUGH_SECONDS,
     )
     return launched
 
@@ -146,7 +149,7 @@ def two_workers(server):
         workers = server.worker_processes()
         return workers if len(workers) == 2 else None
 
-    return helpers.wait_until(found, 'two workers')
+    return helpers.wait_until(found, 'two workers', ENOUGH_SECONDS)
 
 
 def leave_entry(server):
@@ -188,7 +191,7 @@ def wait_copying(server, image_ids):
 def assert_copied(server, tasks):
     """Check that each copy has ended well, as the task that began it."""
     for image_id, task_id in tasks.items():
-        found = recovery.wait_in_order(server, image_id)
+        found = recovery.wait_in_order(server, image_id, ENOUGH_SECONDS)
         assert [(task['id'], task['status']) for task in found] == [
             (task_id, 'success')
         ]
@@ -204,6 +207,7 @@ def test_each_worker_looks_after_copies_before_any_request(launched):
             helpers.wait_until(
                 lambda entry=entry: not entry.exists(),
                 f'worker {worker.pid} to look; {launched.log}',
+                ENOUGH_SECONDS,
             )
 
 
@@ -219,10 +223,10 @@ def test_a_stop_leaves_running_and_waiting_copies_to_the_next(server):
         (task,) = server.tasks(image_id)
         assert task['status'] in ('pending', 'processing')
         assert recovery.entry_of(server, image_id).exists()
-    server.settings['copy_image']['bandwidth_limit'] = FASTER
+    server.configure('copy_image', bandwidth_limit=FASTER)
     server.launch()
     for image_id in tasks:
-        recovery.wait_in_order(server, image_id)
+        recovery.wait_in_order(server, image_id, ENOUGH_SECONDS)
     assert_copied(server, tasks)
 
 
@@ -239,7 +243,8 @@ def test_a_copy_whose_worker_is_killed_is_finished(server):
     assert task['status'] == 'success'
     recovery.check(server, image_id, ['src', *STORES])
     helpers.wait_until(
-        lambda: set(server.worker_pids) - before, 'another worker'
+        lambda: set(server.worker_pids) - before, 'another worker',
+        ENOUGH_SECONDS,
     )
 
 
@@ -248,6 +253,7 @@ def test_replacing_the_workers_loses_no_copy(kind, server):
     client = Client(server)
     tasks = copy(client, 3)
     wait_copying(server, tasks)
+    server.configure('copy_image', bandwidth_limit=FASTER)
     if kind.reload:
         server.signal(kind.reload)
 
@@ -257,7 +263,7 @@ def test_replacing_the_workers_loses_no_copy(kind, server):
                 client.request('GET', '/')
         return not before & set(server.worker_pids)
 
-    helpers.wait_until(replaced, 'other workers')
+    helpers.wait_until(replaced, 'other workers', ENOUGH_SECONDS)
     assert_copied(server, tasks)
 
 
@@ -275,7 +281,7 @@ def test_a_server_that_loads_before_it_forks_leaves_copies_to_its_workers(
         tasks = copy(Client(server), 1)
         wait_copying(server, tasks)
         server.kill()
-        server.settings['copy_image']['bandwidth_limit'] = FASTER
+        server.configure('copy_image', bandwidth_limit=FASTER)
         server.start()
         workers = two_workers(server)
         for worker in workers:

@@ -12,9 +12,10 @@
 
 """A real Glance for tests, the demo and the benchmark.
 
-``GlanceServer`` starts Glance's WSGI application under gunicorn, with its
-own configuration, database and file stores in one folder; ``Client`` speaks
-the v2 API to it. There is no Keystone: a token is ``user:project:roles``.
+``GlanceServer`` starts Glance's WSGI application under gunicorn or another
+server, with its own configuration, database and file stores in one folder;
+``Client`` speaks the v2 API to it. There is no Keystone: a token is
+``user:project:roles``.
 """
 
 from tests.harness.client import ADMIN

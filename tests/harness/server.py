@@ -171,6 +171,11 @@ class GlanceServer:
         """End all its processes at once (SIGKILL), as a power cut does."""
         self._group.kill()
 
+    def configure(self, group, **options):
+        """Set options for the processes that it starts from now on."""
+        self.settings[group] = {**self.settings.get(group, {}), **options}
+        self._write_conf()
+
     def signal(self, number):
         """Send a signal to the server's master."""
         os.kill(self.pid, number)
@@ -212,12 +217,23 @@ class GlanceServer:
             **self.environment,
         }
 
+    @property
+    def _paste(self):
+        return self.conf.with_name('glance-api-paste.ini')
+
     def _write(self):
-        etc = self.conf.parent
-        etc.mkdir(parents=True, exist_ok=True)
+        self.conf.parent.mkdir(parents=True, exist_ok=True)
         self.places = config.store_folders(
             self.folder, self.stores, self.store_dirs
         )
+        config.write_paste(self._paste, self.plugin)
+        self._write_conf()
+        try:
+            database.sync(self.conf, self.database_url)
+        except database.SyncFailed as error:
+            raise ServerError(str(error)) from None
+
+    def _write_conf(self):
         groups = config.options(
             self.folder,
             self.url,
@@ -225,15 +241,9 @@ class GlanceServer:
             self.places,
             self.backends,
         )
-        paste = etc / 'glance-api-paste.ini'
-        groups['paste_deploy'] = {'config_file': paste}
+        groups['paste_deploy'] = {'config_file': self._paste}
         config.merge(groups, self.settings)
-        config.write_paste(paste, self.plugin)
         config.write_conf(self.conf, groups)
-        try:
-            database.sync(self.conf, self.database_url)
-        except database.SyncFailed as error:
-            raise ServerError(str(error)) from None
 
     def _wait(self, deadline):
         while not self._answers():
