@@ -75,6 +75,8 @@ class Partial:
         self._opened = None
         self._id = None
         self._moving = False
+        # Somebody else's object has the name: it is not ours to remove.
+        self._is_foreign = False
 
     def send(self, incoming):
         """Write all pieces, and let the zone complete the object."""
@@ -82,9 +84,13 @@ class Partial:
         placed = {}
         if settings.primary:
             placed[keywords.DEST_RESC_NAME_KW] = settings.primary
-        self._opened = opened.Opened(
-            self._lease, self.path, wire.CREATE_NEW, placed
-        )
+        try:
+            self._opened = opened.Opened(
+                self._lease, self.path, wire.CREATE_NEW, placed
+            )
+        except exceptions.Duplicate:
+            self._is_foreign = True
+            raise
         for piece in incoming.pieces():
             self._opened.write(piece)
         # The zone may replicate the object before it answers.
@@ -172,6 +178,8 @@ class Partial:
 
         Tried for a while: with a new connection if the one in use was lost.
         """
+        if self._is_foreign:
+            return
         self._close()
         ends = time.monotonic() + self._lease.settings.connection_timeout
         while True:

@@ -16,6 +16,7 @@ import io
 import logging
 import threading
 import tracemalloc
+import uuid
 
 from glance_store import exceptions
 import pytest
@@ -201,6 +202,22 @@ def test_what_a_dead_process_left_is_not_in_the_way(zone, store):
         zone.server.set_replica(f'{zone.collection}/{name}', status=2)
     irods.add(store, IMAGE)
     assert 'image' in zone.objects()
+
+
+def test_a_partial_object_of_somebody_else_is_not_touched(
+    zone, store, monkeypatch
+):
+    """However unlikely it is that it has the very name."""
+    number = uuid.uuid4()
+    monkeypatch.setattr(uuid, 'uuid4', lambda: number)
+    name = f'image.{number.hex[:12]}.part'
+    zone.put(name, b'in the making')
+    with pytest.raises(exceptions.Duplicate):
+        irods.add(store, IMAGE)
+    assert zone.objects() == [name]
+    assert zone.server.content(f'{zone.collection}/{name}') == (
+        b'in the making'
+    )
 
 
 # Sources that fail.
@@ -464,6 +481,44 @@ def test_a_connection_that_breaks_leaves_the_whole_image_or_nothing(
     else:
         fails(zone, store, exceptions.RemoteServiceUnavailable)
         irods.add(store, IMAGE)
+    assert zone.objects() == ['image']
+
+
+def test_a_name_that_was_given_without_our_hearing_of_it_is_taken_back(
+    zone, store, impatient
+):
+    """The image has its name, but the zone is not there to say so."""
+    zone.server.faults.drop_on('rename', after=True)
+    zone.server.faults.drop_on('rename', skip=1)
+    fails(zone, store, exceptions.RemoteServiceUnavailable)
+
+
+def test_what_another_gave_the_name_meanwhile_is_not_taken_back(
+    zone, store, impatient
+):
+    hang = zone.server.faults.hang_on('checksum')
+    adding = threads.Running(irods.add, store, IMAGE)
+    hang.wait_until_reached()
+    zone.put('image', b'faster')
+    zone.server.faults.drop_on('rename', times=2)
+    hang.release()
+    with pytest.raises(exceptions.RemoteServiceUnavailable):
+        adding.result()
+    assert zone.objects() == ['image']
+
+
+def test_what_took_the_name_of_a_partial_object_that_vanished_stays(
+    zone, store
+):
+    hang = zone.server.faults.hang_on('rename')
+    adding = threads.Running(irods.add, store, IMAGE)
+    hang.wait_until_reached()
+    [partial] = store.list()
+    store.remove(partial)
+    zone.put('image', b'another')
+    hang.release()
+    with pytest.raises((exceptions.NotFound, exceptions.Duplicate)):
+        adding.result()
     assert zone.objects() == ['image']
 
 
