@@ -95,16 +95,22 @@ def test_staged_data_is_private(glance, client, source):
     image_id, held = helpers.held_image(glance, client, source)
     task_id = helpers.start(client, image_id, ['s1', 's2'])
     assert held.reached.wait(60)
-    (path,) = helpers.wait_until(
-        lambda: helpers.staged_files(glance), 'a staged file'
+    # One has the data, the other says how much may come.
+    staged = helpers.wait_until(
+        lambda: len(helpers.staged_files(glance)) == 2
+        and helpers.staged_files(glance), 'a staged file',
     )
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert path.parent.name == task_id
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    for path in staged:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    folder = glance.staging / 'copy-image' / task_id
+    assert sorted(path.parent.name for path in staged) == sorted(
+        [task_id, 'space']
+    )
     held.release()
     assert client.wait_copy(image_id, task_id)['status'] == 'success'
     assert helpers.staged_files(glance) == []
-    assert not path.parent.exists()
+    assert not folder.exists()
 
 
 def test_no_store_shows_an_image_that_is_not_complete(
