@@ -101,6 +101,8 @@ def freezable(size=128 * 1024 * 1024):
 
 
 def _make_ext4(path, size):
+    if not shutil.which('mkfs.ext4'):
+        pytest.skip('mkfs.ext4 is not installed (Debian: e2fsprogs)')
     with open(path, 'wb') as file:
         file.truncate(size)
     done = _run('mkfs.ext4', '-q', '-m', '0', str(path))
