@@ -58,16 +58,22 @@ class Incoming:
     def pieces(self):
         """Yield the pieces; hash each while the caller does something.
 
+        Hashing takes longer than sending, so that each hash has a thread.
+
         :raises: Invalid if the size is not as expected
         """
-        with futures.ThreadPoolExecutor(1) as beside:
+        with futures.ThreadPoolExecutor(len(self._updated)) as beside:
             for piece in self._cut():
                 self.count += len(piece)
                 if self._size and self.count > self._size:
                     raise self._wrong_size('at least ')
-                hashing = beside.submit(self._hash, piece)
+                hashing = [
+                    beside.submit(each.update, piece)
+                    for each in self._updated
+                ]
                 yield piece
-                hashing.result()
+                for each in hashing:
+                    each.result()
         if self._size and self.count != self._size:
             raise self._wrong_size()
 
@@ -84,10 +90,6 @@ class Incoming:
                 del rest[:size]
         if rest:
             yield bytes(rest)
-
-    def _hash(self, piece):
-        for each in self._updated:
-            each.update(piece)
 
     def _wrong_size(self, more=''):
         return exceptions.Invalid(

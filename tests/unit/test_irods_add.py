@@ -14,6 +14,8 @@ import base64
 import hashlib
 import io
 import logging
+import os
+import signal
 import threading
 import tracemalloc
 import uuid
@@ -590,6 +592,31 @@ def test_the_agent_that_dies_while_writing_leaves_what_is_not_ours_to_remove(
     zone.server.set_replica(f'{zone.collection}/{name}', status=0)
     store.remove(f'{zone.collection}/{name}')
     irods.add(store, IMAGE)
+    assert zone.objects() == ['image']
+
+
+def test_what_a_killed_process_leaves_is_recognised_and_removed(zone, store):
+    def endless():
+        while True:
+            yield bytes(CHUNK)
+
+    child = os.fork()
+    if not child:
+        try:
+            irods.add(store, endless())
+        finally:
+            os._exit(1)
+    helpers.wait_until(
+        lambda: zone.server.bytes_written > CHUNK, 'it writes'
+    )
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    [partial] = store.partials('image')
+    helpers.wait_until(
+        lambda: zone.server.replica(partial).status == 0, 'it is noticed'
+    )
+    irods.add(store, IMAGE)
+    store.remove(partial)
     assert zone.objects() == ['image']
 
 
