@@ -179,16 +179,18 @@ class StoreWriter:
         return self._replacing_orphans(lambda: stores_.add(
             self._store, run.image_id, reader, run.plan.size, algorithm,
             run.context,
-        ))
+        ), reader)
 
-    def _replacing_orphans(self, add):
+    def _replacing_orphans(self, add, reader=None):
         """Call ``add``; remove what is in its way and no location names."""
         run = self._run
         try:
             return add()
         except store_exceptions.Duplicate:
-            # Refused before anything was read. What is there belongs to no
-            # location: a crash left it.
+            if reader is not None and reader.begun:
+                # It appeared meanwhile, and what was read is not read again.
+                raise
+            # What is there belongs to no location: a crash left it.
             url = stores_.orphan_url(
                 run.target(self._store), run.image_id, run.plan.locations
             )

@@ -38,6 +38,11 @@ class StagedReader:
         self.error = None
 
     @property
+    def begun(self):
+        """True if any byte was handed out."""
+        return self._follower.position > 0
+
+    @property
     def finished(self):
         """True if every byte was handed out, and was right."""
         return (

@@ -76,12 +76,6 @@ class IrodsStoreConformance(conformance.StreamingConformance):
         })
         return IrodsTarget(name, zone, collection)
 
-    def test_what_a_crash_left_is_replaced(self, make, source, copy):
-        pytest.skip(
-            'what no location names is replaced in stores of files only; the '
-            'driver offers unrecorded_url for it'
-        )
-
     def test_a_second_replica_is_made(self, make, zone, source, copy):
         zone.server.add_resource('second')
         target = make('s1', replica_res='second')
