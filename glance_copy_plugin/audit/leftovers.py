@@ -30,6 +30,7 @@ def find(scope):
     :param scope: :class:`Scope`
     """
     yield from _find_folders(scope)
+    yield from _find_reservations(scope)
     yield from _find_uploads(scope)
     yield from _find_entries(scope)
     yield from _find_drafts(scope)
@@ -60,6 +61,17 @@ def _find_folders(scope):
         yield findings.Finding(
             kind=findings.STAGED, detail=f'of task {task_id}', place=folder,
         )
+
+
+def _find_reservations(scope):
+    """A copy reserves space while it stages."""
+    for path, folder in sorted(scope.space.reservations().items()):
+        task_id = os.path.basename(folder)
+        if not history.is_live_task(task_id):
+            yield findings.Finding(
+                kind=findings.STAGED, place=path,
+                detail=f'space reserved for task {task_id}',
+            )
 
 
 def _find_uploads(scope):

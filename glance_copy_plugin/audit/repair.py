@@ -26,6 +26,7 @@ from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
 
+_HELD = 'left alone: a process holds it; restart the service'
 _BUSY = 'left alone: somebody works on the image now'
 # What makes an image look busy cannot be left alone for that.
 _BUSY_BY_ITSELF = (findings.LOCKED, findings.JOURNALLED, findings.STUCK)
@@ -53,6 +54,8 @@ def repair(scope, finding):
         return _BUSY
     try:
         return _REPAIRS[finding.kind](scope, finding)
+    except FileNotFoundError:
+        return 'gone already'
     except Exception as exc:
         return f'not repaired: {words.describe(exc)}'
 
@@ -63,6 +66,9 @@ def _remove_object(scope, finding):
 
 
 def _remove_staged(scope, finding):
+    if finding.place in scope.space.reservations():
+        scope.space.forget_dead()
+        return _HELD if os.path.exists(finding.place) else 'removed'
     if os.path.isdir(finding.place):
         shutil.rmtree(finding.place)
     else:
@@ -73,7 +79,7 @@ def _remove_staged(scope, finding):
 def _remove_entry(scope, finding):
     entry = scope.journal.take(finding.image_id)
     if entry is None:
-        return 'left alone: a process holds it; restart the service'
+        return _HELD
     try:
         if not leftovers.is_stale_entry(scope, finding.image_id):
             return _BUSY

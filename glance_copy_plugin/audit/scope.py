@@ -20,6 +20,7 @@ import glance.db
 from oslo_utils import timeutils
 
 from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.transfer import space
 
 _PAGE = 100
 _SETTLED = ('active', 'deactivated')
@@ -42,6 +43,7 @@ class Scope:
     ):
         self.journal = journal
         self.staging = os.path.join(staging_dir, 'copy-image')
+        self.space = space.StagingSpace(staging_dir)
         self.uploads = uploads_dir
         self.stores = stores
         self.verify = verify

@@ -27,6 +27,7 @@ from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import space
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def resume(entry):
         return
     run = _make_run(entry, task)
     shutil.rmtree(run.staging_folder, ignore_errors=True)
+    space.StagingSpace(run.options.staging_dir).forget_dead()
     if not run.task.running():
         _tidy_up(run)
         return

@@ -81,6 +81,23 @@ class StagingSpace:
             _give_up(ticket)
             raise
 
+    def reservations(self):
+        """Return ``{path: directory that is staged to}``, live or not."""
+        found = {}
+        for name in self._names():
+            path = os.path.join(self._folder, name)
+            try:
+                with open(path, encoding='utf-8') as file:
+                    found[path] = json.load(file)['folder']
+            except (FileNotFoundError, ValueError):
+                continue
+        return found
+
+    def forget_dead(self):
+        """Remove what processes that are gone had reserved."""
+        for name in self._names():
+            _read_if_live(os.path.join(self._folder, name))
+
     def _host_lock(self):
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
         return lockutils.lock(
@@ -93,8 +110,11 @@ class StagingSpace:
         return Reservation(path, folder)
 
     def _names(self):
-        return sorted(name for name in os.listdir(self._folder)
-                      if name.isdigit())
+        try:
+            names = os.listdir(self._folder)
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in names if name.isdigit())
 
     def _look(self, ticket):
         """Return the bytes that are free for it, and if others are first."""

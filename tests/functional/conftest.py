@@ -74,22 +74,49 @@ def make_glance(tmp_path_factory, databases):
 
 
 @pytest.fixture(scope='session')
-def start_glance(make_glance):
-    """Give a function that starts a server until the session ends."""
+def audited():
+    """The servers that are audited, each with what was in it the last time."""
+    return {}
+
+
+@pytest.fixture(scope='session')
+def start_glance(make_glance, audited):
+    """Give a function that starts a server until the session ends.
+
+    One that is started with ``audit=True`` is audited at the end of each
+    module that did something with it, and once with all hashes at the end.
+    """
     with contextlib.ExitStack() as stack:
 
-        def start(name, settings=None, sqlite=False, **options):
+        def start(name, settings=None, sqlite=False, audit=False, **options):
             server = make_glance(name, settings, sqlite, **options)
-            return stack.enter_context(server)
+            stack.enter_context(server)
+            if audit:
+                audited[server] = None
+                stack.callback(server.invariants.assert_hold)
+            return server
 
         yield start
+
+
+@pytest.fixture(scope='module', autouse=True)
+def nothing_is_found(audited):
+    """A net below all tests of a module: what they left must be in order."""
+    yield
+    for server in audited:
+        (content,) = server.execute(
+            'SELECT count(*) AS images, max(updated_at) AS last FROM images'
+        )
+        if audited[server] != content:
+            server.invariants.assert_hold(verify=False)
+            audited[server] = content
 
 
 @pytest.fixture(scope='session')
 def glance(start_glance):
     """The plugin as it comes."""
     settings = {'s2': {'filesystem_store_file_perm': 640}}
-    return start_glance('glance', settings, sqlite=True)
+    return start_glance('glance', settings, sqlite=True, audit=True)
 
 
 @pytest.fixture(scope='session')
@@ -100,7 +127,9 @@ def client(glance):
 @pytest.fixture(scope='session')
 def streaming(start_glance):
     """The plugin without server-side copiers."""
-    return start_glance('streaming', {'copy_image': {'copiers': ''}})
+    return start_glance(
+        'streaming', {'copy_image': {'copiers': ''}}, audit=True
+    )
 
 
 @pytest.fixture(scope='session')
@@ -110,7 +139,7 @@ def slow(start_glance):
         'bandwidth_limit': 2 * helpers.MIB,
         'staging_window': helpers.MIB,
         'max_parallel_stores': 1,
-    }})
+    }}, audit=True)
 
 
 @pytest.fixture(scope='session')

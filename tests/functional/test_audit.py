@@ -24,6 +24,8 @@ import uuid
 import pytest
 
 from glance_copy_plugin.recovery import journal as journal_
+from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import space
 from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.functional
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(sys.executable).with_name('glance-copy')
 BY_A_PERSON = 'left alone: only a person can decide what is right'
+HELD = 'left alone: a process holds it; restart the service'
 INSERT = (
     'INSERT INTO image_properties (image_id, name, value, created_at,'
     ' deleted) VALUES (:image, :name, :value, :now, :no)'
@@ -365,9 +368,7 @@ def test_a_journal_entry_of_an_ended_copy_is_removed(server, image, journal):
     assert found(server) == []
     revive_task(server, image_id, 'success', 61)
     assert found(server) == [('stale-journal-entry', '', image_id)]
-    assert fix(server) == [
-        'left alone: a process holds it; restart the service'
-    ]
+    assert fix(server) == [HELD]
     entry.release()
     assert fix(server) == ['removed']
     assert not os.path.exists(entry.path)
@@ -421,6 +422,21 @@ def test_what_a_copy_has_left_in_the_staging_area_is_removed(server, image):
     assert found(server) == [('staging-leftover', '', '')]
     assert fix(server) == ['removed']
     assert not folder.exists()
+
+
+def test_space_that_stays_reserved_for_an_ended_copy_is_freed(server):
+    folder = server.staging / 'copy-image' / str(uuid.uuid4())
+    # As a process that goes on, and one that has been killed.
+    held, left = (
+        space.StagingSpace(str(server.staging)).reserve(
+            1000, folder=str(folder), cancel=cancel.CancelToken()
+        ) for _each in range(2)
+    )
+    assert found(server) == [('staging-leftover', '', '')] * 2
+    os.close(left._fd)
+    assert sorted(fix(server)) == ['gone already', HELD]
+    held.release()
+    assert found(server) == []
 
 
 def test_a_copy_that_runs_is_left_alone(server, source):

@@ -27,7 +27,7 @@ TARGETS = ['s1', 's2', 's3']
 @pytest.fixture(scope='module')
 def busy(start_glance):
     """A server for images that change while they are copied."""
-    return start_glance('busy')
+    return start_glance('busy', audit=True)
 
 
 @pytest.fixture
@@ -286,6 +286,7 @@ def test_a_lock_that_was_taken_away_stops_the_copy(busy, held):
     assert client.image(image_id)[helpers.LOCK] == 'another-task'
     assert helpers.staged_files(busy) == []
     helpers.assert_untouched(busy, image_id, TARGETS)
+    helpers.drop(busy, image_id, task_id)
 
 
 def test_a_task_that_somebody_ended_stops_the_copy(slow):

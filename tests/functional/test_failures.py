@@ -38,6 +38,7 @@ def small(start_glance, mount_tmpfs):
             }},
             stores=['src', 's1', 's2', 'full', 'ro'],
             store_dirs={'full': full, 'ro': read_only},
+            audit=True,
         )
         subprocess.run(
             ['mount', '-o', 'remount,ro', read_only], check=True

@@ -50,7 +50,7 @@ def server(start_glance, web):
             'max_parallel_stores': 1, 'staging_window': MIB,
             'bandwidth_limit': 4 * MIB,
         },
-    })
+    }, audit=True)
 
 
 @pytest.fixture

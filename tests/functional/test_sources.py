@@ -20,6 +20,12 @@ from tests.harness import Client
 pytestmark = pytest.mark.functional
 
 
+def spoil(server, store, image_id, damage):
+    """Damage an image's object; that is no finding of an audit."""
+    server.invariants.expect_damage(image_id)
+    damage(server.store_file(store, image_id))
+
+
 def flip(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -56,7 +62,7 @@ def test_the_next_good_location_is_used(either, damage):
     client = Client(either)
     image_id = client.create_image(helpers.data(3 * MIB + 1))
     helpers.copy(client, image_id, ['s1'])
-    damage(either.store_file('src', image_id))
+    spoil(either, 'src', image_id, damage)
     task = helpers.copy(client, image_id, ['s2', 's3'])
     assert task['status'] == 'success', task['message']
     helpers.assert_unlocked(either, client, image_id)
@@ -69,7 +75,7 @@ def test_the_next_good_location_is_used(either, damage):
 def test_without_a_good_location_the_copy_fails(either, damage, strict):
     client = Client(either)
     image_id = client.create_image(helpers.data(3 * MIB + 1))
-    damage(either.store_file('src', image_id))
+    spoil(either, 'src', image_id, damage)
     task = helpers.copy(
         client, image_id, ['s2', 's3'], all_stores_must_succeed=strict
     )
@@ -89,8 +95,8 @@ def test_all_damaged_locations_are_named(either):
     client = Client(either)
     image_id = client.create_image(helpers.data(MIB))
     helpers.copy(client, image_id, ['s1'])
-    flip(either.store_file('src', image_id))
-    truncate(either.store_file('s1', image_id))
+    spoil(either, 'src', image_id, flip)
+    spoil(either, 's1', image_id, truncate)
     task = helpers.copy(client, image_id, ['s2'])
     assert task['status'] == 'failure'
     assert 'src: ' in task['message']
@@ -113,6 +119,7 @@ def two_locations(server, source, **offered):
 def test_a_source_that_breaks_off_is_continued_elsewhere(either, source):
     """The other location is only good behind that place."""
     client, image_id, offer = two_locations(either, source, cut_at=9 * MIB)
+    either.invariants.expect_damage(image_id)
     with either.store_file('s1', image_id).open('r+b') as stream:
         stream.write(bytes(MIB))
     task = helpers.copy(client, image_id, ['s2', 's3'])
@@ -192,6 +199,7 @@ def test_an_image_that_no_store_of_this_node_holds_is_not_copied(
         'WHERE image_id = :id', value='file:///far-away/image',
         new='{"store": "far-away"}', id=image_id,
     )
+    glance.store_file('src', image_id).unlink()
     task = helpers.copy(client, image_id, ['s1'])
     assert task['status'] == 'failure'
     assert 'no location' in task['message']
@@ -209,7 +217,7 @@ def test_an_image_without_a_hash_is_checked_by_its_checksum(glance, client):
     content = glance.store_file('src', image_id).read_bytes()
     assert glance.store_file('s1', image_id).read_bytes() == content
     client.delete(image_id, 's1')
-    flip(glance.store_file('src', image_id))
+    spoil(glance, 'src', image_id, flip)
     task = helpers.copy(client, image_id, ['s1'])
     assert task['status'] == 'failure'
     assert 'md5' in task['message']
