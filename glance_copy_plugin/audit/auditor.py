@@ -62,6 +62,8 @@ def of_service(stores, verify=False, age=PATIENCE):
     :param verify: also read and hash every recorded object
     :param age: seconds after which something without a sign of life is dead
     """
+    # The filter does that too, but may be switched off.
+    opts.register_opts(CONF)
     uploads_dir = housekeeping.staging_store_path()
     return Auditor(scope_.Scope(
         journal=process.journal(),

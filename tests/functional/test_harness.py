@@ -12,10 +12,12 @@
 
 """The harness itself: what other tests take for granted."""
 
+import psutil
 import pytest
 
 from tests.harness import Client
 from tests.harness import GlanceServer
+from tests.harness import invariants
 from tests.harness import MEMBER
 from tests.harness import postgres
 from tests.harness import ServerError
@@ -74,6 +76,60 @@ def test_identity_headers_are_not_believed(server):
         'GET', '/images', headers=headers, token='nobody'
     )
     assert answer.status_code == 401
+
+
+def test_what_does_not_hold_is_told_in_words(server):
+    """Also where the plugin is not switched on."""
+    client = Client(server)
+    image_id = client.create_image(DATA)
+    server.invariants.assert_hold()
+    path = server.store_file('s2', image_id)
+    path.write_bytes(b'left behind')
+    with pytest.raises(AssertionError, match=f'object-.* s2 {image_id}: 11'):
+        server.invariants.assert_hold()
+    path.unlink()
+    server.invariants.assert_hold_soon()
+
+
+def test_what_still_goes_on_is_told_in_words(server):
+    """A live task, or an entry in the journal."""
+    entry = server.staging / 'copy-image' / 'journal' / ('0' * 36)
+    entry.parent.mkdir(parents=True)
+    entry.touch()
+    with pytest.raises(invariants.NotSettled, match=f"after 0 s.*{'0' * 36}"):
+        server.invariants.wait_settled(timeout=0)
+    server.invariants.wait_settled(timeout=0, image_id='another')
+    entry.unlink()
+    server.invariants.wait_settled(timeout=0)
+
+
+def test_an_audit_that_is_impossible_is_told_in_words(tmp_path):
+    with GlanceServer(tmp_path, plugin=False) as server:
+        server.conf.unlink()
+        with pytest.raises(invariants.CheckerFailed, match='glance-api.conf'):
+            server.invariants.check()
+
+
+def test_an_audit_that_fails_is_told_and_can_be_repeated(server):
+    with pytest.raises(invariants.CheckerFailed, match='TypeError'):
+        server.invariants.audit(stores=5)
+    server.invariants.check()
+
+
+def checkers():
+    """Return the processes that audit."""
+    return {
+        child for child in psutil.Process().children()
+        if 'tests.harness.checker' in child.cmdline()
+    }
+
+
+def test_the_process_that_audits_ends_with_the_server(tmp_path):
+    before = checkers()
+    with GlanceServer(tmp_path, plugin=False) as server:
+        server.invariants.check()
+        (checker,) = checkers() - before
+    assert not checker.is_running()
 
 
 def test_kill_and_restart(tmp_path):
