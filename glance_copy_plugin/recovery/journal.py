@@ -27,6 +27,10 @@ import tempfile
 import threading
 import time
 
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
+
 _NAME = re.compile(r'^[0-9a-fA-F-]{36}$')
 
 
@@ -243,6 +247,13 @@ class Journal:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
+            return None
+        except OSError as exc:
+            # One such file must not keep all others from being looked at.
+            LOG.warning(
+                'An entry of the journal of copies, %(path)s, cannot be '
+                'opened: %(why)s', {'path': path, 'why': exc.strerror},
+            )
             return None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,6 +12,7 @@
 
 import contextlib
 import os
+import pathlib
 import subprocess
 import sys
 import uuid
@@ -275,3 +276,12 @@ def test_letting_go_before_holding_is_the_same(journal, image_id):
     entry.hold()
     entry.remove()
     assert journal.claim(image_id, 'req-2') is not None
+
+
+def test_what_cannot_be_opened_does_not_hide_the_others(
+    journal, folder, image_id
+):
+    journal.claim(image_id, 'req').release()
+    (pathlib.Path(folder) / '00000000-0000-0000-0000-000000000000').mkdir()
+    found = list(journal_.Journal(folder).abandoned())
+    assert [each.image_id for each in found] == [image_id]
