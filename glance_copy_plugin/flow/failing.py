@@ -20,6 +20,7 @@ from glance_copy_plugin.flow import importing
 from glance_copy_plugin.flow import settling
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import retry
+from glance_copy_plugin.records import rows
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
@@ -108,12 +109,9 @@ def _take_everything_back(run):
 @retry.retried
 def unlock(image_id, task_id):
     """Drop the image's lock, if it is that task's, for a copy not begun."""
-    try:
-        glance.db.get_api().image_delete_property_atomic(
-            image_id, image_record.LOCK, task_id
-        )
-    except exception.NotFound:
-        LOG.info('Image %s is not locked by its copy any more', image_id)
+    with glance.db.get_api().session_for_write() as session:
+        if not rows.unlock(session, image_id, task_id):
+            LOG.info('Image %s is not locked by its copy any more', image_id)
 
 
 def _reason(run, flow_failures):

@@ -178,7 +178,7 @@ class ImageRecord:
         :param failed: further stores that did not get the image
         """
         def unlock(session):
-            rows.unlock(session, self._image_id)
+            rows.unlock(session, self._image_id, self._task_id)
 
         self._write(pending=frozenset(), failed=failed, also=unlock)
 

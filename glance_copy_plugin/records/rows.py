@@ -54,9 +54,16 @@ def lock_holder(session, image_id):
     return None if row is None else row.value
 
 
-def unlock(session, image_id):
-    """Drop the image's lock."""
-    _properties(session, image_id, LOCK).delete(synchronize_session=False)
+def unlock(session, image_id, task_id):
+    """Drop the image's lock; False if that task does not hold it."""
+    # Marked, and not removed: a deletion by Glance that has just read the
+    # properties fails half-way when one of them is gone.
+    return bool(_properties(session, image_id, LOCK).filter_by(
+        deleted=False, value=task_id
+    ).update(
+        {'deleted': True, 'deleted_at': timeutils.utcnow()},
+        synchronize_session=False,
+    ))
 
 
 def set_stores(session, image_id, name, stores):

@@ -99,6 +99,11 @@ def fix(server, **how):
 
 
 def lock(server, image_id, holder):
+    # The row of an earlier lock stays, marked as deleted.
+    server.execute(
+        'DELETE FROM image_properties WHERE image_id = :image '
+        'AND name = :name', image=image_id, name=helpers.LOCK,
+    )
     server.execute(
         INSERT, image=image_id, name=helpers.LOCK, value=holder,
         now='2026-01-01 00:00:00', no=False,

@@ -100,6 +100,19 @@ def test_a_tag_and_a_member_are_kept(busy, held):
     assert [m['member_id'] for m in members['members']] == ['demo']
 
 
+def test_the_lock_is_marked_and_not_removed(busy, held):
+    """Glance deletes an image only half if a property is gone by then."""
+    client, image_id, task_id, offer = held
+    offer.release()
+    assert_well(busy, client, image_id, task_id)
+    assert busy.execute(
+        'SELECT value, deleted FROM image_properties '
+        'WHERE image_id = :id AND name = :name',
+        id=image_id, name=helpers.LOCK,
+    ) == [{'value': task_id, 'deleted': True}]
+    assert helpers.copy(client, image_id, ['src'])['status'] == 'success'
+
+
 def test_only_its_own_records_are_written(busy, held):
     client, image_id, task_id, offer = held
     before = client.image(image_id)
