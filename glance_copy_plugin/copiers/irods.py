@@ -71,6 +71,7 @@ def _copy(source, request):
 
     def check(checksum, path):
         _compare(checksum, request)
+        request.on_bytes(request.size)
         if request.verify == 'full':
             _read_back(path, request)
         request.cancel.check()
@@ -78,7 +79,6 @@ def _copy(source, request):
     url = driver.copy_here(
         source, request.image_id, request.size, beat=beat, check=check
     )
-    request.on_bytes(request.size)
     return base.StoredObject(
         url=url, metadata={'store': request.target.store}
     )

@@ -121,16 +121,15 @@ class Copy:
         )
         self.entry = journal.Entry('', None)
         self.stored, self.errors = {}, {}
-        self._staging = staging.Staging(
-            candidates, expected, names,
-            options=staging.StagingOptions(
-                folder=str(folder), window=window, borrow=borrow,
-                retry_interval=0.01,
-                algorithms=(digests.cheapest_algorithm(),),
-            ),
-            limit=limits.BandwidthLimit(None, self.cancel),
-            cancel=self.cancel,
+        self._candidates = candidates
+        self._staging_options = staging.StagingOptions(
+            folder=str(folder), window=window, borrow=borrow,
+            retry_interval=0.01, algorithms=(digests.cheapest_algorithm(),),
         )
+        self._stagings = []
+        self._staging = None
+        if copier is None or copier.needs_staging:
+            self._staging = self._staging_for(names)
 
     def target(self, store):
         return base.Target(store=store, driver=stores.driver(store))
@@ -138,12 +137,28 @@ class Copy:
     def staging_of(self, store):
         return self._staging
 
+    def stage_alone(self, store):
+        started = self._staging_for([store])
+        started.start()
+        return started
+
+    def _staging_for(self, names):
+        made = staging.Staging(
+            self._candidates, self.plan.expected, names,
+            options=self._staging_options,
+            limit=limits.BandwidthLimit(None, self.cancel),
+            cancel=self.cancel,
+        )
+        self._stagings.append(made)
+        return made
+
     def run(self):
         writing_ = {
             name: threads.Running(self._write, name)
             for name in self.plan.copiers
         }
-        self._staging.start()
+        if self._staging is not None:
+            self._staging.start()
         try:
             for name, each in writing_.items():
                 try:
@@ -151,7 +166,8 @@ class Copy:
                 except errors.CopyError as exc:
                     self.errors[name] = exc
         finally:
-            self._staging.close()
+            for each in self._stagings:
+                each.close()
 
     def _write(self, name):
         return writing.StoreWriter(

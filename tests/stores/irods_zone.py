@@ -1,0 +1,90 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Stores of one zone, for the classes that inherit the conformance suite."""
+
+import pytest
+
+from glance_store_irods import location
+from tests import irods_server
+from tests.parts import irods
+from tests.stores import conformance
+
+MIB = 1024 * 1024
+
+
+class IrodsTarget(conformance.Target):
+    """An iRODS store, with a collection and a resource of its own.
+
+    :param zone: Irods
+    """
+
+    def __init__(self, name, zone, collection):
+        super().__init__(name)
+        self.zone = zone
+        self.collection = collection
+
+    def objects(self):
+        return self.zone.server.objects(self.collection)
+
+    def plant(self, image_id, content):
+        path = f'{self.collection}/{image_id}'
+        self.zone.server.put(path, content, user=irods.USER)
+        return location.url_of(path)
+
+    def refuse_writing(self):
+        self.zone.server.permit(self.collection, irods.USER, 'read')
+
+
+class InAZone:
+    """Inherit this too; the stores are those of one zone."""
+
+    @pytest.fixture
+    def zone(self, tmp_path):
+        """Yield a zone; no store keeps a connection or an object open."""
+        with irods_server.IrodsServer(tmp_path) as server:
+            yield irods.Irods(server)
+            assert server.open_files == 0
+
+    @pytest.fixture
+    def make(self, configured, zone):
+        return lambda name, **more: self._make(
+            configured, zone, name, None, **more
+        )
+
+    @pytest.fixture
+    def make_full(self, configured, zone):
+        return lambda name: self._make(configured, zone, name, MIB)
+
+    @staticmethod
+    def _make(configured, zone, name, capacity, **more):
+        zone.server.add_resource(f'of-{name}', capacity)
+        collection = zone.add_collection(name)
+        told = {
+            **zone.options(), 'path': collection, 'primary_res': f'of-{name}',
+            **more,
+        }
+        configured(name, 'irods', **{
+            f'irods_store_{option}': value for option, value in told.items()
+        })
+        return IrodsTarget(name, zone, collection)
+
+    def test_a_second_replica_is_made(self, make, zone, source, copy):
+        zone.server.add_resource('second')
+        target = make('s1', replica_res='second')
+        self.succeed(
+            copy([target], [source(conformance.IMAGE)]), target,
+        )
+        [path] = target.objects()
+        assert [
+            replica.resource for replica in zone.server.replicas(path)
+        ] == ['of-s1', 'second']

@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What every copier has to do that lets the storage itself copy.
+
+A class that inherits :class:`ServerSideConformance` gives, beside the fixture
+``make``, the fixture ``source``: a function that puts an image into a store of
+the same storage and returns a :class:`Held`.
+"""
+
+import pytest
+
+from glance_copy_plugin import stores
+from tests.stores import conformance
+
+
+class Held(stores.StoreSource):
+    """An object that the storage holds; its driver reads it as well.
+
+    :param location: Location
+    :param age: None, or called with the image when that is known: the object
+        was the image once, and what it is now nobody has noticed
+    """
+
+    def __init__(self, location, age=None):
+        super().__init__(location, None)
+        self.location = location
+        self.age = age
+
+
+class ServerSideConformance(conformance.StoreConformance):
+    """Inherit this, and name the copier."""
+
+    verify = 'backend'
+
+    @pytest.fixture
+    def copy(self, tmp_path):
+        """Return a function that makes a Copy; nothing of it stays.
+
+        Those candidates that the storage holds are locations of the image.
+        """
+        folder = tmp_path / 'staging' / 'copy'
+
+        def copy_into(
+            targets, candidates, content=conformance.IMAGE, locations=(),
+            **more
+        ):
+            held = [each for each in candidates if isinstance(each, Held)]
+            for each in held:
+                if each.age is not None:
+                    each.age(content)
+            more.setdefault('verify', self.verify)
+            return conformance.Copy(
+                targets, candidates, content, folder, copier=self.copier,
+                window=self.window, borrow=False,
+                locations=[*(each.location for each in held), *locations],
+                **more
+            )
+
+        yield copy_into
+        assert not folder.exists()

@@ -1,0 +1,99 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The conformance suite, for copies that the zone makes by itself."""
+
+import pytest
+
+from glance_copy_plugin import stores
+from glance_copy_plugin.copiers import base
+from glance_copy_plugin.copiers import irods as irods_copier
+from glance_store_irods import copying
+from tests.parts import irods
+from tests.stores import conformance
+from tests.stores import irods_zone
+from tests.stores import server_side
+
+
+class IrodsCopierConformance(
+    irods_zone.InAZone, server_side.ServerSideConformance
+):
+    """The source is an object of the zone, too."""
+
+    copier = irods_copier.IrodsCopier()
+
+    @pytest.fixture(autouse=True)
+    def look_often(self, monkeypatch):
+        monkeypatch.setattr(copying, 'LOOK', 0.02)
+
+    @pytest.fixture
+    def source(self, make, zone):
+        """Return a function that makes a Held; it stays untouched."""
+        made = {}
+
+        def put(content, store='origin', *, breaks_at=None):
+            # What breaks about an object is that the rest of it is gone.
+            content = content[:breaks_at]
+            target = make(store)
+            url = target.plant(conformance.IMAGE_ID, content)
+            made[f'{target.collection}/{conformance.IMAGE_ID}'] = content
+            location = base.Location(
+                store=store, driver=stores.driver(store), url=url
+            )
+            return server_side.Held(location, self.age(zone, url))
+
+        yield put
+        for path, content in made.items():
+            assert zone.server.content(path) == content
+
+    def age(self, zone, url):
+        """Return what to call with the image; see Held."""
+        raise NotImplementedError
+
+    def test_no_byte_passes_through_the_client(
+        self, make, zone, source, copy
+    ):
+        target = make('s1')
+        copied = copy([target], [source(conformance.IMAGE)])
+        zone.server.counters.reset()
+        copied.run()
+        assert copied.errors == {}
+        read = zone.server.bytes_read
+        # Reading back is the price of being sure.
+        assert read == (len(conformance.IMAGE) * (self.verify == 'full'))
+        assert zone.server.bytes_written == 0
+
+
+class TestOfObjectsThatWentBad(IrodsCopierConformance):
+    """The catalog has the checksum of the image, as it was written."""
+
+    def age(self, zone, url):
+        path = url.removeprefix('irods:/')
+
+        def rot(image):
+            size = zone.server.replica(path).size
+            zone.server.set_replica(
+                path, checksum=irods.sha2(image),
+                # A disk forgets, and invents nothing.
+                size=max(size, len(image)),
+            )
+
+        return rot
+
+
+class TestOfObjectsThatWereNeverRight(IrodsCopierConformance):
+    """Only reading back can tell, as the zone computes no sha512."""
+
+    verify = 'full'
+
+    def age(self, zone, url):
+        return None
