@@ -19,6 +19,7 @@ function that makes an empty store and returns its :class:`Target`.
 
 import dataclasses
 import io
+import itertools
 import threading
 
 import glance_store
@@ -41,6 +42,7 @@ from glance_copy_plugin.transfer import staging
 from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
+from tests.stores import reading
 
 CHUNK = filling.CHUNK_BYTES
 WINDOW = 2 * CHUNK
@@ -101,11 +103,11 @@ class Copy:
     def __init__(
         self, targets, candidates, content, folder, *, copier, window,
         borrow, verify='backend', locations=(), expected=None,
-        store_timeout=60,
+        store_timeout=60, image_id=IMAGE_ID,
     ):
         expected = expected or data.expected(content)
         names = [target.name for target in targets]
-        self.image_id = IMAGE_ID
+        self.image_id = image_id
         self.context = None
         self.cancel = cancel.CancelToken()
         self.progress = Progress(names)
@@ -195,7 +197,7 @@ class Local:
             assert path.stat().st_mtime_ns == time
 
 
-class StoreConformance:
+class StoreConformance(reading.ReadingConformance):
     """Inherit this, and say how the image reaches the store."""
 
     copier = None       # a Copier, or None to stream to the driver
@@ -227,16 +229,18 @@ class StoreConformance:
     @pytest.fixture
     def copy(self, tmp_path):
         """Return a function that makes a Copy; nothing of it stays."""
-        folder = tmp_path / 'staging' / 'copy'
+        folder = tmp_path / 'staging'
+        made = itertools.count()
 
         def copy_into(targets, candidates, content=IMAGE, **more):
             return Copy(
-                targets, candidates, content, folder, copier=self.copier,
+                targets, candidates, content, folder / str(next(made)),
+                copier=self.copier,
                 window=self.window, borrow=self.local, **more
             )
 
         yield copy_into
-        assert not folder.exists()
+        assert not folder.exists() or not list(folder.iterdir())
 
     def fail(self, copied, target):
         """Run a copy that must fail and leave nothing; return the error."""

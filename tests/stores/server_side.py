@@ -17,6 +17,8 @@ A class that inherits :class:`ServerSideConformance` gives, beside the fixture
 the same storage and returns a :class:`Held`.
 """
 
+import itertools
+
 import pytest
 
 from glance_copy_plugin import stores
@@ -48,7 +50,8 @@ class ServerSideConformance(conformance.StoreConformance):
 
         Those candidates that the storage holds are locations of the image.
         """
-        folder = tmp_path / 'staging' / 'copy'
+        folder = tmp_path / 'staging'
+        made = itertools.count()
 
         def copy_into(
             targets, candidates, content=conformance.IMAGE, locations=(),
@@ -60,11 +63,12 @@ class ServerSideConformance(conformance.StoreConformance):
                     each.age(content)
             more.setdefault('verify', self.verify)
             return conformance.Copy(
-                targets, candidates, content, folder, copier=self.copier,
+                targets, candidates, content, folder / str(next(made)),
+                copier=self.copier,
                 window=self.window, borrow=False,
                 locations=[*(each.location for each in held), *locations],
                 **more
             )
 
         yield copy_into
-        assert not folder.exists()
+        assert not folder.exists() or not list(folder.iterdir())
