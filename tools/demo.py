@@ -12,6 +12,8 @@
 
 """The demonstration: copy one image in a real Glance, then compare.
 
+Into three file stores first, then from one iRODS store to another.
+
 Everything happens in ``.demo``. The image of the environment variable
 ``IMAGE`` is used, or one is made; ``KEEP=1`` keeps the copies afterwards.
 """
@@ -37,6 +39,7 @@ from tests.harness import ServerError
 from tools import images
 from tools import live
 from tools import watch
+from tools import zone as zone_
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FOLDER = ROOT / '.demo'
@@ -71,25 +74,42 @@ def demonstrate():
     try:
         image = given or default_image()
         size = image.stat().st_size
-        need(size * (2 + len(TARGETS)))
-        image_id = str(uuid.uuid4())
-        with GlanceServer(FOLDER / 'glance', plugin=True) as server:
-            say(f'Glance with the plugin answers at {server.url}')
-            upload(server, image_id, image)
-            with_plugin = copy(server, image_id)
-            check(server, image_id, with_plugin)
-            client = Client(server)
-            for store in TARGETS:
-                client.delete(image_id, store)
-        with GlanceServer(FOLDER / 'glance', plugin=False) as server:
-            say(f'Stock Glance, same image, at {server.url}')
-            stock = copy(server, image_id)
-            check(server, image_id, stock)
+        need(size * (4 + len(TARGETS)))
+        with zone_.Zone(FOLDER / 'irods') as zone:
+            seen = compare(image, str(uuid.uuid4()), zone)
     finally:
         if not os.environ.get('KEEP'):
             shutil.rmtree(FOLDER / 'glance' / 'stores', ignore_errors=True)
+            shutil.rmtree(FOLDER / 'irods', ignore_errors=True)
             (FOLDER / 'image.raw').unlink(missing_ok=True)
-    report(size, with_plugin.seconds, stock.seconds)
+    report(size, seen)
+
+
+def compare(image, image_id, zone):
+    """Let both make the same copies; return what was seen of each."""
+    options = {'backends': zone.backends, 'settings': zone.settings}
+    seen = {}
+    for plugin in (True, False):
+        with GlanceServer(
+            FOLDER / 'glance', plugin=plugin, **options
+        ) as server:
+            name = 'Glance with the plugin' if plugin else 'Stock Glance'
+            say(f'{name} answers at {server.url}')
+            if plugin:
+                upload(server, image_id, image)
+            files = copy_and_check(server, image_id, TARGETS, zone)
+            if plugin:
+                say('Into an iRODS zone')
+                copy_and_check(server, image_id, [zone_.ARCHIVE], zone)
+            drop(server, image_id, TARGETS if plugin else ('src', *TARGETS))
+            say('From one iRODS store to another')
+            before = zone.passed
+            objects = copy_and_check(server, image_id, [zone_.VAULT], zone)
+            passed = zone.passed - before
+            print(f'  {images.show_size(passed)} of it passed through Glance')
+            drop(server, image_id, [zone_.VAULT])
+        seen[plugin] = files, objects
+    return seen
 
 
 def say(text):
@@ -170,16 +190,30 @@ def upload(server, image_id, image):
     ))
 
 
-def copy(server, image_id):
+def drop(server, image_id, stores):
+    """Remove the image from these stores."""
+    client = Client(server)
+    for store in stores:
+        client.delete(image_id, store)
+
+
+def copy_and_check(server, image_id, stores, zone):
+    """Copy, and compare what the stores have; return what was seen."""
+    seen = copy(server, image_id, stores)
+    check(server, image_id, stores, seen, zone)
+    return seen
+
+
+def copy(server, image_id, stores):
     """Copy the image with the glance client and show how it goes."""
     os.sync()
     with live.display() as display:
         follower = watch.Watch(
-            Client(server), image_id, TARGETS, display.show, server.plugin
+            Client(server), image_id, stores, display.show, server.plugin
         )
         asking = glance(
             server, 'image-import', image_id,
-            '--import-method', 'copy-image', '--stores', ','.join(TARGETS),
+            '--import-method', 'copy-image', '--stores', ','.join(stores),
         )
         try:
             seen = follower.follow(lambda: asking.poll() is None)
@@ -194,7 +228,7 @@ def copy(server, image_id):
     return seen
 
 
-def check(server, image_id, seen):
+def check(server, image_id, stores, seen, zone):
     """Compare every copy with the image's own hash; print a table."""
     image = Client(server).image(image_id)
     algorithm = image['os_hash_algo']
@@ -203,11 +237,11 @@ def check(server, image_id, seen):
         table.add_column(title, overflow='fold')
     wrong = []
     found = {place['store']: place for place in server.locations(image_id)}
-    for store in TARGETS:
+    for store in stores:
         if store not in found:
             raise DemoFailed(f'the image has no location in {store}.')
         url = found[store]['url']
-        path = pathlib.Path(urllib.parse.urlparse(url).path)
+        path = file_of(url, zone)
         size = path.stat().st_size
         digest = images.file_hash(path, algorithm)
         same = (size, digest) == (image['size'], image['os_hash_value'])
@@ -226,18 +260,33 @@ def check(server, image_id, seen):
         )
 
 
+def file_of(url, zone):
+    """Return the file that holds what is at a location."""
+    if url.startswith('irods:'):
+        return pathlib.Path(zone.file_of(url))
+    return pathlib.Path(urllib.parse.urlparse(url).path)
+
+
 def shown(url):
     """Shorten a location inside the checkout."""
     return url.replace(f'file://{ROOT}/', 'file://…/')
 
 
-def report(size, plugin, stock):
-    """Print how long both copies took."""
-    say(f'{images.show_size(size)} to {len(TARGETS)} stores')
-    print(f'  with the plugin  {plugin:8.2f} s')
-    print(f'  stock Glance     {stock:8.2f} s')
-    print(f'  stock takes {stock / plugin:.1f} times as long.')
-    print(f'  Log and configuration: {FOLDER / "glance"}')
+def report(size, seen):
+    """Print how long the copies took.
+
+    :param seen: {with the plugin: (into file stores, inside iRODS)}
+    """
+    for number, what in enumerate((
+        f'to {len(TARGETS)} file stores', 'from iRODS to iRODS',
+    )):
+        plugin, stock = seen[True][number], seen[False][number]
+        say(f'{images.show_size(size)} {what}')
+        print(f'  with the plugin  {plugin.seconds:8.2f} s')
+        print(f'  stock Glance     {stock.seconds:8.2f} s')
+        times = stock.seconds / plugin.seconds
+        print(f'  stock takes {times:.1f} times as long.')
+    print(f'\n  Log and configuration: {FOLDER / "glance"}')
 
 
 if __name__ == '__main__':
