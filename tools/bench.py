@@ -12,6 +12,8 @@
 
 """The benchmark: the same copies by stock Glance, the plugin and a floor.
 
+First into file stores, then from one iRODS store to another.
+
 Environment variables: ``ROUNDS`` (3), ``SIZES`` (256M,2G), ``STORES`` (1,3),
 ``BENCH_DIR`` (.bench), ``XFS=1`` for a second part on XFS.
 """
@@ -30,6 +32,8 @@ from tools import contenders
 from tools import filesystem
 from tools import images
 from tools import results
+from tools import zone
+from tools import zone_bench
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / '.bench'
@@ -87,6 +91,8 @@ def run(plan, folder):
     RESULTS.mkdir(exist_ok=True)
     parts = [part(plan, folder)]
     keep(parts)
+    parts.append(zone_part(plan, folder))
+    keep(parts)
     if os.environ.get('XFS'):
         try:
             size = plan.space() * 5 // 4 + 1024 * images.MIB
@@ -136,6 +142,30 @@ def part(plan, folder):
     return {'machine': machine, 'summary': summary, 'runs': runs}
 
 
+def zone_part(plan, folder):
+    """Measure copies from one iRODS store to another; return it."""
+    place = folder / 'data'
+    place.mkdir()
+    machine = results.machine(place)
+    print(f'\nFrom iRODS to iRODS, {machine["file system"]}: {place}')
+    try:
+        with zone.Zone(place / 'irods') as running:
+            bench = zone_bench.ZoneBench(place, running, report)
+            bench.upload(plan.sizes)
+            for number in range(plan.rounds):
+                for who in zone_bench.order(number):
+                    bench.measure(who, number, plan.sizes)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    runs = sorted(bench.runs, key=zone_bench.rank)
+    floor = zone_bench.IN_THE_ZONE
+    return {
+        'machine': {**machine, 'stores': 'iRODS (test double)'},
+        'floor': 'in the zone', 'summary': results.summarize(runs, floor),
+        'runs': runs,
+    }
+
+
 def report(found):
     """Print one measurement."""
     print(
@@ -150,7 +180,8 @@ def report(found):
 def describe(found):
     """Return a part as Markdown."""
     facts = ', '.join(f'{k} {v}' for k, v in found['machine'].items())
-    return f'{facts}\n\n{results.table(found["summary"])}'
+    table = results.table(found['summary'], found.get('floor', 'floor'))
+    return f'{facts}\n\n{table}'
 
 
 if __name__ == '__main__':

@@ -160,12 +160,16 @@ class Bench:
 
 
 class Runner:
-    """Copies with one Glance, and removes the copies again."""
+    """Copies with one Glance, and removes the copies again.
 
-    def __init__(self, server, who):
+    :param file_of: gives the path of the file of (store, image id)
+    """
+
+    def __init__(self, server, who, file_of=None):
         self.who = who
         self._server = server
         self._client = Client(server)
+        self._file_of = file_of or server.store_file
 
     def copy(self, image_id, stores, compare=False):
         """Copy an image; return what that took.
@@ -215,7 +219,7 @@ class Runner:
     def _check(self, image_id, stores, compare):
         image = self._client.image(image_id)
         for store in stores:
-            path = self._server.store_file(store, image_id)
+            path = self._file_of(store, image_id)
             same = path.stat().st_size == image['size']
             if same and compare:
                 same = images.file_hash(path) == image['os_hash_value']

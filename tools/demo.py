@@ -263,7 +263,7 @@ def check(server, image_id, stores, seen, zone):
 def file_of(url, zone):
     """Return the file that holds what is at a location."""
     if url.startswith('irods:'):
-        return pathlib.Path(zone.file_of(url))
+        return zone.file_of(url)
     return pathlib.Path(urllib.parse.urlparse(url).path)
 
 

@@ -27,9 +27,9 @@ COLUMNS = (
     'Stores',
     'Who',
     'Wall s',
-    'Wall / floor',
+    'Wall / {}',
     'CPU s',
-    'CPU / floor',
+    'CPU / {}',
     'Read',
     'Written',
     'RSS growth',
@@ -84,9 +84,13 @@ def _spread(values):
     return statistics.median(values), values[0], values[-1]
 
 
-def table(summary):
-    """Return the summary as a table in Markdown."""
-    lines = [_line(COLUMNS), _line('---' for _ in COLUMNS)]
+def table(summary, floor='floor'):
+    """Return the summary as a table in Markdown.
+
+    :param floor: what the ratios compare with
+    """
+    columns = [column.format(floor) for column in COLUMNS]
+    lines = [_line(columns), _line('---' for _ in columns)]
     for row in summary:
         lines.append(
             _line(

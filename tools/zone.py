@@ -16,6 +16,8 @@ Their zone is served by the test double: what it costs a real server to copy
 an object cannot be seen here, only what it saves Glance.
 """
 
+import pathlib
+
 from tests import irods_server
 from tests.parts import irods
 from tools import images
@@ -65,7 +67,12 @@ class Zone:
     def file_of(self, url):
         """Return the file that the zone keeps an object in."""
         path = url.removeprefix('irods:/')
-        return self._server.replica(path).path
+        return pathlib.Path(self._server.replica(path).path)
+
+    def file_in(self, store, image_id):
+        """Return the file that the zone keeps an image of a store in."""
+        path = f'{self._zone.add_collection(store)}/{image_id}'
+        return pathlib.Path(self._server.replica(path).path)
 
     @property
     def passed(self):
