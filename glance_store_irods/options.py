@@ -230,6 +230,23 @@ Bytes that are sent or asked for at a time.
 
 iRODS is fastest with about 4 MiB. A transfer needs memory for three of them.
 """),
+    cfg.IntOpt(
+        'irods_store_transfer_threads',
+        default=1,
+        min=1,
+        max=16,
+        help="""
+Connections over which one image is read at the same time.
+
+More than one helps where a single connection cannot fill the network, as over
+a long distance; it costs memory for a chunk and a process of the zone each. An
+image is read over fewer if not so many connections are free. Images are always
+written over one: iRODS writes in parallel only from a local file.
+
+Related options:
+    * irods_store_pool_size
+    * irods_store_chunk_size
+"""),
 ]
 
 OPTIONS = [*_WHERE, *_LOGIN, *_TLS, *_TRANSFER]

@@ -12,6 +12,9 @@
 
 """Reading an image, wherever in it, also when connections break."""
 
+import collections
+from concurrent import futures
+import contextlib
 import logging
 import time
 
@@ -41,17 +44,47 @@ def chunks(sessions, found, offset=0, length=None):
     end = size if length is None else min(size, offset + length)
     if offset >= end:
         return
-    with sessions.lease() as lease:
-        reader = _Reader(lease, found)
-        try:
-            while offset < end:
-                data = reader.read(
-                    offset, min(sessions.settings.chunk_size, end - offset)
-                )
-                offset += len(data)
-                yield data
-        finally:
-            reader.close()
+    starts = range(offset, end, sessions.settings.chunk_size)
+    with contextlib.ExitStack() as held:
+        leases = [held.enter_context(sessions.lease())]
+        wanted = min(sessions.settings.transfer_threads, len(starts))
+        while len(leases) < wanted:
+            try:
+                leases.append(held.enter_context(sessions.lease(wait=False)))
+            except exceptions.RemoteServiceUnavailable:
+                # Who waits for a second one while holding the first can
+                # wait for another that does the same.
+                break
+        readers = [
+            held.enter_context(contextlib.closing(_Reader(lease, found)))
+            for lease in leases
+        ]
+        if len(readers) > 1:
+            yield from _in_parallel(readers, starts, end)
+            return
+        while offset < end:
+            data = readers[0].read(offset, min(starts.step, end - offset))
+            offset += len(data)
+            yield data
+
+
+def _in_parallel(readers, starts, end):
+    """Yield the chunks in order; each reader is one of them ahead."""
+    ahead = collections.deque()
+    pool = futures.ThreadPoolExecutor(len(readers))
+    try:
+        for number, start in enumerate(starts):
+            if len(ahead) == len(readers):
+                yield ahead.popleft().result()
+            ahead.append(pool.submit(
+                readers[number % len(readers)].read_all,
+                start, min(starts.step, end - start),
+            ))
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        # The readers are closed next: nothing of theirs may run any more.
+        pool.shutdown(cancel_futures=True)
 
 
 class _Reader:
@@ -61,7 +94,16 @@ class _Reader:
         self._lease = lease
         self._found = found
         self._opened = None
+        self._position = 0
         self._lost = False
+
+    def read_all(self, offset, size):
+        """Return ``size`` bytes."""
+        parts, end = [], offset + size
+        while offset < end:
+            parts.append(self.read(offset, end - offset))
+            offset += len(parts[-1])
+        return parts[0] if len(parts) == 1 else b''.join(parts)
 
     def read(self, offset, size):
         """Return at most ``size`` bytes, at least one."""
@@ -78,15 +120,17 @@ class _Reader:
         if self._lost:
             self._check_unchanged()
         if self._opened is None:
-            self._opened = self._open()
-            if offset:
-                self._opened.seek(offset)
+            self._opened, self._position = self._open(), 0
+        if offset != self._position:
+            self._opened.seek(offset)
+            self._position = offset
         data = self._opened.read(size)
         if not data:
             raise exceptions.BackendException(
                 f'{self._found.path} in iRODS ends at byte {offset}, but its '
                 f'recorded size is {self._found.size}.'
             )
+        self._position += len(data)
         return data
 
     def _check_unchanged(self):

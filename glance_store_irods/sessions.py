@@ -51,12 +51,13 @@ class Sessions:
         self._generation = object()
 
     @contextlib.contextmanager
-    def lease(self):
+    def lease(self, wait=True):
         """Lend a Lease; wait until one of the connections is free.
 
+        :param wait: False to do without, if none is free now
         :raises: RemoteServiceUnavailable if none becomes free in time
         """
-        generation = self._take_place()
+        generation = self._take_place(self.settings.timeout if wait else 0)
         lease = Lease(self)
         try:
             yield lease
@@ -110,11 +111,11 @@ class Sessions:
         """How many connections are lent."""
         return self._used
 
-    def _take_place(self):
+    def _take_place(self, seconds):
         size = self.settings.pool_size
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self._used < size, self.settings.timeout
+                lambda: self._used < size, seconds
             ):
                 raise exceptions.RemoteServiceUnavailable(
                     message=f'All {size} connections of store '

@@ -46,6 +46,7 @@ class Settings:
     long_timeout: float = 14400.0
     pool_size: int = 32
     chunk_size: int = 4 * 1024 * 1024
+    transfer_threads: int = 1
 
     @property
     def zone(self):
@@ -75,6 +76,7 @@ def read(conf, group):
         long_timeout=told('long_timeout'),
         pool_size=told('pool_size'),
         chunk_size=told('chunk_size'),
+        transfer_threads=told('transfer_threads'),
     )
 
 

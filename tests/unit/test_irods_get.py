@@ -375,3 +375,79 @@ def test_many_read_and_write_at_the_same_time(zone):
         url = writing[n].result()[0]
         assert irods.read(store, url) == data.some(CHUNK - n, n)
     assert zone.server.active_connections <= 4
+
+
+# Over several connections.
+
+@pytest.fixture
+def parallel(zone):
+    return zone.store('parallel', transfer_threads=3)
+
+
+@pytest.mark.parametrize('size', [
+    0, 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 1, 7 * CHUNK - 1,
+])
+def test_an_image_is_read_over_several_connections(zone, parallel, size):
+    content = data.some(size)
+    assert irods.read(parallel, zone.put('other', content)) == content
+    assert zone.server.active_connections <= 3
+
+
+@pytest.mark.parametrize(('offset', 'length'), [
+    (1, None), (CHUNK - 1, 2), (CHUNK + 7, 3 * CHUNK), (3 * CHUNK, CHUNK),
+])
+def test_a_part_is_read_over_several_connections(
+    parallel, image, offset, length
+):
+    end = None if length is None else offset + length
+    assert irods.read(
+        parallel, image, offset=offset, chunk_size=length
+    ) == IMAGE[offset:end]
+
+
+def test_the_connections_read_at_the_same_time(zone, parallel, image):
+    hanging = [
+        zone.server.faults.hang_on('read', skip=skip) for skip in range(3)
+    ]
+    reading = threads.Running(irods.read, parallel, image)
+    for each in hanging:
+        each.wait_until_reached()
+    for each in hanging:
+        each.release()
+    assert reading.result() == IMAGE
+
+
+def test_no_more_connections_are_used_than_are_free(zone, image):
+    store = zone.store('small', transfer_threads=4, pool_size=2)
+    both = [threads.Running(irods.read, store, image) for _ in range(6)]
+    for each in both:
+        assert each.result() == IMAGE
+    assert zone.server.active_connections <= 2
+
+
+@pytest.mark.parametrize('skip', range(5))
+def test_one_of_several_connections_that_is_lost_reads_on(
+    zone, parallel, image, skip, impatient
+):
+    zone.server.faults.drop_on('read', skip=skip)
+    assert irods.read(parallel, image) == IMAGE
+
+
+def test_an_object_that_is_short_fails_on_all_connections(
+    zone, parallel, image
+):
+    zone.server.set_replica(path_of(zone), size=len(IMAGE) + 2 * CHUNK)
+    with pytest.raises(exceptions.BackendException, match='ends at byte'):
+        irods.read(parallel, image)
+
+
+@pytest.mark.parametrize('taken', [1, 2])
+def test_a_reader_that_stops_gives_all_connections_back(
+    zone, parallel, image, taken
+):
+    chunks, _size = parallel.get(irods.location_of(parallel, image))
+    for _ in range(taken):
+        next(chunks)
+    chunks.close()
+    assert parallel.zone.sessions.in_use == 0
+    assert zone.server.open_files == 0
