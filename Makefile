@@ -15,14 +15,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOC_STAMP := $(VENV)/.installed-doc
+CLOUD_STAMP := $(VENV)/.installed-cloud
 RUFF := $(BIN)/ruff
 INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
-export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP
+export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP CLOUD_FOLDER
 .DEFAULT_GOAL := help
-.PHONY: help venv services test test-unit demo bench soak docs releasenotes \
-	pep8 clean
+.PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
+	bench soak docs releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -41,6 +42,20 @@ services: venv ## Install servers and tools that some tests need, if possible
 
 test: venv services ## Install what is needed and run all tests (ARGS=...)
 	$(BIN)/python -m pytest tests $(ARGS)
+
+$(CLOUD_STAMP): $(STAMP) tests/cloud/requirements.txt
+	@$(BIN)/python -m pip install --quiet -r tests/cloud/requirements.txt
+	@touch $@
+
+test-cloud: $(CLOUD_STAMP) ## Run the tests with a real OpenStack (ARGS=...)
+	@$(BIN)/python -m tests.cloud.services install
+	$(BIN)/python -m pytest tests/cloud $(ARGS)
+
+cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=.cloud)
+	@$(BIN)/python -m tests.cloud.services up
+
+cloud-down: $(CLOUD_STAMP) ## Stop it
+	@$(BIN)/python -m tests.cloud.services down
 
 test-unit: venv ## Run the fast tests, which need no server (ARGS=...)
 	$(BIN)/python -m pytest tests/unit $(ARGS)

@@ -1,0 +1,112 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A real OpenStack for the tests of this folder, started once."""
+
+import contextlib
+import functools
+
+import pytest
+
+from tests.cloud import services
+from tests.cloud.services import errors
+from tests.cloud.services import leftovers
+from tests.cloud.services import stores
+from tests.harness import Client
+
+CLOUD = pytest.StashKey()
+SERVERS = pytest.StashKey()
+TOLD = ('cinder', 'cinder-scheduler', 'cinder-volume')
+
+
+@pytest.fixture(scope='session')
+def cloud(request):
+    """The services without Glance: :class:`services.Cloud`.
+
+    They are stopped in the end, unless they were started by hand.
+    """
+    try:
+        made = services.Cloud()
+        with made.used():
+            request.config.stash[CLOUD] = made
+            yield made
+    except errors.Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope='session')
+def block(cloud):
+    """Give a function that returns a client of Cinder as a user."""
+    return functools.cache(cloud.cinder)
+
+
+@pytest.fixture(scope='session')
+def start_glance(cloud, request):
+    """Give a function that starts a Glance until the session ends.
+
+    Its parameters are those of :class:`services.CloudGlance` after the cloud.
+    """
+    request.config.stash[SERVERS] = servers = []
+    with contextlib.ExitStack() as stack:
+
+        def start(name, given, settings=None, **options):
+            try:
+                server = services.CloudGlance(
+                    cloud, name, given, settings, **options
+                )
+            except errors.Unavailable as error:
+                pytest.skip(str(error))
+            stack.enter_context(server)
+            servers.append(server)
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope='session')
+def as_user(cloud):
+    """Give a function that returns a client of a Glance as a user."""
+    def client(server, user='admin'):
+        return Client(server, cloud.token(user))
+
+    return client
+
+
+@pytest.fixture(scope='session')
+def glance(cloud, start_glance):
+    """Glance with the plugin and the stock drivers."""
+    return start_glance('usual', stores.usual(cloud))
+
+
+@pytest.fixture
+def nothing_left(cloud, request):
+    """A test leaves nothing behind, as it found nothing."""
+    servers = request.config.stash.get(SERVERS, [])
+    leftovers.assert_none(cloud, servers)
+    yield
+    leftovers.assert_none(cloud, request.config.stash.get(SERVERS, []))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Show the ends of the logs with what failed."""
+    report = yield
+    cloud = item.config.stash.get(CLOUD, None)
+    if report.failed and cloud:
+        for name in TOLD:
+            report.sections.append(
+                (f'end of {cloud.place.log(name)}', cloud.processes.tail(name))
+            )
+        for server in item.config.stash.get(SERVERS, []):
+            report.sections.append(
+                (f'end of {server.log}', server.log_end())
+            )
+    return report

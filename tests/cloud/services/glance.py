@@ -1,0 +1,130 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The Glance under test: it asks Keystone, and has stores in the cloud."""
+
+import pathlib
+import shutil
+import sys
+
+from tests.cloud.services import conf
+from tests.cloud.services import install
+from tests.harness import GlanceServer
+
+NAME = 'glance'
+ROOTWRAP = """\
+[DEFAULT]
+filters_path = {filters}
+exec_dirs = {venv}/bin,/usr/sbin,/sbin,/usr/bin,/bin
+"""
+# The filter that comes with glance_store lets configuration files be below
+# /etc only, and sockets below /tmp.
+FILTERS = """\
+[Filters]
+privsep: RegExpFilter, privsep-helper, root, privsep-helper, --config-file, \
+{folder}/.*, --privsep_context, os_brick.privileged.default, \
+--privsep_sock_path, {folder}/.*
+chown: CommandFilter, chown, root
+mount: CommandFilter, mount, root
+umount: CommandFilter, umount, root
+"""
+
+
+class CloudGlance(GlanceServer):
+    """A Glance of the tests' own virtual environment.
+
+    :param cloud: ``Cloud``, which runs
+    :param name: of its folder and database, both of which are emptied
+    :param stores: {store: {'driver': driver, option: value}}; file stores
+        come first, and the first store is the default backend
+    :param settings: {group: {option: value}} laid over the configuration
+    :param options: more for :class:`tests.harness.GlanceServer`
+    """
+
+    auth = 'authtoken'
+
+    def __init__(self, cloud, name, stores, settings=None, **options):
+        install.link_own_bindings()
+        self.cloud = cloud
+        folder = cloud.place.path(NAME, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        self.temporary = folder / 'tmp'
+        self.temporary.mkdir()
+        rest = {
+            store: {**given} for store, given in stores.items()
+        }
+        drivers = {store: given.pop('driver') for store, given in rest.items()}
+        groups = self._groups(folder, rest, drivers)
+        for group, values in (settings or {}).items():
+            groups.setdefault(group, {}).update(values)
+        super().__init__(
+            folder,
+            stores=[each for each in drivers if drivers[each] == 'file'],
+            backends={
+                store: driver for store, driver in drivers.items()
+                if driver != 'file'
+            },
+            settings=groups,
+            **{
+                'database_url': cloud.database.empty(f'{NAME}_{name}'),
+                'graceful_timeout': 5, 'threads': 8, **options,
+            },
+        )
+
+    def process_environment(self):
+        """Return the environment variables of its processes."""
+        venv = pathlib.Path(sys.prefix)
+        more = {
+            **super().process_environment(),
+            'TMPDIR': str(self.temporary),
+        }
+        # The programs that os-brick starts are looked for in this PATH.
+        more['PATH'] = self.cloud.processes.environment(venv)['PATH']
+        return more
+
+    def temporary_files(self):
+        """Return what is in its temporary folder and serves nothing.
+
+        The sockets of the daemon that os-brick keeps for privileged work
+        stay as long as Glance does.
+        """
+        return [
+            path for path in self.temporary.rglob('*')
+            if path.is_file() and path.name != 'privsep.sock'
+        ]
+
+    def _write_conf(self):
+        self.conf.touch(mode=0o600)
+        super()._write_conf()
+
+    def _groups(self, folder, stores, drivers):
+        place = self.cloud.place
+        rootwrap = self._write_rootwrap(folder)
+        groups = {
+            'keystone_authtoken': conf.authtoken(place, 'glance'),
+            'os_brick': {'lock_path': folder / 'locks'},
+            'DEFAULT': {'show_multiple_locations': 'true'},
+        }
+        for store, given in stores.items():
+            groups[store] = dict(given)
+            if drivers[store].startswith('cinder'):
+                groups[store].setdefault('rootwrap_config', rootwrap)
+        return groups
+
+    def _write_rootwrap(self, folder):
+        filters = folder / 'rootwrap.d'
+        filters.mkdir()
+        (filters / 'glance.filters').write_text(FILTERS.format(folder=folder))
+        path = folder / 'rootwrap.conf'
+        path.write_text(ROOTWRAP.format(filters=filters, venv=sys.prefix))
+        return path
