@@ -20,7 +20,7 @@ RUFF := $(BIN)/ruff
 INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
-export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP CLOUD_FOLDER
+export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
 	bench soak docs releasenotes pep8 clean
@@ -63,7 +63,7 @@ test-unit: venv ## Run the fast tests, which need no server (ARGS=...)
 demo: venv ## Copy an image in a real Glance, and compare (IMAGE=file)
 	@$(BIN)/python -m tools.demo
 
-bench: venv ## Measure it (ROUNDS=3 SIZES=256M,2G STORES=1,3 BENCH_DIR= XFS=1)
+bench: venv ## Measure it (ROUNDS=3 SIZES=256M,2G STORES=1,3 PARTS= XFS=1)
 	@$(BIN)/python -m tools.bench
 
 $(DOC_STAMP): $(STAMP) doc/requirements.txt

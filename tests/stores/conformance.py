@@ -154,7 +154,7 @@ class Copy:
         self._stagings.append(made)
         return made
 
-    def run(self):
+    def run(self, patience=threads.PATIENCE):
         writing_ = {
             name: threads.Running(self._write, name)
             for name in self.plan.copiers
@@ -164,7 +164,7 @@ class Copy:
         try:
             for name, each in writing_.items():
                 try:
-                    self.stored[name] = each.result()
+                    self.stored[name] = each.result(patience)
                 except errors.CopyError as exc:
                     self.errors[name] = exc
         finally:
