@@ -51,7 +51,7 @@ test-cloud: $(CLOUD_STAMP) ## Run the tests with a real OpenStack (ARGS=...)
 	@$(BIN)/python -m tests.cloud.services install
 	$(BIN)/python -m pytest tests/cloud $(ARGS)
 
-cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=.cloud)
+cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=)
 	@$(BIN)/python -m tests.cloud.services up
 
 cloud-down: $(CLOUD_STAMP) ## Stop it
@@ -90,6 +90,8 @@ pep8: $(RUFF) ## Check the style with ruff
 	$(RUFF) check .
 
 clean: ## Remove everything that make has made
-	rm -rf $(VENV) .demo .bench .soak build dist doc/build releasenotes/build
+	[ ! -d .cloud ] || $(BIN)/python -m tests.cloud.services down
+	rm -rf $(VENV) .cloud .demo .bench .soak
+	rm -rf build dist doc/build releasenotes/build
 	rm -rf .pytest_cache .ruff_cache .tox .coverage cover *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

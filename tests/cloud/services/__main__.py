@@ -19,6 +19,7 @@ import time
 
 from tests.cloud.services import cloud
 from tests.cloud.services import errors
+from tests.cloud.services import glance
 from tests.cloud.services import install
 
 
@@ -63,6 +64,10 @@ def _up(services, _options):
     services.up()
     services.keep(True)
     print(f'Ready after {time.monotonic() - start:.1f} s.')
+    try:
+        print(f'A Glance is at {glance.serve(services)}.')
+    except errors.Unavailable as error:
+        print(f'There is no Glance: {error}.')
     return _status(services, None)
 
 
@@ -85,7 +90,7 @@ def _down(services, options):
 def _status(services, _options):
     """show what runs and how much memory it takes"""
     total = 0
-    for name in cloud.SERVICES:
+    for name in (glance.NAME, *cloud.SERVICES):
         members = services.processes.members(name)
         memory = sum(each.memory_full_info().pss for each in members)
         total += memory

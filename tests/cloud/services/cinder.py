@@ -13,6 +13,7 @@
 """Cinder: its API, scheduler, and a volume service with two backends."""
 
 from cinderclient import api_versions
+from cinderclient import exceptions
 from cinderclient.v3 import client
 import kombu
 
@@ -109,7 +110,7 @@ class Cinder:
             try:
                 exchange.declare(passive=True)
             except broker.channel_errors:
-                return False
+                return False  # the queue is not there yet
         return True
 
     def _create_types(self):
@@ -122,6 +123,11 @@ class Cinder:
                 made.set_keys({'volume_backend_name': backend})
 
     def _knows_pools(self):
-        pools = connect(self._place).pools.list(detailed=False)
+        try:
+            pools = connect(self._place).pools.list(detailed=False)
+        except exceptions.ClientException as error:
+            if error.code < 500:
+                raise
+            return False  # the scheduler did not answer in time
         names = {pool.name.rpartition('#')[2] for pool in pools}
         return set(TYPES.values()) <= names

@@ -18,6 +18,7 @@ import sys
 
 from tests.cloud.services import conf
 from tests.cloud.services import install
+from tests.cloud.services import stores
 from tests.harness import GlanceServer
 
 NAME = 'glance'
@@ -43,28 +44,29 @@ class CloudGlance(GlanceServer):
     """A Glance of the tests' own virtual environment.
 
     :param cloud: ``Cloud``, which runs
-    :param name: of its folder and database, both of which are emptied
-    :param stores: {store: {'driver': driver, option: value}}; file stores
+    :param name: of its folder and database
+    :param given: {store: {'driver': driver, option: value}}; file stores
         come first, and the first store is the default backend
     :param settings: {group: {option: value}} laid over the configuration
+    :param keep: keep what an earlier one has left in folder and database
     :param options: more for :class:`tests.harness.GlanceServer`
     """
 
     auth = 'authtoken'
 
-    def __init__(self, cloud, name, stores, settings=None, **options):
+    def __init__(
+        self, cloud, name, given, settings=None, keep=False, **options
+    ):
         install.link_own_bindings()
         self.cloud = cloud
         folder = cloud.place.path(NAME, name)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
         self.temporary = folder / 'tmp'
-        self.temporary.mkdir()
-        rest = {
-            store: {**given} for store, given in stores.items()
-        }
-        drivers = {store: given.pop('driver') for store, given in rest.items()}
-        groups = self._groups(folder, rest, drivers)
+        self.temporary.mkdir(parents=True, exist_ok=True)
+        database = cloud.database.existing if keep else cloud.database.empty
+        drivers = {store: each['driver'] for store, each in given.items()}
+        groups = self._groups(folder, given)
         for group, values in (settings or {}).items():
             groups.setdefault(group, {}).update(values)
         super().__init__(
@@ -76,7 +78,7 @@ class CloudGlance(GlanceServer):
             },
             settings=groups,
             **{
-                'database_url': cloud.database.empty(f'{NAME}_{name}'),
+                'database_url': database(f'{NAME}_{name}'),
                 'graceful_timeout': 5, 'threads': 8, **options,
             },
         )
@@ -107,7 +109,7 @@ class CloudGlance(GlanceServer):
         self.conf.touch(mode=0o600)
         super()._write_conf()
 
-    def _groups(self, folder, stores, drivers):
+    def _groups(self, folder, given):
         place = self.cloud.place
         rootwrap = self._write_rootwrap(folder)
         groups = {
@@ -115,16 +117,34 @@ class CloudGlance(GlanceServer):
             'os_brick': {'lock_path': folder / 'locks'},
             'DEFAULT': {'show_multiple_locations': 'true'},
         }
-        for store, given in stores.items():
-            groups[store] = dict(given)
-            if drivers[store].startswith('cinder'):
+        for store, options in given.items():
+            groups[store] = dict(options)
+            if groups[store].pop('driver').startswith('cinder'):
                 groups[store].setdefault('rootwrap_config', rootwrap)
         return groups
 
     def _write_rootwrap(self, folder):
         filters = folder / 'rootwrap.d'
-        filters.mkdir()
+        filters.mkdir(exist_ok=True)
         (filters / 'glance.filters').write_text(FILTERS.format(folder=folder))
         path = folder / 'rootwrap.conf'
         path.write_text(ROOTWRAP.format(filters=filters, venv=sys.prefix))
         return path
+
+
+def serve(cloud):
+    """Start a Glance for trying things, unless it runs; return its address.
+
+    It is where the catalogue says, and runs until the cloud is stopped.
+    """
+    address = cloud.place.url(NAME)
+    if cloud.processes.alive(NAME):
+        return address
+    cloud.processes.stop(NAME)
+    server = CloudGlance(
+        cloud, 'by_hand', stores.usual(cloud), keep=True
+    )
+    server.port = cloud.place.port(NAME)
+    server.start()
+    cloud.processes.record(NAME, server.pid)
+    return address

@@ -31,6 +31,7 @@ SERVICES = (
     ('block-storage', 'cinder', '/v3'),
 )
 INTERFACES = ('public', 'internal', 'admin')
+TIMEOUT = 90  # seconds for an answer, more than Cinder waits for its own
 
 
 def project_of(user):
@@ -47,7 +48,7 @@ def new_session(place, user='admin'):
         project_name=project_of(user),
         user_domain_name=conf.DOMAIN,
         project_domain_name=conf.DOMAIN,
-    ))
+    ), timeout=TIMEOUT)
 
 
 def connect(place, user='admin'):

@@ -13,9 +13,9 @@
 """What has to be installed: Debian's packages, and a virtual environment."""
 
 import contextlib
+import importlib.util
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -136,10 +136,17 @@ def bindings_reason():
 
 def link_own_bindings():
     """Make the bindings importable for the Glance under test."""
+    if importlib.util.find_spec('rbd'):
+        return
     reason = bindings_reason()
     if reason:
         raise errors.Unavailable(reason)
+    if sys.prefix == sys.base_prefix:
+        raise errors.Unavailable(
+            'rbd cannot be imported, and no virtual environment is used'
+        )
     link_bindings(pathlib.Path(sysconfig.get_path('purelib')))
+    importlib.invalidate_caches()
 
 
 def write_sudo(place):
@@ -150,11 +157,3 @@ def write_sudo(place):
     path = place.path('bin', 'sudo')
     path.write_text('#!/bin/sh\nexec "$@"\n')
     path.chmod(0o755)
-
-
-def program(name):
-    """Return the path of an installed program."""
-    found = shutil.which(name, path=f'{os.environ["PATH"]}:/usr/sbin:/sbin')
-    if not found:
-        raise errors.CloudError(f'There is no program {name}.')
-    return found

@@ -53,22 +53,29 @@ def assert_none(cloud, servers=(), timeout=SETTLE_SECONDS):
 
 def remove(cloud, servers=()):
     """Remove everything that :func:`find` finds."""
-    cinder = cloud.cinder()
+    _remove_from_cinder(cloud.cinder())
+    for pool, image in _images(cloud.ceph):
+        cloud.ceph.run('rbd', 'snap', 'purge', f'{pool}/{image}')
+        cloud.ceph.run('rbd', 'rm', f'{pool}/{image}')
+    for pool in ceph.POOLS:
+        cloud.ceph.run('rbd', 'trash', 'purge', pool)
+    for server in servers:
+        for path in server.temporary_files():
+            path.unlink()
+
+
+def _remove_from_cinder(cinder):
     for attachment in cinder.attachments.list(search_opts=EVERYBODY):
         cinder.attachments.delete(attachment.id)
     for snapshot in cinder.volume_snapshots.list(search_opts=EVERYBODY):
         cinder.volume_snapshots.delete(snapshot, force=True)
+    # A volume is not deleted before its snapshots are.
+    _wait_gone(cinder.volume_snapshots)
     for volume in cinder.volumes.list(search_opts=EVERYBODY):
         if volume.status != 'deleting':
             cinder.volumes.reset_state(volume, 'error', 'detached')
-            cinder.volumes.delete(volume, cascade=True)
-    _wait_gone(cinder)
-    for pool, image in _images(cloud.ceph):
-        cloud.ceph.run('rbd', 'snap', 'purge', f'{pool}/{image}')
-        cloud.ceph.run('rbd', 'rm', f'{pool}/{image}')
-    for server in servers:
-        for path in server.temporary_files():
-            path.unlink()
+            cinder.volumes.delete(volume)
+    _wait_gone(cinder.volumes)
 
 
 def _in_cinder(cinder):
@@ -100,9 +107,9 @@ def _ask(cluster, *words):
     return json.loads(cluster.run('rbd', '--format', 'json', *words))
 
 
-def _wait_gone(cinder):
+def _wait_gone(things):
     deadline = time.monotonic() + SETTLE_SECONDS
-    while volumes := cinder.volumes.list(search_opts=EVERYBODY):
+    while found := things.list(search_opts=EVERYBODY):
         if time.monotonic() > deadline:
-            raise AssertionError(f'volumes cannot be removed: {volumes}')
+            raise AssertionError(f'cannot be removed: {found}')
         time.sleep(INTERVAL)

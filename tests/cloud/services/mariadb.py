@@ -33,7 +33,7 @@ DROP USER IF EXISTS root@localhost, root@127.0.0.1, root@'::1';
 CREATE OR REPLACE USER '{user}'@'127.0.0.1' IDENTIFIED BY '{password}';
 GRANT ALL ON *.* TO '{user}'@'127.0.0.1';
 """
-DATABASE = 'CREATE DATABASE IF NOT EXISTS {} CHARACTER SET utf8mb3;\n'
+DATABASE = 'CREATE DATABASE IF NOT EXISTS `{}` CHARACTER SET utf8mb3;\n'
 
 
 class MariaDB:
@@ -89,7 +89,11 @@ class MariaDB:
     def empty(self, database):
         """Make an empty database; return its address for SQLAlchemy."""
         self.execute(f'DROP DATABASE IF EXISTS `{database}`')
-        self.execute(f'CREATE DATABASE `{database}` CHARACTER SET utf8mb3')
+        return self.existing(database)
+
+    def existing(self, database):
+        """Make a database unless it is there; return its address."""
+        self.execute(DATABASE.format(database))
         return self.url(database)
 
     def _make_data(self):

@@ -137,11 +137,14 @@ class Processes:
                 cwd=folder or self.place.folder, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )
-        self._record(name).write_text(json.dumps({
-            'pid': process.pid,
-            'created': psutil.Process(process.pid).create_time(),
-        }))
+        self.record(name, process.pid)
         return True
+
+    def record(self, name, pid):
+        """Record the process that leads a service, and a session."""
+        self._record(name).write_text(json.dumps({
+            'pid': pid, 'created': psutil.Process(pid).create_time(),
+        }))
 
     def alive(self, name):
         """Tell whether the process that leads a service runs."""
@@ -151,6 +154,12 @@ class Processes:
     def pid(self, name):
         """Return the process id that is recorded for a service, or None."""
         return self._recorded(name).get('pid')
+
+    def recorded(self):
+        """Return the names of the services that were started."""
+        return sorted(
+            path.stem for path in self.place.make('run').glob('*.json')
+        )
 
     def members(self, name):
         """Return the processes of a service that are alive."""
