@@ -13,6 +13,11 @@
 
 import pathlib
 
+import pytest
+
+# Inherited by tests elsewhere, which are to show what was compared.
+pytest.register_assert_rewrite('tests.stores', 'tests.cloud.pools')
+
 CLOUD = pathlib.Path(__file__).with_name('cloud')
 
 

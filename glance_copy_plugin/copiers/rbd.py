@@ -67,6 +67,8 @@ class RbdCopier:
         :raises: :class:`CannotServerCopy` if there is none, or if the user
             may not have the manager work
         """
+        if not request.size:
+            raise base.CannotServerCopy('Ceph clones no image without bytes')
         with rbd_cluster.connected(request.target.driver) as cluster:
             problems = []
             for source in _protected(request.locations):

@@ -88,6 +88,7 @@ class Cluster:
 
         In the first format, for which the parent need only be readable.
         """
+        self._connection.conf_set('rbd_default_clone_format', '1')
         features = int(
             self._connection.conf_get('rbd_default_features') or 0
         )
@@ -95,7 +96,7 @@ class Cluster:
             rbd.RBD().clone(
                 ioctx, name, snapshot, self._ioctx, to,
                 features=features or rbd.RBD_FEATURE_LAYERING,
-                order=self._order, clone_format=1,
+                order=self._order,
             )
 
     def start_flattening(self, name):

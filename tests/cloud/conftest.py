@@ -21,6 +21,9 @@ from tests.cloud.services import errors
 from tests.cloud.services import leftovers
 from tests.cloud.services import stores
 from tests.harness import Client
+from tests.parts.configured import configured
+
+__all__ = ['configured']
 
 CLOUD = pytest.StashKey()
 SERVERS = pytest.StashKey()

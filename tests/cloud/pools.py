@@ -17,7 +17,6 @@ import itertools
 
 import pytest
 
-from glance_copy_plugin import stores
 from tests.stores import conformance
 
 rados = pytest.importorskip('rados', reason='librados is not installed')
@@ -30,9 +29,10 @@ COUNT = 8
 class RbdTarget(conformance.Target):
     """An rbd store with a pool of its own."""
 
-    def __init__(self, name, pool):
+    def __init__(self, name, pool, configure):
         super().__init__(name)
         self.pool = pool
+        self._configure = configure
 
     def objects(self):
         return self.pool.names()
@@ -41,7 +41,7 @@ class RbdTarget(conformance.Target):
         return self.pool.put(image_id, content)
 
     def refuse_writing(self):
-        stores.driver(self.name).user = READER
+        self._configure(rbd_store_user=READER)
 
 
 class Pool:
@@ -100,50 +100,52 @@ class Pool:
                 rbd.RBD().remove(ioctx, name)
 
 
-@pytest.fixture(scope='session')
-def pools(cloud):
-    """Pools, and two users of them, one of whom only reads."""
-    names = [f'conformance-{number}' for number in range(COUNT)]
-    known = cloud.ceph.run('ceph', 'osd', 'pool', 'ls').split()
-    for name in names:
-        if name not in known:
-            cloud.ceph.run('ceph', 'osd', 'pool', 'create', name, '4', '4')
-            cloud.ceph.run('rbd', 'pool', 'init', name)
-    for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
-        rights = ', '.join(f'profile {profile} pool={name}' for name in names)
-        key = cloud.ceph.run(
-            'ceph', 'auth', 'get-or-create', f'client.{user}',
-            'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
-        )
-        cloud.place.write_private(cloud.ceph.user_keyring(user), key)
-    cluster = rados.Rados(
-        conffile=str(cloud.ceph.conf), rados_id='admin'
-    )
-    cluster.connect(timeout=30)
-    try:
-        yield [Pool(cluster, name) for name in names]
-    finally:
-        cluster.shutdown()
-
-
 class InPools:
     """Inherit this too; each store has a pool of one cluster."""
 
+    @pytest.fixture(scope='class')
+    def pools(self, cloud):
+        """Pools, and two users of them, one of whom only reads."""
+        names = [f'conformance-{number}' for number in range(COUNT)]
+        known = cloud.ceph.run('ceph', 'osd', 'pool', 'ls').split()
+        for name in names:
+            if name not in known:
+                cloud.ceph.run('ceph', 'osd', 'pool', 'create', name, '4', '4')
+                cloud.ceph.run('rbd', 'pool', 'init', name)
+        for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
+            rights = ', '.join(f'profile {profile} pool={name}' for name in names)
+            key = cloud.ceph.run(
+                'ceph', 'auth', 'get-or-create', f'client.{user}',
+                'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
+            )
+            cloud.place.write_private(cloud.ceph.user_keyring(user), key)
+        cluster = rados.Rados(
+            conffile=str(cloud.ceph.conf), rados_id='admin'
+        )
+        cluster.connect(timeout=30)
+        try:
+            yield [Pool(cluster, name) for name in names]
+        finally:
+            cluster.shutdown()
     @pytest.fixture
     def make(self, configured, cloud, pools):
         free = itertools.chain(pools)
         made = []
 
-        def make_store(name, **more):
+        def make_store(name):
             pool = next(free)
             made.append(pool)
-            configured(name, 'rbd', **{
-                'rbd_store_pool': pool.name, 'rbd_store_user': USER,
-                'rbd_store_ceph_conf': str(cloud.ceph.conf),
-                'rbd_store_chunk_size': 4, 'rados_connect_timeout': 20,
-                **more,
-            })
-            return RbdTarget(name, pool)
+
+            def configure(**more):
+                configured(name, 'rbd', **{
+                    'rbd_store_pool': pool.name, 'rbd_store_user': USER,
+                    'rbd_store_ceph_conf': str(cloud.ceph.conf),
+                    'rbd_store_chunk_size': 1, 'rados_connect_timeout': 20,
+                    **more,
+                })
+
+            configure()
+            return RbdTarget(name, pool, configure)
 
         yield make_store
         for pool in made:
