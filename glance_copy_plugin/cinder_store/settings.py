@@ -144,15 +144,15 @@ def _login(options):
     """Return how to log in; the options for one way must be complete."""
     ways = {'application': _APPLICATION, 'password': _PASSWORD}
     for way, names in ways.items():
-        if all(options[name] for name in names):
+        if all(getattr(options, name) for name in names):
             return way
     # What only one of the ways needs shows which one was meant.
     for way, telling in (
         ('application', _APPLICATION[1:]),
         ('password', ('cinder_store_user_name', 'cinder_store_password')),
     ):
-        if any(options[name] for name in telling):
-            missing = [name for name in ways[way] if not options[name]]
+        if any(getattr(options, name) for name in telling):
+            missing = [name for name in ways[way] if not getattr(options, name)]
             raise ValueError(
                 f'{_listed(missing)} must be set too, for Cinder to accept '
                 'the login that the other options describe'
@@ -176,7 +176,7 @@ def _catalog_info(options):
 
 
 def _check_url(options, name):
-    value = options[name]
+    value = getattr(options, name)
     if not value:
         return
     try:
