@@ -13,6 +13,7 @@
 """Attaching volumes to this host, and what that leaves behind."""
 
 import logging
+import time
 
 from cinderclient import exceptions as cinder_exceptions
 from glance_store.common import utils
@@ -28,6 +29,8 @@ from glance_copy_plugin.cinder_store import volumes
 LOG = logging.getLogger(__name__)
 
 _MOUNTPOINT = 'glance_store'
+# Seconds within which a living process has noted what it has attached.
+_NOTED_AFTER = 10
 # States that end by themselves, or when others have done with the volume.
 _BUSY = (
     'available', 'in-use', 'reserved', 'attaching', 'detaching',
@@ -115,7 +118,7 @@ class Attachment:
             self._mark = key
             client.volumes.set_metadata(self._volume, {key: value})
         self._id = _reserve(client, volume_id, mode, self._told, self._mark)
-        if self._mark is not None and self._volume.multiattach:
+        if self._mark is not None:
             client.volumes.set_metadata(self._volume, {
                 key: marks.with_attachment(value, self._id)
             })
@@ -169,36 +172,57 @@ class Attachment:
         disconnect()
 
 
-def release_dead(client, volume_id, writer=False):
+def release_dead(client, volume_id, writer=False, own=None, seen=None):
     """Detach a volume from processes of this host that are gone.
 
     :param writer: also from one that wrote it; if it is known to be of no
         use, from one of another host too
-    :returns: True if anything was released
+    :param own: the mark of the caller, who has no attachment yet
+    :param seen: {attachment: when it was first seen}, kept by the caller
     """
     # In this order: whoever attaches has told so before.
     attached = client.attachments.list(search_opts={'volume_id': volume_id})
     users = marks.users(client.volumes.get(volume_id), writer)
+    users.pop(own, None)
     dead = {
         key: value for key, value in users.items()
         if processes.is_dead(value) or (writer and key == marks.WRITER)
     }
     if not dead:
-        return False
-    theirs = {marks.attachment_of(value) for value in dead.values()}
+        return
+    noted = {
+        marks.attachment_of(key, value): key for key, value in users.items()
+    }
+    nameless = [
+        key for key, value in dead.items()
+        if marks.attachment_of(key, value) is None
+    ]
     for attachment in attached:
-        alone = len(dead) == len(users) and not attachment.instance
-        if attachment.id in theirs or alone:
+        key = noted.get(attachment.id)
+        if attachment.instance or key in set(users) - set(dead):
+            continue
+        if key in dead or (nameless and (
+            len(dead) == len(users) or _is_settled(attachment, seen)
+        )):
+            who = dead[key] if key else dead[nameless[0]]
             LOG.warning(
                 'Detaching volume %(id)s, which %(who)s had attached and '
-                'left behind', {
-                    'id': volume_id,
-                    'who': processes.describe(next(iter(dead.values()))),
-                },
+                'left behind',
+                {'id': volume_id, 'who': processes.describe(who)},
             )
             _delete(client, attachment.id)
+        else:
+            # It may be what one of those has left.
+            dead = {key: dead[key] for key in dead if key not in nameless}
     _unmark(client, volume_id, [key for key in dead if key != marks.WRITER])
-    return True
+
+
+def _is_settled(attachment, seen):
+    """True if a living process would have noted it as its own by now."""
+    if seen is None:
+        return False
+    now = time.monotonic()
+    return now - seen.setdefault(attachment.id, now) > _NOTED_AFTER
 
 
 def holders(volume):
@@ -211,13 +235,15 @@ def holders(volume):
 
 def _reserve(client, volume_id, mode, told, mark):
     """Return the id of a new attachment, as soon as there can be one."""
+    seen = {}
+
     def attempt():
         try:
             return client.attachments.create(volume_id, None, mode=mode)['id']
         except cinder_exceptions.BadRequest:
             if client.volumes.get(volume_id).status not in _BUSY:
                 raise
-            release_dead(client, volume_id)
+            release_dead(client, volume_id, own=mark, seen=seen)
             return None
         except Exception as exc:
             if errors.is_passing(exc):

@@ -67,13 +67,30 @@ def make(client, volume, attachment, told):
 
 
 class RBDConnector(rbd.RBDConnector):
-    """Gives librados its configuration in memory that has no name."""
+    """Gives librados its configuration in memory that has no name.
+
+    The Linux kernel does not map the image: librbd opens it in this process.
+    """
 
     def _get_rbd_handle(self, connection_properties, read_only=False):
         handle = super()._get_rbd_handle(connection_properties, read_only)
-        # librados has read it; what os-brick would remove is gone then.
+        # librados has read it.
         _forget(handle.rbd_conf)
         return handle
+
+    def disconnect_volume(
+        self, connection_properties, device_info, force=False,
+        ignore_errors=False,
+    ):
+        # os-brick would begin by removing the file that does not exist, under
+        # a name that means another file by now.
+        handle = device_info['path']
+        try:
+            handle.close()
+        except Exception:
+            # It flushes first, and cannot if Ceph refuses this client.
+            handle.rbd_image.close()
+            raise
 
     @classmethod
     def _create_ceph_conf(

@@ -51,10 +51,10 @@ def with_attachment(value, attachment_id):
     return f'{value} {attachment_id}'
 
 
-def attachment_of(value):
+def attachment_of(key, value):
     """Return the attachment that a reader has noted, or None."""
     parts = value.split()
-    return parts[4] if len(parts) > 4 else None
+    return parts[4] if key != WRITER and len(parts) > 4 else None
 
 
 def users(volume, writer=True):

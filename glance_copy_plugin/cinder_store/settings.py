@@ -152,7 +152,9 @@ def _login(options):
         ('password', ('cinder_store_user_name', 'cinder_store_password')),
     ):
         if any(getattr(options, name) for name in telling):
-            missing = [name for name in ways[way] if not getattr(options, name)]
+            missing = [
+                name for name in ways[way] if not getattr(options, name)
+            ]
             raise ValueError(
                 f'{_listed(missing)} must be set too, for Cinder to accept '
                 'the login that the other options describe'

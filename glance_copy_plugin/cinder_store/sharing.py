@@ -58,9 +58,18 @@ class Readers:
         return shared
 
     def has(self, volume_id):
-        """True if this process reads a volume, or has not detached it yet."""
+        """True if this process reads a volume.
+
+        If it is just detaching it, this returns when that is done.
+        """
         with self._lock:
-            return volume_id in self._volumes
+            shared = self._volumes.get(volume_id)
+        if shared is None:
+            return False
+        if not shared.lock.acquire(timeout=self._patience):
+            return True
+        shared.lock.release()
+        return shared.users > 0
 
     def forget(self, shared):
         """Let the next reader attach the volume anew."""

@@ -19,6 +19,7 @@ import io
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import threading
@@ -32,8 +33,8 @@ from oslo_config import cfg
 from oslo_context import context
 import requests
 
-from tests.cloud.services import conf as cloud_conf
 from tests.cloud.services import identity
+from tests.cloud.services import place
 from tests.functional import helpers
 
 # To see what the driver of glance_store does in the same tests.
@@ -78,12 +79,23 @@ class Stores:
                 f'{option} = {value}' for option, value in told.items()
                 if option != 'driver'
             ]
-        path = folder / 'glance.conf'
-        path.touch(mode=0o600)
-        path.write_text('\n'.join(lines) + '\n')
+        self.path = folder / 'glance.conf'
+        self.path.touch(mode=0o600)
+        self.path.write_text('\n'.join(lines) + '\n')
+        self._load()
+
+    @classmethod
+    def of_file(cls, path):
+        """Load them again, in another process."""
+        made = cls.__new__(cls)
+        made.path = path
+        made._load()
+        return made
+
+    def _load(self):
         self.conf = cfg.ConfigOpts()
         self.conf.register_opt(cfg.DictOpt('enabled_backends'))
-        self.conf([], default_config_files=[str(path)])
+        self.conf([], default_config_files=[str(self.path)])
         location.SCHEME_TO_CLS_BACKEND_MAP.clear()
         glance_store.register_store_opts(self.conf)
         glance_store.create_multi_stores(self.conf)
@@ -313,8 +325,47 @@ def point_region_to(cloud, url):
             )
 
 
-def usual_region():
-    return cloud_conf.REGION
+class Other:
+    """Another process that uses one of the stores, until it is told to end.
+
+    :param stores: ``Stores``
+    :param words: ``add <store> <image id>`` or ``read <store> <url>``
+    """
+
+    def __init__(self, stores, *words):
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', 'tests.cloud.cinder_process',
+             str(stores.path), *words],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=place.ROOT,
+        )
+
+    def __enter__(self):
+        """Return once it is in the middle of its work."""
+        assert self._process.stdout.readline() == 'begun\n'
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def go_on(self):
+        """Let it do the rest; it ends then."""
+        self._process.stdin.write('go on\n')
+        self._process.stdin.flush()
+
+    def end(self):
+        """Wait for its end, which must be a good one."""
+        assert self._process.wait(120) == 0
 
 
 class Slow(io.RawIOBase):
