@@ -16,6 +16,7 @@ import functools
 
 import pytest
 
+from tests.cloud import cinder_parts
 from tests.cloud import services
 from tests.cloud.services import errors
 from tests.cloud.services import leftovers
@@ -108,6 +109,41 @@ def nothing_left(cloud, request):
     """A test leaves nothing behind."""
     yield
     leftovers.assert_none(cloud, request.config.stash.get(SERVERS, []))
+
+
+@pytest.fixture(scope='session')
+def own_environment(cloud, tmp_path_factory):
+    """Let drivers run in this process; give their temporary folder."""
+    folder = tmp_path_factory.mktemp('drivers')
+    with cinder_parts.environment(cloud, folder) as temporary:
+        yield temporary
+
+
+@pytest.fixture
+def open_stores(cloud, own_environment, tmp_path):
+    """Give a function that loads drivers: {store: {option: value}}."""
+    def load(**given):
+        folder = tmp_path / f'stores-{len(list(tmp_path.iterdir()))}'
+        folder.mkdir()
+        return cinder_parts.Stores(cloud, folder, given)
+
+    return load
+
+
+@pytest.fixture(scope='session')
+def gate_server(cloud):
+    """A way to Cinder that can fail, in a region of its own."""
+    with cinder_parts.Gate(cloud) as made:
+        cinder_parts.point_region_to(cloud, made.url)
+        yield made
+
+
+@pytest.fixture
+def gate(gate_server):
+    """The same, without failures and with nothing counted."""
+    gate_server.requests.clear()
+    yield gate_server
+    gate_server.heal()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -113,7 +113,9 @@ class InPools:
                 cloud.ceph.run('ceph', 'osd', 'pool', 'create', name, '4', '4')
                 cloud.ceph.run('rbd', 'pool', 'init', name)
         for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
-            rights = ', '.join(f'profile {profile} pool={name}' for name in names)
+            rights = ', '.join(
+                f'profile {profile} pool={name}' for name in names
+            )
             key = cloud.ceph.run(
                 'ceph', 'auth', 'get-or-create', f'client.{user}',
                 'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
