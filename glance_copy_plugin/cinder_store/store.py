@@ -49,6 +49,8 @@ _START_TIMEOUT = 10
 class Store(stock.Store):
     """Keeps each image in a volume of the store's own type."""
 
+    CopyRefused = copying.Refused
+
     # The documentation of Cinder stores has always called it so.
     MULTI_BACKEND_OPTIONS = [
         cfg.StrOpt(

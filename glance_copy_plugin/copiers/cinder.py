@@ -19,7 +19,6 @@ with ``verify = full`` its bytes.
 import glance_store
 from glance_store import exceptions
 
-from glance_copy_plugin.cinder_store import copying
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import cinder_volumes
 from glance_copy_plugin.copiers import read_back
@@ -54,7 +53,7 @@ class CinderCopier:
         for volume_id in _volumes(request.locations):
             try:
                 return _copy(volume_id, request)
-            except copying.Refused as exc:
+            except request.target.driver.CopyRefused as exc:
                 problems.append(str(exc))
         raise base.CannotServerCopy(
             '; '.join(problems) or 'no volume holds the image'
