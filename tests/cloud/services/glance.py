@@ -18,26 +18,11 @@ import sys
 
 from tests.cloud.services import conf
 from tests.cloud.services import install
+from tests.cloud.services import rootwrap
 from tests.cloud.services import stores
 from tests.harness import GlanceServer
 
 NAME = 'glance'
-ROOTWRAP = """\
-[DEFAULT]
-filters_path = {filters}
-exec_dirs = {venv}/bin,/usr/sbin,/sbin,/usr/bin,/bin
-"""
-# The filter that comes with glance_store lets configuration files be below
-# /etc only, and sockets below /tmp.
-FILTERS = """\
-[Filters]
-privsep: RegExpFilter, privsep-helper, root, privsep-helper, --config-file, \
-{folder}/.*, --privsep_context, os_brick.privileged.default, \
---privsep_sock_path, {folder}/.*
-chown: CommandFilter, chown, root
-mount: CommandFilter, mount, root
-umount: CommandFilter, umount, root
-"""
 
 
 class CloudGlance(GlanceServer):
@@ -111,7 +96,7 @@ class CloudGlance(GlanceServer):
 
     def _groups(self, folder, given):
         place = self.cloud.place
-        rootwrap = self._write_rootwrap(folder)
+        its_rootwrap = rootwrap.write(folder)
         groups = {
             'keystone_authtoken': conf.authtoken(place, 'glance'),
             'os_brick': {'lock_path': folder / 'locks'},
@@ -120,16 +105,10 @@ class CloudGlance(GlanceServer):
         for store, options in given.items():
             groups[store] = dict(options)
             if groups[store].pop('driver').startswith('cinder'):
-                groups[store].setdefault('rootwrap_config', rootwrap)
+                groups[store].setdefault(
+                    'rootwrap_config', its_rootwrap
+                )
         return groups
-
-    def _write_rootwrap(self, folder):
-        filters = folder / 'rootwrap.d'
-        filters.mkdir(exist_ok=True)
-        (filters / 'glance.filters').write_text(FILTERS.format(folder=folder))
-        path = folder / 'rootwrap.conf'
-        path.write_text(ROOTWRAP.format(filters=filters, venv=sys.prefix))
-        return path
 
 
 def serve(cloud):
