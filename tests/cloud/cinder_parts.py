@@ -35,22 +35,13 @@ import requests
 
 from tests.cloud.services import identity
 from tests.cloud.services import place
+from tests.cloud.services import rootwrap
 from tests.functional import helpers
 
 # To see what the driver of glance_store does in the same tests.
 DRIVER = os.environ.get('CINDER_DRIVER', 'cinder_multi')
 MIB = helpers.MIB
 FAULTY_REGION = 'RegionFaulty'
-_ROOTWRAP = """\
-[DEFAULT]
-filters_path = {folder}
-exec_dirs = {venv}/bin,/usr/sbin,/sbin,/usr/bin,/bin
-"""
-_FILTERS = """\
-[Filters]
-privsep: CommandFilter, privsep-helper, root
-chown: CommandFilter, chown, root
-"""
 
 
 class Stores:
@@ -63,18 +54,11 @@ class Stores:
 
     def __init__(self, cloud, folder, given):
         self.folder = folder
-        rootwrap = folder / 'rootwrap.conf'
-        filters = folder / 'filters'
-        filters.mkdir()
-        rootwrap.write_text(
-            _ROOTWRAP.format(folder=filters, venv=sys.prefix)
-        )
-        (filters / 'all.filters').write_text(_FILTERS)
         lines = ['[DEFAULT]', 'enabled_backends = ' + ','.join(
             f'{name}:{told["driver"]}' for name, told in given.items()
         ), '[glance_store]', f'default_backend = {next(iter(given))}']
         for name, told in given.items():
-            lines += [f'[{name}]', f'rootwrap_config = {rootwrap}']
+            lines += [f'[{name}]', f'rootwrap_config = {rootwrap.write(folder)}']
             lines += [
                 f'{option} = {value}' for option, value in told.items()
                 if option != 'driver'

@@ -23,9 +23,7 @@ exec_dirs = {venv}/bin,/usr/sbin,/sbin,/usr/bin,/bin
 # /etc only, and sockets below /tmp.
 FILTERS = """\
 [Filters]
-privsep: RegExpFilter, privsep-helper, root, privsep-helper, --config-file, \
-{folder}/.*, --privsep_context, os_brick.privileged.default, \
---privsep_sock_path, {folder}/.*
+privsep: CommandFilter, privsep-helper, root
 chown: CommandFilter, chown, root
 mount: CommandFilter, mount, root
 umount: CommandFilter, umount, root
@@ -36,7 +34,7 @@ def write(folder):
     """Write the configuration of rootwrap into a folder; return its path."""
     filters = folder / 'rootwrap.d'
     filters.mkdir(exist_ok=True)
-    (filters / 'glance.filters').write_text(FILTERS.format(folder=folder))
+    (filters / 'glance.filters').write_text(FILTERS)
     path = folder / 'rootwrap.conf'
     path.write_text(ROOTWRAP.format(filters=filters, venv=sys.prefix))
     return path
