@@ -21,6 +21,7 @@ import pytest
 from glance_copy_plugin import stores
 from tests.cloud.services import rootwrap
 from tests.cloud.services import stores as options
+from tests.functional import helpers
 from tests.stores import conformance
 
 CONF = cfg.CONF
@@ -82,7 +83,11 @@ class InCinder:
         for target in made:
             for volume_id in target.objects():
                 target.driver.remove_volume(volume_id)
-            assert target.objects() == []
+        for target in made:
+            helpers.wait_until(
+                lambda driver=target.driver: not driver.image_volumes(),
+                f'the volumes of {target.name} to be gone',
+            )
 
     @pytest.fixture
     def make_full(self):
