@@ -178,7 +178,7 @@ def types(cloud):
         made[-1].set_keys({'volume_backend_name': backend})
     yield
     for each in made:
-        each.delete()
+        cinder.volume_types.delete(each)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def start(cloud, account, rootwrap):
 
     yield begin
     for server in running:
-        server.__exit__()
+        server.__exit__(None)
 
 
 def check(cloud, server, client, types_):
