@@ -144,9 +144,12 @@ def test_a_volume_that_is_gone_is_not_looked_up_by_every_request(
     relocate(server, image_id, f'cinder://slow/{volume_id}', 'slow')
 
 
-def test_a_location_of_a_store_whose_name_begins_like_another_stays(
+def test_a_store_is_not_taken_for_one_whose_name_begins_like_its_own(
     server, client, image
 ):
-    image_id, _, volume_id = image('fast')
-    relocate(server, image_id, f'cinder://faster/{volume_id}', None)
+    image_id, _, volume_id = image('faster')
+    relocate(server, image_id, f'cinder://{volume_id}', None)
     assert client.stores(image_id) == ['faster']
+    assert helpers.rows(server, image_id) == {
+        'faster': f'cinder://faster/{volume_id}'
+    }
