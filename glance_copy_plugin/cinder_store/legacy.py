@@ -24,6 +24,7 @@ from glance_store import exceptions
 from glance_store import location
 
 from glance_copy_plugin.cinder_store import errors
+from glance_copy_plugin.cinder_store import marks
 from glance_copy_plugin.cinder_store import volume_types
 from glance_copy_plugin.cinder_store import volumes
 
@@ -60,6 +61,10 @@ class Memory:
                 self._until[key] = now + seconds
 
 
+# Common to all stores: each of them may be asked about a volume.
+_WARNED = Memory()
+
+
 class Associations:
     """Says which volumes are those of one store.
 
@@ -69,7 +74,6 @@ class Associations:
     def __init__(self, store):
         self._store = store
         self._not_ours = Memory()
-        self._warned = Memory()
 
     def is_ours(self, context, volume_id):
         """True if images in that volume belong to this store; never raises.
@@ -80,9 +84,9 @@ class Associations:
         if key in self._not_ours:
             return False
         try:
-            its_type = self._type_of(context, volume_id)
-            if its_type == self._own_type(context):
-                return self._is_chosen(context, volume_id, its_type)
+            volume = self._volume(context, volume_id)
+            if volume.volume_type == self._own_type(context):
+                return self._is_chosen(context, volume)
         except exceptions.NotFound:
             LOG.warning(
                 'Store %(store)s finds no volume %(id)s, which a location '
@@ -110,7 +114,7 @@ class Associations:
         if self._own_type(context) != its_type:
             return False
         try:
-            return self._type_of(context, volume_id) == its_type
+            return self._volume(context, volume_id).volume_type == its_type
         except (
             exceptions.NotFound, exceptions.Forbidden, errors.Unreachable
         ):
@@ -121,17 +125,17 @@ class Associations:
             return None
         return context.project_id
 
-    def _type_of(self, context, volume_id):
-        client = self._store.client(context)
-        return volumes.get(client, volume_id).volume_type
+    def _volume(self, context, volume_id):
+        return volumes.get(self._store.client(context), volume_id)
 
     def _own_type(self, context):
         return self._store.told.volume_type or volume_types.default(
             self._store.client(context)
         )
 
-    def _is_chosen(self, context, volume_id, its_type):
+    def _is_chosen(self, context, volume):
         """Decide between all stores that the volume may belong to."""
+        volume_id, its_type = volume.id, volume.volume_type
         candidates = [
             name for name, other in _stores()
             if other is self._store
@@ -139,10 +143,14 @@ class Associations:
         ]
         if len(candidates) < 2:
             return True
+        # Volumes of this driver say who made them.
+        maker = volume.metadata.get(marks.STORE)
+        if maker in candidates:
+            return maker == self._store.name
         default = self._store.conf.glance_store.default_backend
         chosen = default if default in candidates else candidates[0]
-        if volume_id not in self._warned:
-            self._warned.add(volume_id, REMEMBERED)
+        if volume_id not in _WARNED:
+            _WARNED.add(volume_id, REMEMBERED)
             LOG.warning(
                 'Volume %(id)s, which a location without a store names, may '
                 'belong to any of the stores %(stores)s, which have the '

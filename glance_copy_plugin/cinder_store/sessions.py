@@ -106,7 +106,7 @@ class Sessions:
     def _auth_of(self, context):
         """Return the right to do what the user of a request may do."""
         told = self._settings
-        if context is None or context.service_catalog is None:
+        if getattr(context, 'service_catalog', None) is None:
             raise exceptions.BadStoreConfiguration(
                 store_name=told.store,
                 reason='it has no login of its own, and nobody asked for '

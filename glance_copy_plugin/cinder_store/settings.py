@@ -126,7 +126,7 @@ def _read(options, store):
         )
     return Settings(
         store=store,
-        volume_type=options.cinder_volume_type or None,
+        volume_type=_volume_type(options),
         login=login,
         service_type=service_type,
         service_name=service_name,
@@ -138,6 +138,15 @@ def _read(options, store):
         extend_attached=options.cinder_do_extend_attached,
         options=options,
     )
+
+
+def _volume_type(options):
+    """Return the name without what follows it in the usual example.
+
+    oslo.config takes a comment at the end of a line for a part of the value.
+    """
+    name, _, _ = (options.cinder_volume_type or '').partition(' #')
+    return name.strip() or None
 
 
 def _login(options):

@@ -184,11 +184,10 @@ def test_a_volume_that_is_opened_again_still_has_what_was_written(tmp_path):
     not os.path.exists('/dev/full'), reason='there is no /dev/full'
 )
 def test_a_device_without_room_is_full():
-    file = devices.File(open('/dev/full', 'r+b', buffering=0), lambda: None)
-    device = devices.Device(VOLUME, file)
-    with pytest.raises(exceptions.StorageFull):
-        device.write(0, b'1')
-    device.close()
+    with open('/dev/full', 'r+b', buffering=0) as full:
+        device = devices.Device(VOLUME, devices.File(full, lambda: None))
+        with pytest.raises(exceptions.StorageFull):
+            device.write(0, b'1')
 
 
 # Remembering.

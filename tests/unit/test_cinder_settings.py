@@ -70,6 +70,14 @@ def test_the_defaults_ask_cinder_as_the_user_of_the_request():
     )
 
 
+@pytest.mark.parametrize('value, expected', [
+    ('glance-old', 'glance-old'), ('', None), (None, None),
+    ('glance-old # as per old cinder.conf', 'glance-old'), ('a#b', 'a#b'),
+])
+def test_a_comment_behind_a_volume_type_is_no_part_of_it(value, expected):
+    assert read(cinder_volume_type=value).volume_type == expected
+
+
 def test_a_user_with_a_password_logs_in():
     assert read(**PASSWORD).login == 'password'
 
