@@ -69,9 +69,10 @@ Possible values:
       writes file stores: it shares blocks (reflink) where the file system
       can, and else copies within the kernel, keeping holes. ``irods``
       lets a zone copy from one of its collections to another, or from a
-      zone that it is federated with. ``cinder`` has Cinder clone a volume,
-      and change its type where the stores have different ones. ``rbd`` has
-      the manager of a Ceph cluster copy from one of its pools to another.
+      zone that it is federated with. ``cinder`` has Cinder make a volume
+      of a snapshot, and change its type where the stores have different
+      ones. ``rbd`` has the manager of a Ceph cluster copy from one of its
+      pools to another.
     * Empty: stream to every store
 """),
     cfg.StrOpt(

@@ -12,15 +12,20 @@
 
 """Copying a volume inside Cinder: no byte of it passes through here.
 
-Cinder makes no volume of one type from a volume of another, so that it is
-cloned first, and the clone gets the other type.
+Cinder makes no volume of one type from a volume of another: it is made of the
+source's type first, and then gets the other one. It is made from a snapshot
+and not as a clone, because Cinder's driver for Ceph never removes what a clone
+has left in its source, whose space is then never free again.
 """
+
+import contextlib
 
 from cinderclient import exceptions as cinder_exceptions
 from glance_store import exceptions
 
 from glance_copy_plugin.cinder_store import errors
 from glance_copy_plugin.cinder_store import marks
+from glance_copy_plugin.cinder_store import snapshots
 from glance_copy_plugin.cinder_store import volume_types
 from glance_copy_plugin.cinder_store import volumes
 
@@ -44,15 +49,43 @@ def copy(client, told, source_id, image_id, size, *, beat, check):
         drivers raise if it failed
     """
     source = _source(client, source_id, size)
-    volume = _clone(client, told, source, image_id, size, beat)
+    metadata = marks.of_new(
+        image_id, size, source.metadata.get(marks.OWNER), told.store
+    )
+    with _refusing():
+        snapshot = snapshots.create(
+            client, told, source_id, metadata, beat
+        )
+    volume = None
     try:
+        with _refusing():
+            volume = volumes.create(
+                client, told, source.size, metadata, snapshot.id, beat
+            )
         _change_type(client, told, volume, beat)
+        # It depends on nothing of the source any more, once this is gone.
+        snapshots.remove(client, snapshot.id, told.patience, beat)
         check(volume.id)
         volumes.finish(client, volumes.get(client, volume.id), size)
     except BaseException:
-        volumes.remove(client, volume.id, told.patience)
+        if volume is not None:
+            volumes.remove(client, volume.id, told.patience)
+        snapshots.remove(client, snapshot.id, told.patience)
         raise
     return volume
+
+
+@contextlib.contextmanager
+def _refusing():
+    """Raise Refused for what Cinder does not do in this state of things."""
+    try:
+        yield
+    except (exceptions.BackendException, exceptions.Forbidden) as exc:
+        if isinstance(exc.__cause__, (
+            cinder_exceptions.BadRequest, cinder_exceptions.Forbidden,
+        )):
+            raise Refused(str(exc)) from exc
+        raise
 
 
 def _source(client, volume_id, size):
@@ -71,34 +104,15 @@ def _source(client, volume_id, size):
     return volume
 
 
-def _clone(client, told, source, image_id, size, beat):
-    metadata = marks.of_new(
-        image_id, size, source.metadata.get(marks.OWNER), told.store
-    )
-    try:
-        return volumes.create(
-            client, told, source.size, metadata, source.id, beat
-        )
-    except exceptions.BackendException as exc:
-        if isinstance(exc.__cause__, cinder_exceptions.BadRequest):
-            raise Refused(str(exc)) from exc
-        raise
-
-
 def _change_type(client, told, volume, beat):
-    """Give a clone the type of the store, which may move it elsewhere."""
+    """Give a volume the type of the store, which may move it elsewhere."""
     wanted = told.volume_type or volume_types.default(client)
     if volume.volume_type == wanted:
         return
-    try:
-        with errors.translated(f'change the type of volume {volume.id}'):
-            client.volumes.retype(volume.id, wanted, 'on-demand')
-    except (exceptions.BackendException, exceptions.Forbidden) as exc:
-        if isinstance(exc.__cause__, (
-            cinder_exceptions.BadRequest, cinder_exceptions.Forbidden,
-        )):
-            raise Refused(str(exc)) from exc
-        raise
+    with _refusing(), errors.translated(
+        f'change the type of volume {volume.id}'
+    ):
+        client.volumes.retype(volume.id, wanted, 'on-demand')
     changed = volumes.wait(
         client, volume.id, ('retyping',), 'available', told.patience, beat
     )

@@ -33,6 +33,7 @@ from glance_copy_plugin.cinder_store import reading
 from glance_copy_plugin.cinder_store import sessions
 from glance_copy_plugin.cinder_store import settings
 from glance_copy_plugin.cinder_store import sharing
+from glance_copy_plugin.cinder_store import snapshots
 from glance_copy_plugin.cinder_store import volume_types
 from glance_copy_plugin.cinder_store import volumes
 from glance_copy_plugin.cinder_store import writing
@@ -216,6 +217,7 @@ class Store(stock.Store):
             if volumes.delete(client, volume_id):
                 return
             attachments.release_dead(client, volume_id)
+            snapshots.release_dead(client, volume_id, self.told.patience)
             if volumes.delete(client, volume_id):
                 return
             if volumes.has_snapshot(client, volume_id):
@@ -263,8 +265,19 @@ class Store(stock.Store):
             if volume.metadata.get(marks.STORE) == self.name
         ]
 
+    def snapshots(self, image_id=None):
+        """Return the snapshots that copies into this store need or left.
+
+        :param image_id: only for that image
+        """
+        return snapshots.find(self.client(), self.name, image_id)
+
+    def remove_snapshot(self, snapshot_id):
+        """Remove a snapshot; whoever does that knows that nobody needs it."""
+        snapshots.remove(self.client(), snapshot_id, self.told.patience)
+
     def image_of(self, volume):
-        """Return the id of the image that a volume was made for."""
+        """Return the id of the image that a volume or snapshot is for."""
         return volume.metadata.get(marks.IMAGE)
 
     def is_partial(self, volume):

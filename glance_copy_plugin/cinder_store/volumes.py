@@ -38,22 +38,22 @@ def get(client, volume_id):
         return client.volumes.get(volume_id)
 
 
-def create(client, told, gigabytes, metadata, source_id=None, beat=None):
+def create(client, told, gigabytes, metadata, snapshot=None, beat=None):
     """Make a volume, and wait until it can be used.
 
     If that fails, no volume stays.
 
     :param told: :class:`Settings`
     :param metadata: from :func:`marks.of_new`
-    :param source_id: of a volume to clone; the new one has its type then,
-        and else that of the store
+    :param snapshot: id of what the volume shall hold; it has the type of
+        that volume then, and else that of the store
     :param beat: called with each look; raises to stop
     """
     name = name_of(metadata[marks.IMAGE])
     try:
         volume = client.volumes.create(
-            gigabytes, name=name, metadata=metadata, source_volid=source_id,
-            volume_type=None if source_id else told.volume_type,
+            gigabytes, name=name, metadata=metadata, snapshot_id=snapshot,
+            volume_type=None if snapshot else told.volume_type,
         )
     except Exception as exc:
         if errors.is_passing(exc):

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Cinder to Cinder: the volume is cloned, and gets the type of the store.
+"""Cinder to Cinder: a volume from a snapshot, with the type of the store.
 
 Cinder tells no checksum of a volume: what proves the copy is its size, and
 with ``verify = full`` its bytes.

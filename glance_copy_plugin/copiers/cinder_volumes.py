@@ -16,11 +16,14 @@ The keeper of the driver ``cinder_multi``.
 """
 
 from glance_store import exceptions
+from oslo_utils import units
 from oslo_utils import uuidutils
 
 from glance_copy_plugin.copiers import base
 
 _SCHEME = 'cinder://'
+# Before the id of a snapshot, which is no volume.
+_SNAPSHOT = 'snapshot/'
 
 
 def serves(driver):
@@ -43,6 +46,13 @@ def list_objects(driver):
                 image_id=image_id, partial=driver.is_partial(volume),
                 place=volume.id, url=driver.url_of(volume.id),
             )
+    for snapshot in driver.snapshots():
+        image_id = driver.image_of(snapshot)
+        if uuidutils.is_uuid_like(image_id):
+            place = f'{_SNAPSHOT}{snapshot.id}'
+            yield base.KeptObject(
+                image_id=image_id, partial=True, place=place, url=place,
+            )
 
 
 def is_named(kept, urls):
@@ -58,22 +68,33 @@ def is_named(kept, urls):
 
 def size_of(driver, kept):
     """Return the size in bytes, or None if the volume is gone."""
+    if kept.place.startswith(_SNAPSHOT):
+        sizes = [
+            snapshot.size for snapshot in driver.snapshots(kept.image_id)
+            if snapshot.id == kept.place.removeprefix(_SNAPSHOT)
+        ]
+        return sizes[0] * units.Gi if sizes else None
     return driver.size_of(kept.place)
 
 
 def remove(driver, place):
     """Remove a volume, if it is there, and whatever still holds it."""
-    driver.remove_volume(place)
+    if place.startswith(_SNAPSHOT):
+        driver.remove_snapshot(place.removeprefix(_SNAPSHOT))
+    else:
+        driver.remove_volume(place)
 
 
 def remove_partial(driver, image_id):
-    """Remove unfinished volumes of that image.
+    """Remove unfinished volumes of that image, and snapshots to copy from.
 
     Only for a copy whose process is gone: nobody else writes that image.
     """
     for volume in driver.image_volumes(image_id):
         if driver.is_partial(volume):
             driver.remove_volume(volume.id)
+    for snapshot in driver.snapshots(image_id):
+        driver.remove_snapshot(snapshot.id)
 
 
 def unrecorded_url(driver, image_id, locations):

@@ -20,10 +20,20 @@ from glance_copy_plugin.transfer import digests
 def check(chunks, request):
     """Compare an object with the hash that the image's record has.
 
-    :param chunks: yields the object's bytes
+    :param chunks: yields the object's bytes; closed in any case, for an
+        object that is open cannot be removed
     :param request: :class:`CopyRequest`
     :raises: BackendException if they are not the image's
     """
+    try:
+        _check(chunks, request)
+    finally:
+        close = getattr(chunks, 'close', None)
+        if close is not None:
+            close()
+
+
+def _check(chunks, request):
     expected = request.expected
     if not expected.algorithm:
         return
