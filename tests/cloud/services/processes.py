@@ -102,7 +102,10 @@ class Processes:
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                 text=True, start_new_session=True,
             )
-            return self._communicate(process, timeout)
+            printed, reason = self._communicate(process, timeout)
+            if reason:
+                log.write(printed.encode())
+            return printed, reason
 
     def _communicate(self, process, timeout):
         deadline = time.monotonic() + timeout
@@ -196,13 +199,15 @@ class Processes:
 
     def stop(self, *names, timeout=20):
         """End services together: ask them, wait, then kill what is left."""
-        members = {name: self.members(name) for name in names}
-        for name, processes in members.items():
-            for process in processes:
-                if process.pid == self.pid(name) and timeout:
-                    _signal(process, signal.SIGTERM)
-        everyone = [each for found in members.values() for each in found]
-        psutil.wait_procs(everyone, timeout)
+        # A leader ends what it has started, and then itself.
+        leaders = [
+            process for name in names if timeout
+            for process in self.members(name)
+            if process.pid == self.pid(name)
+        ]
+        for process in leaders:
+            _signal(process, signal.SIGTERM)
+        psutil.wait_procs(leaders, timeout)
         for name in names:
             left = self.members(name)
             for process in left:
