@@ -14,9 +14,11 @@
 
 import pathlib
 import shutil
+import socket
 import sys
 
 from tests.cloud.services import conf
+from tests.cloud.services import errors
 from tests.cloud.services import install
 from tests.cloud.services import stores
 from tests.harness import GlanceServer
@@ -58,6 +60,7 @@ class CloudGlance(GlanceServer):
         self, cloud, name, given, settings=None, keep=False, **options
     ):
         install.link_own_bindings()
+        _require_host_name()
         self.cloud = cloud
         folder = cloud.place.path(NAME, name)
         if not keep:
@@ -130,6 +133,21 @@ class CloudGlance(GlanceServer):
         path = folder / 'rootwrap.conf'
         path.write_text(ROOTWRAP.format(filters=filters, venv=sys.prefix))
         return path
+
+
+def _require_host_name():
+    """Tell early what glance_store's cinder driver finds out while writing.
+
+    It looks up the address of its own machine.
+    """
+    name = socket.gethostname()
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        raise errors.CloudError(
+            f'The name of this machine, {name}, has no address; put it into '
+            '/etc/hosts, as glance_store cannot attach volumes without it.'
+        ) from None
 
 
 def serve(cloud):
