@@ -59,7 +59,7 @@ class CloudGlance(GlanceServer):
     def __init__(
         self, cloud, name, given, settings=None, keep=False, **options
     ):
-        install.link_own_bindings()
+        self._bindings = install.own_bindings(cloud.place)
         _require_host_name()
         self.cloud = cloud
         folder = cloud.place.path(NAME, name)
@@ -95,6 +95,7 @@ class CloudGlance(GlanceServer):
         }
         # The programs that os-brick starts are looked for in this PATH.
         more['PATH'] = self.cloud.processes.environment(venv)['PATH']
+        more['PYTHONPATH'] += f':{self._bindings}'
         return more
 
     def temporary_files(self):
