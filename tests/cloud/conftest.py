@@ -19,7 +19,9 @@ import pytest
 from tests.cloud import cinder_parts
 from tests.cloud import services
 from tests.cloud.services import errors
+from tests.cloud.services import install
 from tests.cloud.services import leftovers
+from tests.cloud.services import place
 from tests.cloud.services import stores
 from tests.harness import Client
 from tests.parts.configured import configured
@@ -45,6 +47,20 @@ def cloud(request):
             yield made
     except errors.Unavailable as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope='package', autouse=True)
+def bindings():
+    """Have rados and rbd importable, here and in programs started here."""
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            folder = str(install.own_bindings(place.Place()))
+        except errors.Unavailable:
+            yield  # a Glance that needs them says so
+            return
+        patch.syspath_prepend(folder)
+        patch.setenv('PYTHONPATH', folder, prepend=':')
+        yield
 
 
 def _expect_empty(cloud):

@@ -14,6 +14,7 @@
 
 import pytest
 
+from glance_copy_plugin.audit import findings
 from tests.cloud import helpers
 from tests.cloud.services import stores
 from tests.functional import helpers as data
@@ -105,3 +106,14 @@ def test_no_password_is_in_its_log(cloud, glance):
     text = glance.log.read_text()
     for name in ('glance', 'glance2', 'mariadb'):
         assert cloud.place.password(name) not in text
+
+
+def test_its_files_are_audited_with_all_its_stores(glance, as_user):
+    client = as_user(glance)
+    image_id = client.create_image(b'data')
+    glance.store_file('local', image_id).unlink()
+    found = glance.invariants.check(verify=False)
+    assert [(each.kind, each.image_id) for each in found] == [
+        (findings.MISSING, image_id)
+    ]
+    client.request('DELETE', f'/images/{image_id}')

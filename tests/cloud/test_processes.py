@@ -133,11 +133,14 @@ def test_waiting_ends_when_it_is_cancelled_and_nothing_starts(found):
 
 
 def test_a_program_that_fails_is_told_with_what_it_said(found):
-    command = [sys.executable, '-c', 'import sys; sys.exit("broken")']
+    command = [sys.executable, '-c', (
+        'import sys; print("half of it"); sys.exit("broken")'
+    )]
     with pytest.raises(errors.CloudError) as told:
         found.run('program', command)
     assert 'ended with 1' in str(told.value)
     assert 'broken' in str(told.value)
+    assert 'half of it' in str(told.value)
     assert found.try_run('program', command) is None
     assert found.run('program', [sys.executable, '-c', 'print(1)']) == '1\n'
 

@@ -27,6 +27,8 @@ def main(words):
     """Do what the command line says; return the exit status."""
     options = _parse(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A shell lets commands in the background ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     reason = install.missing_reason()
     if reason:
         print(f'Skipped: {reason}.')

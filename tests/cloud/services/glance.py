@@ -14,9 +14,11 @@
 
 import pathlib
 import shutil
+import socket
 import sys
 
 from tests.cloud.services import conf
+from tests.cloud.services import errors
 from tests.cloud.services import install
 from tests.cloud.services import rootwrap
 from tests.cloud.services import stores
@@ -42,7 +44,8 @@ class CloudGlance(GlanceServer):
     def __init__(
         self, cloud, name, given, settings=None, keep=False, **options
     ):
-        install.link_own_bindings()
+        self._bindings = install.own_bindings(cloud.place)
+        _require_host_name()
         self.cloud = cloud
         folder = cloud.place.path(NAME, name)
         if not keep:
@@ -77,6 +80,7 @@ class CloudGlance(GlanceServer):
         }
         # The programs that os-brick starts are looked for in this PATH.
         more['PATH'] = self.cloud.processes.environment(venv)['PATH']
+        more['PYTHONPATH'] += f':{self._bindings}'
         return more
 
     def temporary_files(self):
@@ -109,6 +113,21 @@ class CloudGlance(GlanceServer):
                     'rootwrap_config', its_rootwrap
                 )
         return groups
+
+
+def _require_host_name():
+    """Tell early what glance_store's cinder driver finds out while writing.
+
+    It looks up the address of its own machine.
+    """
+    name = socket.gethostname()
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        raise errors.CloudError(
+            f'The name of this machine, {name}, has no address; put it into '
+            '/etc/hosts, as glance_store cannot attach volumes without it.'
+        ) from None
 
 
 def serve(cloud):

@@ -13,7 +13,6 @@
 """What has to be installed: Debian's packages, and a virtual environment."""
 
 import contextlib
-import importlib.util
 import os
 import pathlib
 import subprocess
@@ -121,8 +120,8 @@ def link_bindings(packages):
     for name in ('rados', 'rbd'):
         for source in BINDINGS.glob(f'{name}.cpython-*.so'):
             target = packages / source.name
-            target.unlink(missing_ok=True)
-            target.symlink_to(source)
+            if not target.exists():
+                target.symlink_to(source)
 
 
 def bindings_reason():
@@ -134,19 +133,18 @@ def bindings_reason():
             'with it cannot open volumes or images in Ceph')
 
 
-def link_own_bindings():
-    """Make the bindings importable for the Glance under test."""
-    if importlib.util.find_spec('rbd'):
-        return
+def own_bindings(place):
+    """Return a folder that makes the bindings importable for the tests.
+
+    It is no part of their virtual environment: other tests need a Glance to
+    which rbd stores are broken.
+    """
     reason = bindings_reason()
     if reason:
         raise errors.Unavailable(reason)
-    if sys.prefix == sys.base_prefix:
-        raise errors.Unavailable(
-            'rbd cannot be imported, and no virtual environment is used'
-        )
-    link_bindings(pathlib.Path(sysconfig.get_path('purelib')))
-    importlib.invalidate_caches()
+    folder = place.make('bindings')
+    link_bindings(folder)
+    return folder
 
 
 def write_sudo(place):

@@ -103,7 +103,8 @@ class MariaDB:
                 'mariadb-install-db', '--no-defaults', '--user=root',
                 f'--datadir={data}', '--skip-test-db',
                 '--auth-root-authentication-method=normal',
-                '--skip-name-resolve',
+                # Whether the name of the machine is known to it or not.
+                '--skip-name-resolve', '--force',
             ])
             self._place.done(NAME)
         return data

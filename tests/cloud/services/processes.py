@@ -17,6 +17,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -95,32 +96,39 @@ class Processes:
         return None if reason else printed
 
     def _run(self, name, command, timeout, environment):
-        with self.place.log(name).open('ab') as log:
+        """Return what a program prints, and what went wrong or None."""
+        # A pipe would stay open as long as anything that it has started.
+        with self.place.log(name).open('ab') as log, \
+                tempfile.TemporaryFile() as stdout:
             process = subprocess.Popen(
                 [str(part) for part in command],
                 env=environment or self.environment(),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                text=True, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=stdout, stderr=log,
+                start_new_session=True,
             )
-            return self._communicate(process, timeout)
+            reason = self._wait_ended(process, timeout)
+            stdout.seek(0)
+            printed = stdout.read()
+            if reason:
+                log.write(printed)
+        return printed.decode(), reason
 
-    def _communicate(self, process, timeout):
+    def _wait_ended(self, process, timeout):
+        """Return what went wrong with a program, or None."""
         deadline = time.monotonic() + timeout
-        while True:
+        while process.poll() is None:
+            late = time.monotonic() > deadline
+            if late or self._cancelled.is_set():
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                return (f'did not end in {timeout} s' if late
+                        else 'was interrupted')
             try:
-                printed, _ = process.communicate(timeout=INTERVAL * 5)
+                process.wait(INTERVAL)
             except subprocess.TimeoutExpired:
-                late = time.monotonic() > deadline
-                if late or self._cancelled.is_set():
-                    os.killpg(process.pid, signal.SIGKILL)
-                    printed, _ = process.communicate()
-                    return printed, (
-                        f'did not end in {timeout} s' if late
-                        else 'was interrupted'
-                    )
                 continue
-            status = process.returncode
-            return printed, f'ended with {status}' if status else None
+        status = process.returncode
+        return f'ended with {status}' if status else None
 
     def start(self, name, command, environment=None, folder=None):
         """Start a service, unless it runs; tell whether that was needed."""
@@ -196,13 +204,15 @@ class Processes:
 
     def stop(self, *names, timeout=20):
         """End services together: ask them, wait, then kill what is left."""
-        members = {name: self.members(name) for name in names}
-        for name, processes in members.items():
-            for process in processes:
-                if process.pid == self.pid(name) and timeout:
-                    _signal(process, signal.SIGTERM)
-        everyone = [each for found in members.values() for each in found]
-        psutil.wait_procs(everyone, timeout)
+        # A leader ends what it has started, and then itself.
+        leaders = [
+            process for name in names if timeout
+            for process in self.members(name)
+            if process.pid == self.pid(name)
+        ]
+        for process in leaders:
+            _signal(process, signal.SIGTERM)
+        psutil.wait_procs(leaders, timeout)
         for name in names:
             left = self.members(name)
             for process in left:
