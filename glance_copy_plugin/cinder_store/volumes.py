@@ -181,6 +181,10 @@ def has_snapshot(client, volume_id):
 
 def _try_to_delete(client, volume_id):
     try:
+        # Before a backend is chosen, Cinder would forget the volume at once,
+        # and the backend would make it nevertheless.
+        if client.volumes.get(volume_id).status == 'creating':
+            return False
         return delete(client, volume_id)
     except cinder_exceptions.NotFound:
         return True
