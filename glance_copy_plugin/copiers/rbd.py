@@ -18,6 +18,7 @@ what it stores, and none that could be asked for: what proves the copy is its
 size, and with ``verify = full`` its bytes.
 """
 
+import importlib
 import urllib.parse
 import uuid
 
@@ -27,7 +28,6 @@ from oslo_utils import uuidutils
 import tenacity
 
 from glance_copy_plugin.copiers import base
-from glance_copy_plugin.copiers import rbd_cluster
 from glance_copy_plugin.copiers import read_back
 
 LOG = logging.getLogger(__name__)
@@ -53,12 +53,15 @@ class RbdCopier:
         if not serves(target.driver) or not _protected(locations):
             return False
         try:
-            with rbd_cluster.connected(target.driver) as cluster:
+            with _module().connected(target.driver) as cluster:
                 return any(
                     _size(cluster, source) is not None
                     for source in _protected(locations)
                 )
-        except _failures():
+        except (
+            *_module().ERRORS, exceptions.GlanceStoreException,
+            exceptions.BackendException,
+        ):
             return False
 
     def copy(self, request):
@@ -69,7 +72,7 @@ class RbdCopier:
         """
         if not request.size:
             raise base.CannotServerCopy('Ceph clones no image without bytes')
-        with rbd_cluster.connected(request.target.driver) as cluster:
+        with _module().connected(request.target.driver) as cluster:
             problems = []
             for source in _protected(request.locations):
                 found = _size(cluster, source)
@@ -95,8 +98,9 @@ def _copy(cluster, source, request):
             read_back.check(cluster.read(partial), request)
         cluster.protect(partial, _SNAPSHOT)
         request.cancel.check()
-        _publish(cluster, partial, name)
-    except rbd_cluster.TaskRefused as exc:
+        if not cluster.rename(partial, name):
+            raise exceptions.Duplicate(image=name)
+    except _module().TaskRefused as exc:
         _remove_when_free(cluster, partial)
         raise base.CannotServerCopy(
             f'Ceph does not let this user have the manager copy: {exc}'
@@ -133,29 +137,33 @@ def _flatten(cluster, partial, request):
     request.on_bytes(size)
 
 
-def _publish(cluster, partial, name):
-    try:
-        cluster.rename(partial, name)
-    except rbd_cluster.rbd.ImageExists as exc:
-        raise exceptions.Duplicate(image=name) from exc
-
-
 def _remove_when_free(cluster, name):
-    """Remove an image as soon as nobody has it open any more."""
-    for attempt in tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(rbd_cluster.rbd.ImageBusy),
+    """Remove an image as soon as nobody has it open any more.
+
+    :raises: InUseByStore if somebody keeps it open
+    """
+    _until_free(lambda: cluster.remove(name))
+
+
+def _until_free(look):
+    """Call ``look`` until it says True: a dead client is soon forgotten.
+
+    :raises: InUseByStore if that client lives
+    """
+    def in_use(_state):
+        raise exceptions.InUseByStore()
+
+    tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda done: not done),
         wait=tenacity.wait_fixed(LOOK),
-        stop=tenacity.stop_after_delay(FORGOTTEN), reraise=True,
-    ):
-        with attempt:
-            cluster.remove(name)
+        stop=tenacity.stop_after_delay(FORGOTTEN),
+        retry_error_callback=in_use,
+    )(look)
 
 
-def _failures():
-    return (
-        *rbd_cluster.ERRORS, exceptions.GlanceStoreException,
-        exceptions.BackendException,
-    )
+def _module():
+    """Return the module that needs Ceph's bindings."""
+    return importlib.import_module('glance_copy_plugin.copiers.rbd_cluster')
 
 
 def _protected(locations):
@@ -197,7 +205,7 @@ def serves(driver):
 
 def list_objects(driver):
     """Yield a :class:`KeptObject` for each image of an image's id."""
-    with rbd_cluster.connected(driver) as cluster:
+    with _module().connected(driver) as cluster:
         for name in cluster.names():
             partial = name.endswith(_PARTIAL)
             image_id = name.partition('.')[0] if partial else name
@@ -215,13 +223,13 @@ def is_named(kept, urls):
 
 def size_of(driver, kept):
     """Return the size in bytes, or None if the image is gone."""
-    with rbd_cluster.connected(driver) as cluster:
+    with _module().connected(driver) as cluster:
         return cluster.size(kept.place)
 
 
 def remove(driver, place):
     """Remove an image of the pool, if it is there."""
-    with rbd_cluster.connected(driver) as cluster:
+    with _module().connected(driver) as cluster:
         _remove_when_free(cluster, place)
 
 
@@ -234,24 +242,8 @@ def remove_partial(driver, image_id):
         if kept.partial and kept.image_id == image_id:
             remove(driver, kept.place)
     # The driver writes under the final name; the caller removes that.
-    _wait_until_free(driver, image_id)
-
-
-def _wait_until_free(driver, name):
-    """Wait until Ceph has forgotten a client that died with an image open.
-
-    :raises: InUseByStore if that client lives
-    """
-    def in_use(_state):
-        raise exceptions.InUseByStore()
-
-    with rbd_cluster.connected(driver) as cluster:
-        tenacity.Retrying(
-            retry=tenacity.retry_if_result(bool),
-            wait=tenacity.wait_fixed(LOOK),
-            stop=tenacity.stop_after_delay(FORGOTTEN),
-            retry_error_callback=in_use,
-        )(cluster.is_open, name)
+    with _module().connected(driver) as cluster:
+        _until_free(lambda: not cluster.is_open(image_id))
 
 
 def unrecorded_url(driver, image_id, locations):
@@ -260,7 +252,7 @@ def unrecorded_url(driver, image_id, locations):
     :param locations: the image's :class:`Location` objects
     :returns: None if there is no such thing
     """
-    with rbd_cluster.connected(driver) as cluster:
+    with _module().connected(driver) as cluster:
         if cluster.size(image_id) is None:
             return None
         url = _url(cluster, driver, image_id)

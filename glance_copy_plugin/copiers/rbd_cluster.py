@@ -10,20 +10,22 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A Ceph cluster, as the user of one rbd store may use it."""
+"""A Ceph cluster, as the user of one rbd store may use it.
+
+It needs Ceph's bindings, which come with Ceph and not from PyPI.
+"""
 
 import contextlib
 import json
 import math
 
-try:
-    import rados
-    import rbd
-except ImportError:
-    # They come with Ceph and not from PyPI; without them no rbd store works.
-    rados = rbd = None
+from oslo_log import log as logging
+import rados
+import rbd
 
-ERRORS = (rados.Error, rbd.Error) if rbd else ()
+LOG = logging.getLogger(__name__)
+
+ERRORS = (rados.Error, rbd.Error)
 # What a user's rights or an older cluster say to a task for the manager.
 _REFUSALS = (-1, -13, -22, -95)
 
@@ -138,25 +140,31 @@ class Cluster:
             image.protect_snap(snapshot)
 
     def rename(self, name, to):
-        """Give an image another name.
-
-        :raises: rbd.ImageExists if that is taken
-        """
-        rbd.RBD().rename(self._ioctx, name, to)
+        """Give an image another name; return False if that is taken."""
+        try:
+            rbd.RBD().rename(self._ioctx, name, to)
+        except rbd.ImageExists:
+            return False
+        return True
 
     def remove(self, name):
         """Remove an image with its snapshots; it may be gone already.
 
-        :raises: rbd.ImageBusy if somebody has it open, or did within the
-            last half minute and died
+        :returns: False if somebody has it open, or did within the last half
+            minute and died
         """
-        with contextlib.suppress(rbd.ImageNotFound):
+        try:
             with self._open(name) as image:
                 for snapshot in list(image.list_snaps()):
                     if image.is_protected_snap(snapshot['name']):
                         image.unprotect_snap(snapshot['name'])
                     image.remove_snap(snapshot['name'])
             rbd.RBD().remove(self._ioctx, name)
+        except rbd.ImageBusy:
+            return False
+        except rbd.ImageNotFound:
+            LOG.debug('Image %s is gone', name)
+        return True
 
     def read(self, name, size=8 * 1024 * 1024):
         """Yield the bytes of an image, ``size`` at a time."""

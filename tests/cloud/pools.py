@@ -13,14 +13,12 @@
 """Pools of Ceph for the conformance suite, and stores in them."""
 
 import contextlib
+import importlib
 import itertools
 
 import pytest
 
 from tests.stores import conformance
-
-rados = pytest.importorskip('rados', reason='librados is not installed')
-rbd = pytest.importorskip('rbd', reason='librbd is not installed')
 
 USER, READER = 'conformance', 'conformance-reader'
 COUNT = 8
@@ -49,6 +47,7 @@ class Pool:
 
     def __init__(self, cluster, name):
         self._cluster = cluster
+        self._rbd = importlib.import_module('rbd')
         self.name = name
 
     @contextlib.contextmanager
@@ -58,53 +57,53 @@ class Pool:
 
     def names(self):
         with self._opened() as ioctx:
-            return rbd.RBD().list(ioctx)
+            return self._rbd.RBD().list(ioctx)
 
     def put(self, name, content):
         """Make what the driver makes of an image; return its URL."""
         with self._opened() as ioctx:
-            rbd.RBD().create(
+            self._rbd.RBD().create(
                 ioctx, name, len(content), old_format=False, features=61
             )
-            with rbd.Image(ioctx, name) as image:
+            with self._rbd.Image(ioctx, name) as image:
                 image.write(content, 0)
                 image.create_snap('snap')
                 image.protect_snap('snap')
         return f'rbd://{self._cluster.get_fsid()}/{self.name}/{name}/snap'
 
     def content(self, name, snapshot='snap'):
-        with self._opened() as ioctx, rbd.Image(
+        with self._opened() as ioctx, self._rbd.Image(
             ioctx, name, snapshot=snapshot, read_only=True
         ) as image:
             return image.read(0, image.size())
 
     def parent(self, name):
         """Return what an image refers to, or None."""
-        with self._opened() as ioctx, rbd.Image(
+        with self._opened() as ioctx, self._rbd.Image(
             ioctx, name, read_only=True
         ) as image:
             try:
                 return image.parent_info()
-            except rbd.ImageNotFound:
+            except self._rbd.ImageNotFound:
                 return None
 
     def empty(self):
         """Remove everything; fail if somebody still has it open."""
         with self._opened() as ioctx:
-            for name in rbd.RBD().list(ioctx):
-                with rbd.Image(ioctx, name) as image:
+            for name in self._rbd.RBD().list(ioctx):
+                with self._rbd.Image(ioctx, name) as image:
                     for snapshot in list(image.list_snaps()):
                         if image.is_protected_snap(snapshot['name']):
                             image.unprotect_snap(snapshot['name'])
                         image.remove_snap(snapshot['name'])
-                rbd.RBD().remove(ioctx, name)
+                self._rbd.RBD().remove(ioctx, name)
 
 
 class InPools:
     """Inherit this too; each store has a pool of one cluster."""
 
     @pytest.fixture(scope='class')
-    def pools(self, cloud):
+    def pools(self, cloud, bindings):
         """Pools, and two users of them, one of whom only reads."""
         names = [f'conformance-{number}' for number in range(COUNT)]
         known = cloud.ceph.run('ceph', 'osd', 'pool', 'ls').split()
@@ -121,7 +120,7 @@ class InPools:
                 'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
             )
             cloud.place.write_private(cloud.ceph.user_keyring(user), key)
-        cluster = rados.Rados(
+        cluster = importlib.import_module('rados').Rados(
             conffile=str(cloud.ceph.conf), rados_id='admin'
         )
         cluster.connect(timeout=30)
