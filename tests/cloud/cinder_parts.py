@@ -57,8 +57,9 @@ class Stores:
         lines = ['[DEFAULT]', 'enabled_backends = ' + ','.join(
             f'{name}:{told["driver"]}' for name, told in given.items()
         ), '[glance_store]', f'default_backend = {next(iter(given))}']
+        its_rootwrap = rootwrap.write(folder)
         for name, told in given.items():
-            lines += [f'[{name}]', f'rootwrap_config = {rootwrap.write(folder)}']
+            lines += [f'[{name}]', f'rootwrap_config = {its_rootwrap}']
             lines += [
                 f'{option} = {value}' for option, value in told.items()
                 if option != 'driver'
