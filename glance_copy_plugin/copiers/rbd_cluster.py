@@ -17,7 +17,6 @@ It needs Ceph's bindings, which come with Ceph and not from PyPI.
 
 import contextlib
 import json
-import math
 
 from oslo_log import log as logging
 import rados
@@ -48,7 +47,6 @@ class Cluster:
     def __init__(self, driver, connection, ioctx):
         self._connection = connection
         self._pool = driver.pool
-        self._order = int(math.log2(driver.WRITE_CHUNKSIZE))
         self._ioctx = ioctx
         self.identifier = connection.get_fsid()
 
@@ -98,7 +96,6 @@ class Cluster:
             rbd.RBD().clone(
                 ioctx, name, snapshot, self._ioctx, to,
                 features=features or rbd.RBD_FEATURE_LAYERING,
-                order=self._order,
             )
 
     def start_flattening(self, name):
