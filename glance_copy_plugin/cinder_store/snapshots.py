@@ -20,12 +20,11 @@ from glance_store import exceptions
 from glance_copy_plugin.cinder_store import errors
 from glance_copy_plugin.cinder_store import marks
 from glance_copy_plugin.cinder_store import polling
-from glance_copy_plugin.cinder_store import processes
 from glance_copy_plugin.cinder_store import volumes
 
 LOG = logging.getLogger(__name__)
 
-# Ways to say no: something else is done with the volume just now.
+# In other states, something is done with a snapshot already.
 _DELETABLE = ('available', 'error')
 
 
@@ -114,10 +113,15 @@ def find(client, store, image_id=None):
     ]
 
 
-def release_dead(client, volume_id, seconds):
-    """Remove what dead processes of this host have made of a volume."""
-    for each in client.volume_snapshots.list(
-        search_opts={'volume_id': volume_id}
-    ):
-        if processes.is_dead(each.metadata.get(marks.WRITER, '')):
+def remove_from(client, volume_id, seconds):
+    """Remove what copies have made of a volume that shall be deleted.
+
+    Also those of copies that go on, which need no more of it then.
+    """
+    with errors.translated(f'list the snapshots of volume {volume_id}'):
+        found = client.volume_snapshots.list(
+            search_opts={'volume_id': volume_id}
+        )
+    for each in found:
+        if marks.WRITER in each.metadata:
             remove(client, each.id, seconds)

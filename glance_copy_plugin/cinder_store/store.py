@@ -217,7 +217,7 @@ class Store(stock.Store):
             if volumes.delete(client, volume_id):
                 return
             attachments.release_dead(client, volume_id)
-            snapshots.release_dead(client, volume_id, self.told.patience)
+            snapshots.remove_from(client, volume_id, self.told.patience)
             if volumes.delete(client, volume_id):
                 return
             if volumes.has_snapshot(client, volume_id):
