@@ -51,10 +51,18 @@ def end_failed_copy(run, flow_failures):
     :param flow_failures: TaskFlow's ``{task name: Failure}``
     """
     debug.point('fail-called')
-    run.close()
-    if run.resumed:
-        _take_everything_back(run)
-    reason = _reason(run, flow_failures)
+    try:
+        run.confirm()
+        run.close()
+        if run.resumed:
+            _take_everything_back(run)
+        _end(run, _reason(run, flow_failures))
+    except errors.ClaimLost:
+        run.leave()
+
+
+def _end(run, reason):
+    """Write the end down; raise :class:`ClaimLost` if it is not ours to."""
     LOG.error(
         'The copy of image %(image)s failed: %(why)s',
         {'image': run.image_id, 'why': reason},
@@ -69,6 +77,8 @@ def end_failed_copy(run, flow_failures):
     except image_record.ImageGone as exc:
         # Then a source that is not there any more is no news.
         reason = str(exc)
+    except errors.ClaimLost:
+        raise
     except image_record.LockLost as exc:
         LOG.info('The image record is left as it is: %s', exc)
     except Exception:

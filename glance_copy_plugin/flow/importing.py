@@ -21,6 +21,7 @@ import tenacity
 from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import calling
+from glance_copy_plugin.flow import settling
 from glance_copy_plugin.flow import writing
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
@@ -90,6 +91,7 @@ class StoreImport:
         run = self._run
         target = run.target(self._store)
         try:
+            run.confirm()
             self._remove_partial()
             locations = self._locations()
             url = self._call(lambda _token: stores_.orphan_url(
@@ -106,6 +108,9 @@ class StoreImport:
             self._run.record.remove_location(self._store, stored.url)
         except image_record.ImageGone:
             LOG.debug('No location to take back: the image is gone')
+        except errors.ClaimLost:
+            settling.discard_later(self._run, self._store, stored.url)
+            return
         except Exception:
             LOG.exception(
                 'The location of image %(image)s in store %(store)s could '
@@ -123,6 +128,7 @@ class StoreImport:
         run = self._run
         run.cancel.check()
         if run.resumed:
+            run.confirm()
             self._remove_partial()
             done = self._recorded()
             if done is not None:
@@ -197,6 +203,9 @@ class StoreImport:
 
     def _failed(self, exc):
         run = self._run
+        if self._lost():
+            # It may have failed because of what the next process does.
+            return Outcome(store=self._store)
         if isinstance(exc, (errors.RecordsError, errors.Cancelled)):
             # Nothing that any store could do about it.
             run.cancel.cancel(exc)
@@ -229,6 +238,24 @@ class StoreImport:
         )
         return Outcome(store=self._store, error=exc)
 
+    def _lost(self):
+        """True if another process may carry the copy on.
+
+        Then nothing is stopped: a driver that is stopped half-way removes
+        what it writes by its name, which may be another process's by now.
+        """
+        try:
+            self._run.confirm()
+        except errors.ClaimLost:
+            return True
+        except Exception as exc:
+            LOG.warning(
+                'Whose the copy of image %(image)s is remains unknown: '
+                '%(why)s',
+                {'image': self._run.image_id, 'why': errors.redact(exc)},
+            )
+        return False
+
     def _set_acls(self, stored):
         run = self._run
         image = run.record.domain_image()
@@ -244,6 +271,7 @@ class StoreImport:
         """Remove an object, unless the image refers to it; never raises."""
         run = self._run
         try:
+            run.confirm()
             if url in _recorded_urls(run.record):
                 LOG.warning(
                     'Not removing data of image %(image)s in store %(store)s:'
@@ -259,6 +287,8 @@ class StoreImport:
                 wait=tenacity.wait_random_exponential(max=2),
                 reraise=True,
             )(self._delete, url)
+        except errors.ClaimLost:
+            settling.discard_later(run, self._store, url)
         except Exception as exc:
             LOG.error(
                 'Data of image %(image)s stays behind in store %(store)s: '

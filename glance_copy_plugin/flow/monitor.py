@@ -53,7 +53,7 @@ class Monitor:
             try:
                 # A copy that is being stopped leaves its task's message to
                 # whoever ends the task, or has ended it.
-                if not self._run.cancel.cancelled:
+                if not (self._run.cancel.cancelled or self._run.suspended):
                     self._look()
                     self._run.task.say(self._run.progress.render())
             except errors.CopyError as exc:

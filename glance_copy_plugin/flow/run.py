@@ -24,6 +24,7 @@ from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import monitor as monitor_
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import notifications
+from glance_copy_plugin.records import retry
 from glance_copy_plugin.records import task as task_record
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
@@ -52,7 +53,9 @@ def suspend_all(seconds):
     with _RUNNING_CHANGED:
         _NO_MORE.set()
         running = list(_RUNNING)
-    for run in running:
+    # Nothing that was lost is disturbed: a driver that is stopped removes what
+    # it writes by its name, and that may be another process's by now.
+    for run in [each for each in running if not each.entry.lost]:
         run.cancel.cancel(errors.Suspended('the service is being stopped'))
     with _RUNNING_CHANGED:
         return _RUNNING_CHANGED.wait_for(lambda: not _RUNNING, seconds)
@@ -98,7 +101,8 @@ class CopyRun:
     :param all_must_succeed: one failure fails the copy
     :param options: :class:`~glance_copy_plugin.opts.CopyOptions`
     :param copy_slots: :class:`Slots` of the process
-    :param entry: the copy's entry in the host's journal
+    :param entry: the copy's :class:`Entry` in the host's journal, or a
+        worker's :class:`Claim`
     :param resumed: another process has begun this copy
     """
 
@@ -118,7 +122,7 @@ class CopyRun:
         self.cancel = cancel.CancelToken()
         self.progress = progress.Progress(self.stores)
         self.record = image_record.ImageRecord(
-            self.context, image_id, task_id
+            self.context, image_id, task_id, entry.check
         )
         self.task = task_record.TaskRecord(
             task_repo, glance.db.get_api(), self.context, task_id
@@ -191,8 +195,21 @@ class CopyRun:
 
     @property
     def suspended(self):
-        """True if this process stops and another one shall carry on."""
-        return isinstance(self.cancel.error, errors.Suspended)
+        """True if another process carries on, or shall do so."""
+        return self.entry.lost or isinstance(
+            self.cancel.error, errors.Suspended
+        )
+
+    @retry.retried
+    def confirm(self):
+        """Return if the copy is still this process's.
+
+        Asked before something is removed from a store: it may be what the
+        next process has just written there.
+
+        :raises: :class:`ClaimLost`
+        """
+        self.entry.check()
 
     def target(self, store):
         return base.Target(store=store, driver=stores_.driver(store))

@@ -38,6 +38,8 @@ LOG = logging.getLogger(__name__)
 # Requests of users take milliseconds, but those that remove data from a
 # remote store can take long.
 _SECONDS = (2, 10, 60)
+# Another process may have to make the whole copy meanwhile.
+_LAST_SECONDS = 600
 
 
 def look_after(run):
@@ -47,6 +49,16 @@ def look_after(run):
     )
     for seconds in _SECONDS:
         _LATER.call(seconds, look)
+
+
+def discard_later(run, store, url):
+    """Remove what was written for a copy that another process carries on.
+
+    When that one has ended, it is known whether the image refers to it.
+    """
+    discard = functools.partial(_discard_unrecorded, run, store, url)
+    for seconds in (*_SECONDS, _LAST_SECONDS):
+        _LATER.call(seconds, discard)
 
 
 class Later:
@@ -128,6 +140,26 @@ def _settle(ending, record, context):
             'A late update of image %s had put back what was recorded before '
             'its copy ended; corrected', ending.image_id,
         )
+
+
+def _discard_unrecorded(run, store, url):
+    """Remove an object unless somebody works on the image, or needs it."""
+    recorded = history.awaits_scrubbing(run.image_id) or set()
+    try:
+        facts = run.record.facts()
+    except image_record.ImageGone:
+        LOG.debug('Image %s is gone', run.image_id)
+    else:
+        if facts.lock is not None:
+            return
+        recorded |= {location.url for location in facts.locations}
+    if url not in recorded and stores_.exists(store, url, run.context):
+        LOG.warning(
+            'Removing data of image %(image)s from store %(store)s that was '
+            'written when another process had its copy already',
+            {'image': run.image_id, 'store': store},
+        )
+        stores_.delete(store, url, run.context)
 
 
 def _still_there(ending, stores, context):

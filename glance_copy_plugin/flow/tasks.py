@@ -54,6 +54,8 @@ def _unless_suspended(execute):
             execute(self, **kwargs)
         except errors.Suspended:
             LOG.debug('A task ends early: the copy is suspended')
+        except errors.ClaimLost:
+            LOG.debug('A task ends early: another process has the copy')
 
     return wrapper
 
@@ -213,6 +215,9 @@ class CompleteCopy(_CopyTask):
         debug.point('complete-closed')
         try:
             run.record.end()
+        except errors.ClaimLost:
+            run.leave()
+            return
         except image_record.LockLost as exc:
             # Every location is recorded and complete, so this is a success;
             # the properties are now the other task's to keep.

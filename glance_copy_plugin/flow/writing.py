@@ -196,6 +196,7 @@ class StoreWriter:
             )
             if url is None:
                 raise
+            run.confirm()
             LOG.warning(
                 'Replacing an object of image %(image)s in store %(store)s '
                 'that no location names',

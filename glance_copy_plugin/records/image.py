@@ -92,12 +92,17 @@ class ImageRecord:
     :param context: a request context with admin rights
     :param image_id: id of the image
     :param task_id: id of the task that must hold the image's lock
+    :param check_claim: called before each write, with the image's row locked;
+        raises if the copy is not this process's any more
     """
 
-    def __init__(self, context, image_id, task_id):
+    def __init__(
+        self, context, image_id, task_id, check_claim=lambda: None
+    ):
         self._context = context
         self._image_id = image_id
         self._task_id = task_id
+        self._check_claim = check_claim
         self._db = glance.db.get_api()
         self._one_at_a_time = threading.Lock()
         self._pending = frozenset()
@@ -192,6 +197,7 @@ class ImageRecord:
         with self._db.session_for_write() as session:
             if not rows.begin(session, self._image_id):
                 raise ImageGone('the image was deleted')
+            self._check_claim()
             found = rows.locations(session, self._image_id)
             ours = [
                 row for row in found
@@ -244,6 +250,7 @@ class ImageRecord:
                 raise ImageGone('the image was deleted')
             if rows.lock_holder(session, self._image_id) != self._task_id:
                 raise LockLost('the image is locked for another task')
+            self._check_claim()
             yield session
 
     def _check_active(self, session):

@@ -19,9 +19,14 @@ from oslo_db import exception as db_exception
 import sqlalchemy.exc
 import tenacity
 
+from glance_copy_plugin.transfer import errors
+
 # A restart of the database takes seconds, a locked SQLite milliseconds.
 _GIVE_UP_SECONDS = 60
-_TRANSIENT = (db_exception.DBDeadlock, db_exception.DBConnectionError)
+_TRANSIENT = (
+    db_exception.DBDeadlock, db_exception.DBConnectionError,
+    errors.ClaimUnsure,
+)
 
 
 def is_transient(error):

@@ -22,6 +22,7 @@ from glance_copy_plugin.records.retry import retried
 
 LIVE = ('pending', 'processing')
 _TYPE = 'api_image_import'
+_ATTEMPTS = 'interrupted_attempts'
 
 
 def is_copy(task):
@@ -66,6 +67,32 @@ def live_copies():
             except exception.NotFound:
                 continue
     return [task for task in found if is_copy(task)]
+
+
+@retried
+def by_id(task_id):
+    """Return a task as Glance's database gives it, or None."""
+    try:
+        return glance.db.get_api().task_get(
+            glance.context.get_admin_context(), task_id
+        )
+    except exception.NotFound:
+        return None
+
+
+def attempts(task):
+    """Return how often workers have begun a copy and not ended it."""
+    result = task.get('result')
+    return int(result.get(_ATTEMPTS, 0)) if isinstance(result, dict) else 0
+
+
+@retried
+def set_attempts(task_id, count):
+    """Write that number to the task of a copy that has not ended."""
+    glance.db.get_api().task_update(
+        glance.context.get_admin_context(), task_id,
+        {'result': {_ATTEMPTS: count}},
+    )
 
 
 def fail(task_id, reason):

@@ -29,12 +29,14 @@ import time
 
 from oslo_log import log as logging
 
+from glance_copy_plugin.recovery import holding
+
 LOG = logging.getLogger(__name__)
 
 _NAME = re.compile(r'^[0-9a-fA-F-]{36}$')
 
 
-class Entry:
+class Entry(holding.Holder):
     """One copy's file, locked by this process.
 
     :param path: path of the file
@@ -44,17 +46,18 @@ class Entry:
     :param attempts: how often the copy has been taken over
     """
 
+    # Only who has the file can carry the copy on, whatever the time.
+    lost = False
+
     def __init__(self, path, fd, request_id=None, attempts=0):
+        super().__init__()
         self.path = path
         self.image_id = os.path.basename(path)
         self.request_id = request_id
         self.attempts = attempts
         self.accepted_at = None
         self._fd = fd
-        self._lock = threading.Lock()
         self._begun = False
-        self._holds = 0
-        self._put_off = None
 
     @property
     def begun(self):
@@ -86,24 +89,8 @@ class Entry:
         os.ftruncate(self._fd, len(content))
         os.fsync(self._fd)
 
-    def hold(self):
-        """Something of the copy lives on in this process, beyond its end.
-
-        Until :meth:`let_go`, nobody else may have the image.
-        """
-        with self._lock:
-            self._holds += 1
-
-    def let_go(self):
-        """Undo one :meth:`hold`, and do what was put off for it."""
-        with self._lock:
-            self._holds -= 1
-            if not self._holds and self._put_off:
-                self._put_off()
-
-    def remove(self):
-        """The copy has ended: forget it. Safe to call twice."""
-        self._when_free(self._remove)
+    def check(self):
+        """Return if the copy is still this process's, which it is."""
 
     def hand_over(self):
         """Leave a copy that was stopped in an orderly way to another process.
@@ -115,22 +102,11 @@ class Entry:
             self.save()
         self.release()
 
-    def release(self):
-        """Leave the copy to another process. Safe to call twice."""
-        self._when_free(self._close)
-
-    def _when_free(self, action):
-        with self._lock:
-            if not self._holds:
-                action()
-            elif self._put_off != self._remove:
-                self._put_off = action
-
-    def _remove(self):
+    def _forget(self):
         if self.held:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
-            self._close()
+            self._free()
 
     def forget(self):
         """Close the file in a forked process; its parent keeps the lock."""
@@ -138,7 +114,7 @@ class Entry:
             os.close(self._fd)
             self._fd = None
 
-    def _close(self):
+    def _free(self):
         if self.held:
             # Also for a forked process that has inherited the descriptor.
             fcntl.flock(self._fd, fcntl.LOCK_UN)

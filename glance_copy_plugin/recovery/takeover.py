@@ -44,9 +44,18 @@ def resume(entry):
 
     :param entry: :class:`Entry`, locked by this process
     """
-    task = tasks.newest_copy(entry.image_id, entry.request_id)
+    LOG.warning('Taking over the interrupted copy of image %s', entry.image_id)
+    carry_on(entry, tasks.newest_copy(entry.image_id, entry.request_id))
+
+
+def carry_on(entry, task):
+    """Bring a copy to its end, however far others have come with it.
+
+    :param entry: :class:`Entry` or :class:`Claim`, this process's own
+    :param task: as Glance's database gives it; None if there is none
+    """
     if task is None:
-        _drop_stray_lock(entry)
+        drop_stray_lock(entry.image_id)
         entry.remove()
         return
     run = _make_run(entry, task)
@@ -55,10 +64,13 @@ def resume(entry):
     if not run.task.running():
         _tidy_up(run)
         return
-    LOG.warning(
-        'Taking over the interrupted copy of image %(image)s into '
-        '%(stores)s',
-        {'image': entry.image_id, 'stores': ', '.join(run.stores)},
+    LOG.info(
+        'Carrying on with the copy of image %(image)s into %(stores)s, '
+        'interrupted %(times)d times before',
+        {
+            'image': entry.image_id, 'stores': ', '.join(run.stores),
+            'times': entry.attempts,
+        },
     )
     if _end_what_was_ending(run):
         entry.remove()
@@ -91,22 +103,16 @@ def _execute(run):
         )
 
 
-def _tidy_up(run):
-    """Remove what a request has left that hung in a store until the end."""
-    try:
-        if run.record.facts().lock is not None:
-            return
-    except image_record.ImageGone:
-        LOG.debug('Image %s is gone', run.image_id)
-    for store in run.stores:
-        importing.StoreImport(run, store).remove_unrecorded()
-
-
-def _make_run(entry, task):
-    context = glance.context.RequestContext(
+def context_of(task):
+    """Return a context with admin rights for who asked for a task."""
+    return glance.context.RequestContext(
         user_id=task['user_id'], project_id=task['owner'], roles=['admin'],
         is_admin=True, request_id=task['request_id'],
     )
+
+
+def _make_run(entry, task):
+    context = context_of(task)
     task_input = task['input']
     return graph.make_run(
         context=context,
@@ -175,12 +181,12 @@ def _end_what_was_ending(run):
     return True
 
 
-def _drop_stray_lock(entry):
+def drop_stray_lock(image_id):
     """Undo a lock that was taken for a task that was never written."""
-    holder = history.lock_without_task(entry.image_id)
+    holder = history.lock_without_task(image_id)
     if holder is not None:
         LOG.warning(
             'Image %s is locked for a task that does not exist; unlocking',
-            entry.image_id,
+            image_id,
         )
-        failing.unlock(entry.image_id, holder)
+        failing.unlock(image_id, holder)

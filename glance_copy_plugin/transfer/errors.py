@@ -126,6 +126,19 @@ class RecordsError(CopyError):
     origin = 'image record'
 
 
+class ClaimLost(RecordsError):
+    """Another worker has the job now: this one must not write any more."""
+
+    origin = 'copy'
+
+
+class ClaimUnsure(RecordsError):
+    """Whose job it is cannot be known just now."""
+
+    origin = 'copy'
+    retryable = True
+
+
 class Cancelled(CopyError):
     """The copy was stopped by something other than a failure of its own."""
 

@@ -1,0 +1,64 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Who keeps others away from an image, also beyond the end of its copy."""
+
+import threading
+
+
+class Holder:
+    """A copy's right to its image, given up in one of two ways.
+
+    Either the copy has ended (``_forget``), or another process may carry it
+    on (``_free``). Both wait for what still hangs in a store.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._holds = 0
+        self._put_off = None
+
+    def hold(self):
+        """Something of the copy lives on in this process, beyond its end.
+
+        Until :meth:`let_go`, nobody else may have the image.
+        """
+        with self._lock:
+            self._holds += 1
+
+    def let_go(self):
+        """Undo one :meth:`hold`, and do what was put off for it."""
+        with self._lock:
+            self._holds -= 1
+            if not self._holds and self._put_off:
+                self._put_off()
+
+    def remove(self):
+        """The copy has ended: forget it. Safe to call twice."""
+        self._when_free(self._forget)
+
+    def release(self):
+        """Leave the copy to another process. Safe to call twice."""
+        self._when_free(self._free)
+
+    def _when_free(self, action):
+        with self._lock:
+            if not self._holds:
+                action()
+            elif self._put_off != self._forget:
+                self._put_off = action
+
+    def _forget(self):
+        raise NotImplementedError
+
+    def _free(self):
+        raise NotImplementedError
