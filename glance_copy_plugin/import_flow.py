@@ -20,6 +20,9 @@ from taskflow.patterns import linear_flow
 
 from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import graph
+from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import posting
+from glance_copy_plugin.records import tasks
 from glance_copy_plugin.recovery import process
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
@@ -59,6 +62,14 @@ def get_flow(**kwargs):
         ) from exc
 
 
+def _no_flow(task_id):
+    """Return a flow for a copy that others make."""
+    # Not an empty one: stevedore takes that for none at all.
+    return linear_flow.Flow(f'copy-image-{task_id}').add(
+        task.FunctorTask(lambda: None, name='copied-elsewhere')
+    )
+
+
 def _copy_flow(kwargs):
     image_id = kwargs['image_id']
     journal = process.journal()
@@ -69,10 +80,12 @@ def _copy_flow(kwargs):
     debug.point('flow-asked')
     if entry is None or not entry.begin():
         LOG.info('The copy of image %s was taken over meanwhile', image_id)
-        # Not an empty flow: stevedore takes that for none at all.
-        return linear_flow.Flow(f'copy-image-{kwargs["task_id"]}').add(
-            task.FunctorTask(lambda: None, name='copied-elsewhere')
+        return _no_flow(kwargs['task_id'])
+    if board.is_enabled():
+        posting.POSTINGS.post(
+            entry, posting.of_task(tasks.by_id(kwargs['task_id']))
         )
+        return _no_flow(kwargs['task_id'])
     run = graph.make_run(
         context=kwargs['context'],
         task_repo=kwargs['task_repo'],

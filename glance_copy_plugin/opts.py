@@ -17,6 +17,8 @@ import dataclasses
 from oslo_config import cfg
 from oslo_config import types
 
+from glance_copy_plugin.jobboard import options as jobboard_options
+
 GROUP = 'copy_image'
 
 COPY_IMAGE_OPTS = [
@@ -199,6 +201,7 @@ Every process of the service looks for copies of this host whose process is
 gone, at its start and then at this interval, and takes them over: it finishes
 them, or takes back what they have written.
 """),
+    *jobboard_options.JOBBOARD_OPTS,
 ]
 
 

@@ -31,6 +31,8 @@ import webob.exc
 from glance_copy_plugin import activation
 from glance_copy_plugin import opts
 from glance_copy_plugin import requests
+from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.records import retry
 from glance_copy_plugin.recovery import process
 from glance_copy_plugin.transfer import debug
@@ -45,6 +47,7 @@ class CopyImageFilter:
     def __init__(self, app, rules):
         self._app = app
         self._rules = rules
+        self._by_workers = board.is_enabled()
 
     @webob.dec.wsgify
     def __call__(self, request):
@@ -84,6 +87,8 @@ class CopyImageFilter:
         if entry is None:
             raise requests.being_copied(image_id)
         debug.point('accept-claimed')
+        if self._by_workers:
+            return self._post(request, entry)
         try:
             response = request.get_response(self._app)
         except Exception:
@@ -96,6 +101,40 @@ class CopyImageFilter:
         else:
             entry.accept()
         return response
+
+    def _post(self, request, entry):
+        """Let Glance make the task; answer when its job is on the board."""
+        try:
+            board.of_process().ping()
+        except board.BoardSilent as exc:
+            entry.remove()
+            raise _board_is_silent(exc) from None
+        posting.POSTINGS.expect(entry)
+        try:
+            response = request.get_response(self._app)
+            if 400 <= response.status_int < 500:
+                entry.remove()
+            elif response.status_int < 400:
+                posting.POSTINGS.wait(entry)
+            else:
+                entry.accept()
+        except board.BoardSilent as exc:
+            raise _board_is_silent(exc) from None
+        except Exception:
+            entry.accept()
+            raise
+        finally:
+            posting.POSTINGS.forget(entry)
+        return response
+
+
+def _board_is_silent(error):
+    LOG.error('The board of copies does not answer: %s', error)
+    return webob.exc.HTTPServiceUnavailable(
+        explanation='Copies cannot be made now, because the board that '
+        'workers take them from does not answer: ask again when an operator '
+        'has mended that.'
+    )
 
 
 def filter_factory(global_conf, **local_conf):
@@ -114,7 +153,10 @@ def filter_factory(global_conf, **local_conf):
         )
 
     def make_filter(app):
-        LOG.info('Images are copied by glance-copy-plugin in this process')
+        LOG.info(
+            'Images are copied by glance-copy-plugin %s',
+            'through the board' if board.is_enabled() else 'in this process',
+        )
         return CopyImageFilter(app, requests.Rules(CONF))
 
     return make_filter
@@ -132,6 +174,9 @@ def check_configuration(conf):
             f'[copy_image] copiers names {", ".join(unknown)}, which is not '
             f'installed; known are {", ".join(sorted(known))}'
         )
+    if board.is_enabled():
+        # Says in one sentence what cannot work; connects to nothing yet.
+        board.of_process()
     if not conf.enabled_backends:
         raise RuntimeError(
             'the filter copy_image needs several stores: set '

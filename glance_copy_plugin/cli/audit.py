@@ -18,6 +18,7 @@ from glance_copy_plugin import stores
 from glance_copy_plugin.audit import auditor as auditor_
 from glance_copy_plugin.audit import repair
 from glance_copy_plugin.cli import check
+from glance_copy_plugin.cli import options
 
 
 class Audit(lister.Lister):
@@ -34,7 +35,7 @@ class Audit(lister.Lister):
 
     def get_parser(self, prog_name):
         parser = super().get_parser(prog_name)
-        check.add_config_dir(parser)
+        options.add_config_dir(parser)
         parser.add_argument(
             '--store', metavar='STORE', action='append',
             help='look only at this store; may be repeated',

@@ -25,6 +25,7 @@ from oslo_config import cfg
 from glance_copy_plugin import activation
 from glance_copy_plugin import opts
 from glance_copy_plugin import stores
+from glance_copy_plugin.cli import options
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import planning
 from glance_copy_plugin.recovery import process
@@ -41,7 +42,7 @@ class Check(lister.Lister):
 
     def get_parser(self, prog_name):
         parser = super().get_parser(prog_name)
-        add_config_dir(parser)
+        options.add_config_dir(parser)
         return parser
 
     def take_action(self, parsed_args):
@@ -51,15 +52,15 @@ class Check(lister.Lister):
                 'the filter copy_image is not in the paste pipeline in use: '
                 'put it behind "context" there'
             )
-        options = opts.copy_options(CONF, housekeeping.staging_store_path())
-        self._show_staging(options)
-        copiers = planning.load_copiers(options.copiers)
+        found = opts.copy_options(CONF, housekeeping.staging_store_path())
+        self._show_staging(found)
+        copiers = planning.load_copiers(found.copiers)
         return ('Store', 'Driver', 'Writable', 'Written by'), [
             self._row(name, copiers) for name in stores.names()
         ]
 
-    def _show_staging(self, options):
-        folder = options.staging_dir
+    def _show_staging(self, found):
+        folder = found.staging_dir
         if not os.path.isdir(folder):
             raise RuntimeError(
                 f'the staging directory {folder} does not exist: make it, '
@@ -82,21 +83,11 @@ class Check(lister.Lister):
         )
 
 
-def add_config_dir(parser):
-    """Add the option that says where the service is configured."""
-    parser.add_argument(
-        '--config-dir',
-        metavar='DIR',
-        default=os.environ.get('OS_GLANCE_CONFIG_DIR', '/etc/glance'),
-        help='directory of glance-api.conf (default: %(default)s)',
-    )
-
-
-def load_service(folder):
-    """Load the Image service as its WSGI application does, without threads.
+def read_config(folder):
+    """Read the Image service's configuration.
 
     :param folder: directory of ``glance-api.conf``
-    :raises RuntimeError: if it cannot be loaded, in one sentence
+    :raises RuntimeError: if it cannot be read, in one sentence
     """
     files = [
         path for path in (
@@ -108,11 +99,23 @@ def load_service(folder):
             f'there is no glance-api.conf in {folder}: name its directory '
             'with --config-dir'
         )
-    process.only_look()
     try:
         config.set_config_defaults()
         CONF([], project='glance', prog='glance-api',
              default_config_files=files)
+    except cfg.Error as exc:
+        raise RuntimeError(f'the configuration does not load: {exc}') from exc
+
+
+def load_service(folder):
+    """Load the Image service as its WSGI application does, without threads.
+
+    :param folder: directory of ``glance-api.conf``
+    :raises RuntimeError: if it cannot be loaded, in one sentence
+    """
+    read_config(folder)
+    process.only_look()
+    try:
         reserved = wsgi_app.RESERVED_STORES
         glance_store.register_store_opts(CONF, reserved_stores=reserved)
         glance_store.create_multi_stores(CONF, reserved_stores=reserved)

@@ -21,6 +21,8 @@ from oslo_config import cfg
 
 from glance_copy_plugin import opts
 from glance_copy_plugin.flow import run
+from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.recovery import journal as journal_
 from glance_copy_plugin.recovery import servers
 from glance_copy_plugin.recovery import shutdown
@@ -43,8 +45,9 @@ def journal():
 @functools.cache
 def watcher():
     """Return the watcher of this process."""
+    resume = posting.post_again if board.is_enabled() else takeover.resume
     return watcher_.Watcher(
-        journal(), takeover.resume, CONF[opts.GROUP].recovery_interval
+        journal(), resume, CONF[opts.GROUP].recovery_interval
     )
 
 

@@ -1,0 +1,68 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``glance-copy-worker``: makes the copies that wait on the board."""
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+
+from glance_copy_plugin.cli import options
+
+_CONCURRENCY = 4
+
+
+def main(argv=None):
+    """Run until it is told to stop; return the exit status."""
+    given = _parser().parse_args(argv)
+    if not sys.warnoptions:
+        warnings.simplefilter('ignore')
+    # Now, because libraries that it needs warn when they are imported.
+    launcher = importlib.import_module(
+        'glance_copy_plugin.jobboard.launcher'
+    )
+    try:
+        launcher.check_configuration(given.config_dir)
+    except RuntimeError as why:
+        print(f'glance-copy-worker: {why}', file=sys.stderr)
+        return 1
+    return launcher.serve(
+        given.config_dir, given.workers, given.concurrency
+    )
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog='glance-copy-worker',
+        description='Make the copies of images that wait on the board of '
+        '[copy_image] jobboard_connection, until stopped with SIGTERM.',
+    )
+    options.add_config_dir(parser)
+    parser.add_argument(
+        '--workers', type=_positive, default=os.cpu_count() or 1,
+        metavar='N', help='processes (default: one for each processor)',
+    )
+    parser.add_argument(
+        '--concurrency', type=_positive, default=_CONCURRENCY, metavar='N',
+        help='copies that each process makes at the same time (default: '
+        '%(default)s)',
+    )
+    return parser
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

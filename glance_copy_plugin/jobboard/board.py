@@ -1,0 +1,165 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The board itself: TaskFlow's, with claims that expire."""
+
+import contextlib
+import functools
+import importlib
+import os
+import threading
+
+from oslo_config import cfg
+from oslo_log import log as logging
+from taskflow import exceptions
+
+from glance_copy_plugin import opts
+from glance_copy_plugin.jobboard import details as details_
+from glance_copy_plugin.jobboard import options
+from glance_copy_plugin.transfer import errors
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+_NAME = 'copy-image'
+
+
+class BoardSilent(Exception):
+    """The board cannot be reached, or does not do what it is asked."""
+
+
+class Board:
+    """A board that connects when it is first needed.
+
+    All methods that ask it something raise :class:`BoardSilent`.
+
+    :param settings: :class:`~options.Settings`
+    :raises RuntimeError: in one sentence, if a library is missing
+    """
+
+    def __init__(self, settings):
+        self.expiry = settings.expiry
+        self._board = _module().make(_NAME, settings)
+        self._lock = threading.Lock()
+
+    def ping(self):
+        """Return if the board answers."""
+        with self._answering() as board:
+            _ = board.job_count
+
+    def post(self, details):
+        """Put the job of a copy on the board.
+
+        After an error it may be there all the same.
+
+        :param details: :class:`~details.Details`
+        """
+        with self._answering() as board:
+            board.post(
+                f'{_NAME}-{details.image_id}', details=details.as_dict()
+            )
+
+    def jobs(self):
+        """Return (job, owner or None) for each job that is not done."""
+        with self._answering() as board:
+            return board.postings()
+
+    def has_job_of(self, task_id):
+        """True if a job for this task waits, or is worked on."""
+        found = [details_.of_job(job) for job, _owner in self.jobs()]
+        return any(each and each.task_id == task_id for each in found)
+
+    def claim(self, job, token):
+        """Take a job; False if somebody else has it, or it is done.
+
+        :param token: who takes it, unlike any other claim's
+        """
+        with self._answering() as board:
+            try:
+                board.claim(job, token, expiry=self.expiry)
+            except (exceptions.UnclaimableJob, exceptions.NotFound):
+                return False
+            return True
+
+    def is_owner(self, job, token):
+        """True if the claim is still this one."""
+        with self._answering() as board:
+            return board.find_owner(job) == token
+
+    def extend(self, job, token):
+        """Renew a claim; False if it is lost."""
+        # Renewing alone would not look whose claim it is.
+        if not self.is_owner(job, token):
+            return False
+        with self._answering():
+            return job.extend_expiry(self.expiry)
+
+    def consume(self, job, token):
+        """Take a job that is done off the board, unless the claim is lost."""
+        self._end(job, token, 'consume')
+
+    def abandon(self, job, token):
+        """Give a job back, unless the claim is lost."""
+        self._end(job, token, 'abandon')
+
+    def _end(self, job, token, action):
+        if not self.is_owner(job, token):
+            return
+        with self._answering() as board:
+            try:
+                getattr(board, action)(job, token)
+            except exceptions.NotFound:
+                LOG.debug('Job %s is gone already', job.uuid)
+
+    @contextlib.contextmanager
+    def _answering(self):
+        try:
+            with self._lock:
+                if not self._board.connected:
+                    self._board.connect()
+            yield self._board
+        except exceptions.JobFailure as exc:
+            # TaskFlow's own words do not say what is wrong.
+            raise BoardSilent(
+                errors.redact(exc.__cause__ or exc)
+            ) from None
+
+
+def _module():
+    try:
+        return importlib.import_module(
+            'glance_copy_plugin.jobboard.redis_board'
+        )
+    except ImportError as exc:
+        raise RuntimeError(
+            '[copy_image] jobboard_connection needs a library that is not '
+            f'installed ({exc.name}): install glance-copy-plugin[redis]'
+        ) from None
+
+
+def is_enabled():
+    """True if copies are made by workers."""
+    return options.is_enabled(CONF[opts.GROUP])
+
+
+def of_process():
+    """Return the board of this process, as the configuration says.
+
+    :raises RuntimeError: if the configuration cannot work, in one sentence
+    """
+    return _of_process(os.getpid())
+
+
+@functools.cache
+def _of_process(_pid):
+    # Connections do not survive a fork.
+    return Board(options.settings(CONF[opts.GROUP]))

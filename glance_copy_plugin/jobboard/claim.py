@@ -1,0 +1,176 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A worker's claim of one job: what a copy of it has in its hands."""
+
+import functools
+import threading
+import time
+import uuid
+
+from oslo_log import log as logging
+
+from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.records import tasks
+from glance_copy_plugin.recovery import holding
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+
+class Claim(holding.Holder):
+    """One claim, which the keeper renews until it has ended.
+
+    The counterpart of the journal's :class:`Entry` for a copy that any host
+    may take over. Once lost it never comes back: whoever has the job now may
+    have changed what this copy believes of its stores.
+
+    :param board: :class:`Board`
+    :param job: TaskFlow's job, claimed with ``token``
+    :param details: the job's :class:`Details`
+    :param attempts: how often workers have begun this copy and not ended it
+    """
+
+    def __init__(self, board, job, token, details):
+        super().__init__()
+        self.details = details
+        self.image_id = details.image_id
+        self.attempts = 0
+        self._board = board
+        self._job = job
+        self._token = token
+        self._good_until = time.monotonic() + board.expiry
+        self._lost = threading.Event()
+        self._ending = None
+
+    @property
+    def lost(self):
+        """True if it is known that another worker may have the job."""
+        return self._lost.is_set()
+
+    @property
+    def ended(self):
+        """True if there is nothing left to renew."""
+        return self.lost or (
+            self._ending is not None and self._ending.done
+        )
+
+    def check(self):
+        """Return if the job is still this claim's, as the board says.
+
+        Asked while the image's row is locked, the answer holds until that
+        lock is dropped: who claims the job later waits for the same row.
+
+        :raises: :class:`ClaimLost`; :class:`ClaimUnsure` while the board is
+            silent
+        """
+        if self.lost:
+            raise _lost()
+        try:
+            still = self._board.is_owner(self._job, self._token)
+        except board_.BoardSilent as exc:
+            if time.monotonic() < self._good_until:
+                raise errors.ClaimUnsure(
+                    f'the board of copies does not answer: {exc}'
+                ) from None
+            still = False
+        if not still:
+            self._lose()
+            raise _lost()
+
+    def renew(self):
+        """Renew the claim, or end it on the board if the copy has ended.
+
+        :raises: :class:`BoardSilent`
+        """
+        if self._ending is not None:
+            self._ending.try_it()
+            return
+        asked = time.monotonic()
+        if self._board.extend(self._job, self._token):
+            self._good_until = asked + self._board.expiry
+        else:
+            self._lose()
+
+    def save(self):
+        """Write how often the copy was begun, so that others know."""
+        tasks.set_attempts(self.details.task_id, self.attempts)
+
+    def hand_over(self):
+        """Leave a copy that was stopped in an orderly way to another worker.
+
+        However often that happens, it says nothing against the copy.
+        """
+        if not self.lost:
+            self.attempts = 0
+            try:
+                self.check()
+                self.save()
+            except Exception as exc:
+                LOG.warning(
+                    'An orderly stop of the copy of image %(image)s counts '
+                    'against it: %(why)s',
+                    {'image': self.image_id, 'why': errors.redact(exc)},
+                )
+        self.release()
+
+    def _lose(self):
+        if not self.lost:
+            LOG.warning(
+                'The job of the copy of image %s is not this worker\'s any '
+                'more: another one may carry it on', self.image_id,
+            )
+            self._lost.set()
+
+    def _forget(self):
+        self._end(self._board.consume)
+
+    def _free(self):
+        self._end(self._board.abandon)
+
+    def _end(self, action):
+        if self._ending is None and not self.lost:
+            self._ending = _Ending(
+                functools.partial(action, self._job, self._token)
+            )
+            try:
+                self._ending.try_it()
+            except board_.BoardSilent as exc:
+                LOG.warning(
+                    'The board does not learn yet that the copy of image '
+                    '%(image)s has ended here: %(why)s',
+                    {'image': self.image_id, 'why': exc},
+                )
+
+
+class _Ending:
+    """What has to be said to the board, until it was said."""
+
+    def __init__(self, say):
+        self._say = say
+        self._lock = threading.Lock()
+        self.done = False
+
+    def try_it(self):
+        with self._lock:
+            if not self.done:
+                self._say()
+                self.done = True
+
+
+def new_token(worker):
+    """Return a name for a new claim of a worker, like no other."""
+    return f'{worker}/{uuid.uuid4()}'
+
+
+def _lost():
+    return errors.ClaimLost('another worker carries the copy on')

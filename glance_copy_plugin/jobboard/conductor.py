@@ -1,0 +1,145 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""TaskFlow's conductor, with jobs that are copies."""
+
+from oslo_log import log as logging
+from taskflow import exceptions
+from taskflow.conductors.backends import impl_nonblocking
+
+from glance_copy_plugin import stores
+from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import claim as claim_
+from glance_copy_plugin.jobboard import details as details_
+from glance_copy_plugin.jobboard import queue
+from glance_copy_plugin.records import tasks
+from glance_copy_plugin.recovery import takeover
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+
+
+class CopyConductor(impl_nonblocking.NonBlockingConductor):
+    """Claims jobs and brings their copies to an end.
+
+    What a copy has to do stands in Glance's own records, so that it is made
+    afresh from them instead of from a flow that TaskFlow has kept.
+
+    :param name: the worker's name on the board
+    :param board: :class:`Board`
+    :param keeper: :class:`Keeper`
+    :param concurrency: how many copies may run at the same time
+    """
+
+    def __init__(self, name, board, keeper, concurrency):
+        self._queue = Queue(board, keeper, concurrency)
+        super().__init__(
+            name, self._queue, wait_timeout=_POLL_SECONDS,
+            max_simultaneous_jobs=concurrency,
+        )
+
+    def _dispatch_job(self, job):
+        claim = self._queue.claim_of(job)
+        try:
+            task = tasks.by_id(claim.details.task_id)
+            claim.attempts = tasks.attempts(task) if task else 0
+            takeover.carry_on(claim, task)
+        except Exception as exc:
+            LOG.error(
+                'The copy of image %(image)s could not be carried on and is '
+                'tried again later: %(why)s',
+                {'image': claim.image_id, 'why': errors.redact(exc)},
+            )
+        finally:
+            # Harmless if the copy ended, which takes the job off the board.
+            claim.release()
+
+    def _try_finish_job(self, job, consume, trash=False):
+        """The claim has done that, or does it when nothing hangs any more."""
+
+
+class Queue:
+    """What a conductor knows as its jobboard: the jobs that it may take.
+
+    :param board: :class:`Board`
+    :param keeper: :class:`Keeper`, which knows the claims
+    :param concurrency: how many claims there may be
+    """
+
+    # TaskFlow's way to ask whether connect() has to be called first.
+    connected = True
+
+    def __init__(self, board, keeper, concurrency):
+        self._board = board
+        self._keeper = keeper
+        self._concurrency = concurrency
+        self._claims = {}
+        self._silent = False
+
+    def register_entity(self, entity):
+        """Other workers need not know that this one is there."""
+
+    def close(self):
+        """There is nothing to close: others use the board, too."""
+
+    def iterjobs(self, ensure_fresh=False):
+        """Return the jobs that this worker can make, the next one first."""
+        running = self._keeper.claims()
+        if len(running) >= self._concurrency:
+            return iter(())
+        try:
+            jobs = self._board.jobs()
+        except board_.BoardSilent as exc:
+            self._say_silent(exc)
+            return iter(())
+        self._silent = False
+        names = stores.names()
+        writable = [name for name in names if stores.is_writable(name)]
+        waiting = [
+            (job, details_.of_job(job)) for job, owner in jobs
+            if owner is None
+        ]
+        return (job for job, _details in queue.in_order(
+            [
+                (job, details) for job, details in waiting
+                if details and queue.can_make(details, names, writable)
+            ],
+            [claim.details.project_id for claim in running],
+        ))
+
+    def claim(self, job, who):
+        """Claim a job, as TaskFlow's boards do.
+
+        :raises UnclaimableJob: if somebody else was faster
+        """
+        token = claim_.new_token(who)
+        details = details_.of_job(job)
+        claim = claim_.Claim(self._board, job, token, details)
+        try:
+            if not self._board.claim(job, token):
+                raise exceptions.UnclaimableJob(f'job {job.uuid} is taken')
+        except board_.BoardSilent as exc:
+            self._say_silent(exc)
+            raise exceptions.UnclaimableJob(str(exc)) from None
+        self._claims[job.uuid] = claim
+        self._keeper.add(claim)
+
+    def claim_of(self, job):
+        """Return the :class:`Claim` of a job that was claimed, once."""
+        return self._claims.pop(job.uuid)
+
+    def _say_silent(self, error):
+        if not self._silent:
+            LOG.warning('The board of copies does not answer: %s', error)
+        self._silent = True

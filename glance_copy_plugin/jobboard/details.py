@@ -1,0 +1,57 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a job says: ids and names, and never a secret."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Details:
+    """Which copy a job is, and who can make it.
+
+    Everything else stands in the Image service's own records.
+
+    :param stores: names of the stores to copy into
+    :param sources: names of the stores that held the image when it was
+        posted; empty if its record does not say
+    :param project_id: who asked, for the sake of fairness
+    """
+
+    image_id: str
+    task_id: str
+    request_id: str | None
+    stores: tuple
+    sources: tuple
+    project_id: str | None
+    user_id: str | None
+
+    def as_dict(self):
+        """Return it as a job carries it."""
+        return dataclasses.asdict(self)
+
+
+def of_job(job):
+    """Return the :class:`Details` of a job, or None if it is not a copy."""
+    found = job.details
+    try:
+        return Details(
+            image_id=str(found['image_id']),
+            task_id=str(found['task_id']),
+            request_id=found['request_id'],
+            stores=tuple(map(str, found['stores'])),
+            sources=tuple(map(str, found['sources'])),
+            project_id=found['project_id'],
+            user_id=found['user_id'],
+        )
+    except (KeyError, TypeError):
+        return None

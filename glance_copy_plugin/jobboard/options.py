@@ -1,0 +1,181 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The options of the jobboard, and what the code gets of them."""
+
+import dataclasses
+import urllib.parse
+
+from oslo_config import cfg
+
+JOBBOARD_OPTS = [
+    cfg.StrOpt(
+        'jobboard_connection',
+        secret=True,
+        help="""
+The board on which copies wait for ``glance-copy-worker``.
+
+With it, the Image service only posts copies there; worker processes, on any
+number of hosts, make them. A request is accepted when its job is on the board,
+and answered with 503 when the board cannot be reached.
+
+Give the same board, the same namespace and the same database to the Image
+service and to all workers. The server must keep its data over a restart.
+
+Possible values:
+    * ``redis://[USER@]HOST[:PORT][/DATABASE]``
+    * Not set: the processes of the Image service copy by themselves
+"""),
+    cfg.StrOpt(
+        'jobboard_password',
+        secret=True,
+        help="""
+Password for the board, in whatever characters.
+
+It is used instead of one in ``jobboard_connection``.
+"""),
+    cfg.BoolOpt(
+        'jobboard_tls',
+        default=False,
+        help="""
+Encrypt the connection to the board. Its certificate is always verified.
+"""),
+    cfg.StrOpt(
+        'jobboard_tls_ca_file',
+        help="""
+File with the certificates that may have signed the board's own.
+
+Possible values:
+    * Path of a PEM file
+    * Not set: the authorities that the system trusts
+"""),
+    cfg.StrOpt(
+        'jobboard_tls_cert_file',
+        help="""
+File with the certificate that this service shows to the board.
+"""),
+    cfg.StrOpt(
+        'jobboard_tls_key_file',
+        help="""
+File with the private key of ``jobboard_tls_cert_file``.
+"""),
+    cfg.IntOpt(
+        'jobboard_claim_expiry',
+        default=60,
+        min=4,
+        max=60,
+        help="""
+Seconds after which the job of a worker that gives no sign of life is taken
+over by another one.
+
+A worker renews its claims four times as often. Shorter, and a dead worker's
+copies go on earlier; longer, and copies survive a longer outage of the board,
+up to three quarters of this time.
+"""),
+    cfg.StrOpt(
+        'jobboard_namespace',
+        default='glance-copy',
+        regex=r'^[A-Za-z0-9._-]+$',
+        help="""
+Prefix of everything that is kept on the board, for servers that others use
+too.
+"""),
+]
+
+_SCHEME = 'redis'
+_PORT = 6379
+_FORM = 'redis://[USER@]HOST[:PORT][/DATABASE]'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to reach the board; times in seconds.
+
+    :param password: kept out of what is printed
+    :param expiry: how long a claim lasts that is not renewed
+    """
+
+    host: str
+    port: int
+    database: int
+    username: str | None
+    password: str | None = dataclasses.field(repr=False)
+    tls: bool
+    ca_file: str | None
+    cert_file: str | None
+    key_file: str | None
+    namespace: str
+    expiry: int
+
+
+def is_enabled(group):
+    """True if copies are made by workers.
+
+    :param group: the options of ``[copy_image]``
+    """
+    return bool(group.jobboard_connection)
+
+
+def settings(group):
+    """Return the :class:`Settings` that ``[copy_image]`` gives.
+
+    :raises RuntimeError: if they cannot work, in one sentence that shows
+        nothing of the address, which may hold a password
+    """
+    try:
+        url = urllib.parse.urlsplit(group.jobboard_connection)
+        port, database = url.port or _PORT, _database(url)
+    except ValueError:
+        raise _bad(f'is no address of the form {_FORM}') from None
+    if url.scheme != _SCHEME or not url.hostname or url.query or url.fragment:
+        raise _bad(f'is no address of the form {_FORM}')
+    if bool(group.jobboard_tls_cert_file) != bool(group.jobboard_tls_key_file):
+        raise RuntimeError(
+            '[copy_image] jobboard_tls_cert_file and jobboard_tls_key_file '
+            'work only together: set both, or none'
+        )
+    if not group.jobboard_tls and (
+        group.jobboard_tls_ca_file or group.jobboard_tls_cert_file
+    ):
+        raise RuntimeError(
+            '[copy_image] names files for TLS, but jobboard_tls is false: '
+            'set it, or leave the files out'
+        )
+    return Settings(
+        host=url.hostname,
+        port=port,
+        database=database,
+        username=_decoded(url.username),
+        password=group.jobboard_password or _decoded(url.password),
+        tls=group.jobboard_tls,
+        ca_file=group.jobboard_tls_ca_file,
+        cert_file=group.jobboard_tls_cert_file,
+        key_file=group.jobboard_tls_key_file,
+        namespace=group.jobboard_namespace,
+        expiry=group.jobboard_claim_expiry,
+    )
+
+
+def _database(url):
+    path = url.path.strip('/')
+    number = int(path) if path else 0
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def _decoded(text):
+    return urllib.parse.unquote(text) if text else None
+
+
+def _bad(what):
+    return RuntimeError(f'[copy_image] jobboard_connection {what}')

@@ -1,0 +1,167 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How the Image service gets a copy onto the board."""
+
+import concurrent.futures
+import threading
+
+from oslo_log import log as logging
+
+from glance_copy_plugin.flow import failing
+from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import details as details_
+from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import tasks
+from glance_copy_plugin.recovery import takeover
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+# So long Glance may take to come from a request to its flow.
+_PATIENCE_SECONDS = 30
+
+
+class Postings:
+    """Tells requests whether their copies are on the board.
+
+    Glance makes a task while it answers the request, and asks for the flow of
+    that task in another thread.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._expected = {}
+
+    def expect(self, entry):
+        """A request waits for the posting of this copy from now on.
+
+        :param entry: the copy's journal :class:`Entry`
+        """
+        with self._lock:
+            self._expected[entry.image_id] = concurrent.futures.Future()
+
+    def forget(self, entry):
+        """The request waits no more."""
+        with self._lock:
+            self._expected.pop(entry.image_id, None)
+
+    def post(self, entry, details):
+        """Post a copy that this process has begun, and tell the request.
+
+        If that fails, the copy has ended: no lock and no entry are left.
+
+        :raises: :class:`~board.BoardSilent`
+        """
+        try:
+            board_.of_process().post(details)
+        except Exception as exc:
+            _give_up(entry, details, exc)
+            self._tell(entry, exc)
+            raise
+        entry.remove()
+        LOG.info('The copy of image %s is on the board', details.image_id)
+        self._tell(entry, None)
+
+    def wait(self, entry):
+        """Return when the expected copy is on the board.
+
+        :raises: whatever kept it from getting there
+        """
+        with self._lock:
+            expected = self._expected[entry.image_id]
+        try:
+            expected.result(_PATIENCE_SECONDS)
+        except concurrent.futures.TimeoutError:
+            LOG.warning(
+                'Glance does not run the copy of image %s; it is posted '
+                'without that', entry.image_id,
+            )
+            if entry.begin():
+                task = tasks.newest_copy(entry.image_id, entry.request_id)
+                self.post(entry, of_task(task))
+            else:
+                expected.result()
+
+    def _tell(self, entry, error):
+        with self._lock:
+            expected = self._expected.get(entry.image_id)
+        if expected is None or expected.done():
+            return
+        if error is None:
+            expected.set_result(None)
+        else:
+            expected.set_exception(error)
+
+
+POSTINGS = Postings()
+
+
+def of_task(task):
+    """Return the :class:`~details.Details` of a task's job.
+
+    :param task: as Glance's database gives it
+    """
+    context = takeover.context_of(task)
+    image_id = task['input']['image_id']
+    record = image_record.ImageRecord(context, image_id, task['id'])
+    try:
+        locations = record.facts().locations
+    except image_record.ImageGone:
+        locations = ()
+    stores = {location.store for location in locations}
+    return details_.Details(
+        image_id=image_id,
+        task_id=task['id'],
+        request_id=task['request_id'],
+        stores=tuple(task['input']['backend']),
+        # An old record may have a location without a name.
+        sources=() if None in stores else tuple(sorted(stores)),
+        project_id=task['owner'],
+        user_id=task['user_id'],
+    )
+
+
+def post_again(entry):
+    """Post a copy whose process is gone, unless it has done so itself.
+
+    :param entry: :class:`Entry`, locked by this process
+    """
+    task = tasks.newest_copy(entry.image_id, entry.request_id)
+    if task is None:
+        takeover.drop_stray_lock(entry.image_id)
+    elif task['status'] in tasks.LIVE:
+        board = board_.of_process()
+        if not board.has_job_of(task['id']):
+            LOG.warning(
+                'Posting the copy of image %s, whose process is gone',
+                entry.image_id,
+            )
+            board.post(of_task(task))
+    else:
+        # Whatever it has left is for a worker to remove.
+        board_.of_process().post(of_task(task))
+    entry.remove()
+
+
+def _give_up(entry, details, error):
+    LOG.error(
+        'The copy of image %(image)s could not be posted: %(why)s',
+        {'image': details.image_id, 'why': errors.redact(error)},
+    )
+    try:
+        failing.unlock(details.image_id, details.task_id)
+        tasks.fail(
+            details.task_id, 'the board of copies could not be reached'
+        )
+    finally:
+        entry.remove()

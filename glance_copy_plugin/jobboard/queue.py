@@ -1,0 +1,68 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which job a worker takes next."""
+
+import collections
+import itertools
+
+from taskflow.jobs import base
+
+_PRIORITIES = list(base.JobPriority)
+
+
+def in_order(waiting, running):
+    """Put jobs in the order in which a worker should try to claim them.
+
+    The most urgent first; among equals, projects take turns, and those of
+    which the fewest copies run come first; within a project, as they came.
+
+    :param waiting: (job, :class:`Details`) pairs
+    :param running: the project ids of the copies that run, one for each
+    """
+    busy = collections.Counter(running)
+    by_age = sorted(waiting, key=_urgency_and_age)
+    found = []
+    for _priority, group in itertools.groupby(by_age, key=_urgency):
+        turns = collections.Counter(busy)
+        turned = []
+        for job, details in group:
+            turned.append((turns[details.project_id], job, details))
+            turns[details.project_id] += 1
+        turned.sort(key=lambda each: each[0])
+        found += [(job, details) for _turn, job, details in turned]
+    return found
+
+
+def missing_stores(details, writable):
+    """Return the stores of a job that are not among these, in its order."""
+    return [name for name in details.stores if name not in writable]
+
+
+def can_make(details, names, writable):
+    """True if a worker with these stores can make the copy.
+
+    :param names: all stores that it is configured with
+    :param writable: those that it can write
+    """
+    readable = not details.sources or not set(names).isdisjoint(
+        details.sources
+    )
+    return readable and not missing_stores(details, writable)
+
+
+def _urgency(pair):
+    return _PRIORITIES.index(pair[0].priority)
+
+
+def _urgency_and_age(pair):
+    return _urgency(pair), pair[0].sequence

@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The service that makes the copies which others have posted."""
+
+import os
+import socket
+import threading
+
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_service import backend
+
+# Which has to be said before the service is imported.
+backend.init_backend(backend.BackendType.THREADING)
+
+from oslo_service import service  # noqa: E402
+
+from glance_copy_plugin.cli import check  # noqa: E402
+from glance_copy_plugin.flow import run  # noqa: E402
+from glance_copy_plugin.jobboard import board as board_  # noqa: E402
+from glance_copy_plugin.jobboard import conductor as conductor_  # noqa: E402
+from glance_copy_plugin.jobboard import keeper as keeper_  # noqa: E402
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+# Of the time in which a worker has to stop, what its copies may take.
+_SHARE_OF_COPIES = 0.8
+
+
+class Worker(service.Service):
+    """One process that claims jobs and makes their copies.
+
+    :param config_dir: directory of ``glance-api.conf``
+    :param concurrency: how many copies run at the same time
+    """
+
+    def __init__(self, config_dir, concurrency):
+        super().__init__()
+        self._config_dir = config_dir
+        self._concurrency = concurrency
+        self._stopping = threading.Event()
+        self._keeper = None
+        self._conductor = None
+
+    def start(self):
+        """Load the Image service, and begin to look for jobs."""
+        check.load_service(self._config_dir)
+        logging.setup(CONF, 'glance-copy-worker')
+        board = board_.of_process()
+        name = f'{socket.gethostname()}:{os.getpid()}'
+        self._keeper = keeper_.Keeper(board.expiry)
+        self._keeper.start()
+        self._conductor = conductor_.CopyConductor(
+            name, board, self._keeper, self._concurrency
+        )
+        LOG.info('Worker %s makes %d copies', name, self._concurrency)
+        threading.Thread(
+            target=self._conductor.run, name='copy-image-conductor',
+            daemon=True,
+        ).start()
+
+    def wait(self):
+        """Return when the worker has stopped."""
+        self._stopping.wait()
+
+    def stop(self, graceful=True):
+        """Claim nothing more; leave the copies that run to other workers."""
+        LOG.info('This worker stops; its copies are left to others')
+        self._conductor.stop()
+        seconds = (CONF.graceful_shutdown_timeout or 60) * _SHARE_OF_COPIES
+        if not run.suspend_all(seconds):
+            LOG.warning('Some copies did not stop; they are taken over later')
+        self._stopping.set()
