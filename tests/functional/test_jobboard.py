@@ -1,0 +1,96 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Copies that the Image service posts and workers make."""
+
+import pytest
+
+from tests.functional import helpers
+from tests.functional import jobboard
+from tests.functional.helpers import MIB
+from tests.harness import Client
+
+STORES = ['s1', 's2', 's3']
+
+
+@pytest.fixture(scope='module')
+def board(tmp_path_factory):
+    with jobboard.started_board(tmp_path_factory.mktemp('redis')) as started:
+        yield started
+
+
+@pytest.fixture(scope='module')
+def server(start_glance, board):
+    return start_glance(
+        'posting', jobboard.settings(board), workers=2, audit=True
+    )
+
+
+@pytest.fixture
+def client(server):
+    return Client(server)
+
+
+def test_a_worker_makes_the_copy_that_was_asked_for(server, board, client):
+    image_id = client.create_image(helpers.data(6 * MIB + 1))
+    with jobboard.workers(server, 'host-a'):
+        task = helpers.copy(client, image_id, STORES)
+    assert task['status'] == 'success'
+    helpers.assert_copied(server, client, image_id, STORES)
+    jobboard.check(server, board, image_id, ['src', *STORES])
+
+
+def test_without_a_worker_the_copy_waits_on_the_board(server, board, client):
+    image_id = client.create_image(helpers.data())
+    answer = client.copy(image_id, ['s1'])
+    assert answer.status_code == 202, answer.text
+    # Whoever is told "accepted" finds the job there.
+    assert jobboard.jobs(board) == 1
+    assert set(helpers.rows(server, image_id)) == {'src'}
+    assert client.copy(image_id, ['s2']).status_code == 409
+    with jobboard.workers(server, 'host-a'):
+        task = client.wait_copy(image_id)
+    assert task['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', 's1'])
+
+
+def test_a_board_that_is_down_is_an_answer_and_leaves_nothing(
+    server, board, client,
+):
+    image_id = client.create_image(helpers.data())
+    board.stop()
+    try:
+        answer = client.copy(image_id, ['s1'])
+    finally:
+        board.start()
+    assert answer.status_code == 503
+    assert 'the board that workers take them from' in answer.text
+    assert client.copy_task(image_id) is None
+    assert server.tasks(image_id) == []
+    server.invariants.assert_hold()
+    with jobboard.workers(server, 'host-a'):
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+
+
+def test_the_password_of_the_board_is_nowhere_to_be_read(
+    server, board, client,
+):
+    image_id = client.create_image(helpers.data())
+    with jobboard.workers(server, 'host-a') as (worker,):
+        helpers.copy(client, image_id, ['s1'])
+        log = worker.log.read_text()
+    with board.client() as redis:
+        redis.config_set('slowlog-log-slower-than', -1)
+        posted = b''.join(redis.hvals(f'{jobboard.NAMESPACE}:listings'))
+    assert board.password not in log
+    assert board.password not in helpers.log_of(server)
+    assert board.password.encode() not in posted

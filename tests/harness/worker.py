@@ -1,0 +1,135 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Real worker processes, as if on hosts of their own."""
+
+import os
+import pathlib
+import signal
+import sys
+
+from tests.harness import config
+from tests.harness import process
+
+
+class Worker:
+    """``glance-copy-worker`` for a server, with its own staging folder.
+
+    :param server: a ``GlanceServer`` that has been started before
+    :param name: of the "host"; its folder lies below the server's
+    :param settings: {group: {option: value}} laid over the server's
+    :param stores: names of the file stores that it has; all by default
+    :param workers: processes
+    :param concurrency: copies of each process at the same time
+    :param environment: further environment variables
+    """
+
+    def __init__(
+        self, server, name, *, settings=None, stores=None, workers=1,
+        concurrency=2, environment=None,
+    ):
+        self.server = server
+        self.folder = server.folder / name
+        self.workers = workers
+        self.concurrency = concurrency
+        self._settings = settings or {}
+        self._stores = stores or server.stores
+        self._environment = environment or {}
+        self._group = None
+
+    @property
+    def log(self):
+        """The file that it writes its log to."""
+        return self.folder / 'worker.log'
+
+    @property
+    def pid(self):
+        """The id of the process that keeps the others."""
+        return self._group.pid
+
+    @property
+    def conf(self):
+        """Its configuration file."""
+        return self.folder / 'etc' / 'glance-api.conf'
+
+    @property
+    def staging(self):
+        """Its staging folder."""
+        return self.folder / 'staging'
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *error):
+        self.stop()
+
+    def start(self):
+        """Start it, without waiting for anything."""
+        self._write()
+        self._group = process.ProcessGroup(
+            [
+                pathlib.Path(sys.executable).with_name('glance-copy-worker'),
+                '--config-dir', self.conf.parent,
+                '--workers', self.workers,
+                '--concurrency', self.concurrency,
+            ],
+            self.log, self.folder,
+            {**self.server.process_environment(), **self._environment},
+        )
+        return self
+
+    def running(self):
+        """Tell whether it has been started and has not ended."""
+        return bool(self._group) and self._group.returncode() is None
+
+    @property
+    def returncode(self):
+        """The exit status of its last run, or None while it runs."""
+        return self._group.returncode()
+
+    def stop(self, timeout=30):
+        """End it as an operator would (SIGTERM), then for certain."""
+        if self._group:
+            self._group.terminate(timeout)
+
+    def kill(self):
+        """End all its processes at once (SIGKILL), as a power cut does."""
+        self._group.kill()
+
+    def pause(self):
+        """Stop the time for all its processes (SIGSTOP)."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self):
+        """Let its time run again (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number):
+        for member in self._group.members():
+            os.kill(member.pid, number)
+
+    def _write(self):
+        self.conf.parent.mkdir(parents=True, exist_ok=True)
+        places = {name: self.server.places[name] for name in self._stores}
+        for name, subfolder in config.RESERVED.items():
+            places[name] = self.folder / subfolder
+            places[name].mkdir(exist_ok=True)
+        groups = config.options(
+            self.folder, self.server.url, self.server.database_url, places,
+            self.server.backends,
+        )
+        paste = self.conf.with_name('glance-api-paste.ini')
+        config.write_paste(paste, True)
+        groups['paste_deploy'] = {'config_file': paste}
+        config.merge(groups, self.server.settings)
+        config.merge(groups, self._settings)
+        config.write_conf(self.conf, groups)
