@@ -1,0 +1,203 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Workers that die, pause or are stopped in the middle of copies."""
+
+import pytest
+
+from tests.functional import helpers
+from tests.functional import jobboard
+from tests.functional.helpers import MIB
+from tests.harness import Client
+from tests.harness import worker as worker_
+
+STORES = ['s1', 's2', 's3']
+# One store after the other, a second each.
+SLOW = {
+    'copiers': '', 'bandwidth_limit': 4 * MIB, 'staging_window': MIB,
+    'max_parallel_stores': 1,
+}
+SIZE = 4 * MIB + 1
+
+
+@pytest.fixture(scope='module')
+def board(tmp_path_factory):
+    with jobboard.started_board(tmp_path_factory.mktemp('redis')) as started:
+        yield started
+
+
+@pytest.fixture(scope='module')
+def server(start_glance, board):
+    return start_glance(
+        'posting-slow', jobboard.settings(board, **SLOW), audit=True
+    )
+
+
+@pytest.fixture
+def client(server):
+    return Client(server)
+
+
+@pytest.fixture
+def make_worker(server):
+    """Give a function that starts a worker until the test ends."""
+    started = []
+
+    def make(name, **options):
+        started.append(worker_.Worker(server, name, **options))
+        return started[-1].start()
+
+    yield make
+    for each in started:
+        each.go_on()
+        each.stop()
+
+
+def begin(server, client, stored=1):
+    """Ask for a copy; return its image and task when it is half done."""
+    image_id = client.create_image(helpers.data(SIZE))
+    task_id = helpers.start(client, image_id, STORES)
+    helpers.wait_until(
+        lambda: len(helpers.rows(server, image_id)) > stored,
+        f'{stored} of the stores recorded',
+    )
+    return image_id, task_id
+
+
+def test_another_worker_finishes_what_a_killed_one_has_begun(
+    server, board, client, make_worker,
+):
+    first = make_worker('host-a')
+    image_id, task_id = begin(server, client)
+    first.kill()
+    kept = server.store_file('s1', image_id).stat().st_ino
+    make_worker('host-b')
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    # What was recorded is not copied again.
+    assert server.store_file('s1', image_id).stat().st_ino == kept
+    jobboard.check(server, board, image_id, ['src', *STORES])
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_copies_back_at_once(
+    server, board, client, make_worker,
+):
+    first = make_worker('host-a')
+    image_id, task_id = begin(server, client)
+    first.stop()
+    assert first.returncode == 0
+    assert jobboard.owners(board) == []
+    assert jobboard.jobs(board) == 1
+    assert helpers.status(server, task_id) == 'processing'
+    assert helpers.files(first.staging) == []
+    make_worker('host-b')
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', *STORES])
+
+
+@pytest.mark.parametrize('stored', [1, 2, 3])
+def test_a_worker_that_wakes_up_after_its_claim_writes_nothing(
+    server, board, client, make_worker, stored,
+):
+    paused = make_worker('host-a')
+    image_id, task_id = begin(server, client, stored)
+    paused.pause()
+    jobboard.wait_expired()
+    other = make_worker('host-b')
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    helpers.wait_until(lambda: jobboard.jobs(board) == 0, 'an empty board')
+    inodes = [
+        server.store_file(store, image_id).stat().st_ino for store in STORES
+    ]
+    paused.go_on()
+    if stored < len(STORES):
+        helpers.wait_until(
+            lambda: 'is left to the next process' in paused.log.read_text(),
+            'the end of the paused copy',
+        )
+    other.stop()
+    assert inodes == [
+        server.store_file(store, image_id).stat().st_ino for store in STORES
+    ]
+    jobboard.check(server, board, image_id, ['src', *STORES])
+
+
+def test_a_worker_that_wakes_up_beside_the_next_one_does_it_no_harm(
+    server, board, client, make_worker,
+):
+    paused = make_worker('host-a')
+    image_id, task_id = begin(server, client)
+    owner = jobboard.owners(board)
+    paused.pause()
+    jobboard.wait_expired()
+    make_worker('host-b')
+    helpers.wait_until(
+        lambda: jobboard.owners(board) not in ([], owner), 'another owner'
+    )
+    paused.go_on()
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    helpers.wait_until(
+        lambda: f'{image_id} is left to the next process'
+        in paused.log.read_text(),
+        'the end of the paused copy',
+    )
+    jobboard.check(server, board, image_id, ['src', *STORES])
+    helpers.assert_copied(server, client, image_id, STORES)
+
+
+def test_a_copy_outlives_a_restart_of_the_board(
+    server, board, client, make_worker,
+):
+    make_worker('host-a')
+    image_id, task_id = begin(server, client)
+    board.stop()
+    board.start()
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', *STORES])
+
+
+def test_a_copy_that_kills_its_workers_is_failed_after_three_of_them(
+    server, board, client, make_worker, tmp_path,
+):
+    switch = tmp_path / 'kill'
+    make_worker(
+        'host-a', environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+    )
+    image_id = client.create_image(helpers.data(SIZE))
+    switch.write_text('import-written')
+    task_id = helpers.start(client, image_id, STORES)
+    for _ in range(2):
+        helpers.wait_until(lambda: not switch.exists(), 'a kill')
+        switch.write_text('import-written')
+    task = client.wait_copy(image_id, task_id)
+    assert task['status'] == 'failure'
+    assert 'interrupted again and again' in task['message']
+    jobboard.check(server, board, image_id, ['src'])
+
+
+def test_a_posting_process_that_dies_does_not_lose_the_copy(
+    start_glance, board, tmp_path,
+):
+    switch = tmp_path / 'kill'
+    server = start_glance(
+        'posting-dies', jobboard.settings(
+            board, jobboard_namespace='test-dies', recovery_interval=0.5
+        ),
+        environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+    )
+    client = Client(server)
+    image_id = client.create_image(helpers.data())
+    switch.write_text('flow-asked')
+    with pytest.raises(Exception, match='(?i)connection'):
+        client.copy(image_id, ['s1'])
+    with worker_.Worker(server, 'host-a'):
+        assert client.wait_copy(image_id)['status'] == 'success'
+    server.invariants.assert_hold()
