@@ -57,11 +57,7 @@ class Monitor:
                     self._look()
                     self._run.task.say(self._run.progress.render())
             except errors.CopyError as exc:
-                LOG.warning(
-                    'The copy of image %(image)s is stopped: %(why)s',
-                    {'image': self._run.image_id, 'why': exc},
-                )
-                self._run.cancel.cancel(exc)
+                self._stop(exc)
             except Exception as exc:
                 LOG.info(
                     'Progress of the copy of image %(image)s was not '
@@ -70,6 +66,18 @@ class Monitor:
                 )
             if self._stopped.wait(self._interval):
                 return
+
+    def _stop(self, reason):
+        try:
+            if not self._run.stop(reason):
+                return
+        except errors.ClaimUnsure as exc:
+            LOG.info('Looking again whether to stop a copy: %s', exc)
+            return
+        LOG.warning(
+            'The copy of image %(image)s is stopped: %(why)s',
+            {'image': self._run.image_id, 'why': reason},
+        )
 
     def _look(self):
         facts = self._run.record.read()

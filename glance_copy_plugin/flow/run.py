@@ -214,6 +214,21 @@ class CopyRun:
     def target(self, store):
         return base.Target(store=store, driver=stores_.driver(store))
 
+    def stop(self, error):
+        """Stop the copy because of ``error``, unless it is another's by now.
+
+        Then nothing is stopped: a driver that is stopped half-way removes
+        what it writes by its name, which the next process may have written.
+
+        :returns: False if it is another's, or may be
+        """
+        try:
+            self.confirm()
+        except errors.ClaimLost:
+            return False
+        self.cancel.cancel(error)
+        return True
+
     def reserve_space(self):
         """Reserve what staging will need; wait until it is there.
 

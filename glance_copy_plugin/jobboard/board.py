@@ -25,6 +25,7 @@ from taskflow import exceptions
 from glance_copy_plugin import opts
 from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.jobboard import options
+from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -110,6 +111,35 @@ class Board:
     def abandon(self, job, token):
         """Give a job back, unless the claim is lost."""
         self._end(job, token, 'abandon')
+
+    def announce(self, name, stores):
+        """Say that a worker lives, and which stores it has.
+
+        :param stores: :class:`~placement.Stores`
+        """
+        with self._answering() as board:
+            board.announce(
+                name, {
+                    'names': list(stores.names),
+                    'writable': list(stores.writable),
+                }, self.expiry,
+            )
+
+    def workers(self):
+        """Return ``{name: Stores}`` of the workers that live."""
+        with self._answering() as board:
+            return {
+                name: placement.Stores(
+                    names=tuple(said['names']),
+                    writable=tuple(said['writable']),
+                )
+                for name, said in board.announced().items()
+            }
+
+    def withdraw(self, name):
+        """A worker ends in an orderly way."""
+        with self._answering() as board:
+            board.withdraw(name)
 
     def _end(self, job, token, action):
         if not self.is_owner(job, token):

@@ -16,7 +16,6 @@ from oslo_log import log as logging
 from taskflow import exceptions
 from taskflow.conductors.backends import impl_nonblocking
 
-from glance_copy_plugin import stores
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import claim as claim_
 from glance_copy_plugin.jobboard import details as details_
@@ -39,11 +38,12 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
     :param name: the worker's name on the board
     :param board: :class:`Board`
     :param keeper: :class:`Keeper`
+    :param stores: :class:`~placement.Stores` of this worker
     :param concurrency: how many copies may run at the same time
     """
 
-    def __init__(self, name, board, keeper, concurrency):
-        self._queue = Queue(board, keeper, concurrency)
+    def __init__(self, name, board, keeper, stores, concurrency):
+        self._queue = Queue(board, keeper, stores, concurrency)
         super().__init__(
             name, self._queue, wait_timeout=_POLL_SECONDS,
             max_simultaneous_jobs=concurrency,
@@ -74,16 +74,18 @@ class Queue:
 
     :param board: :class:`Board`
     :param keeper: :class:`Keeper`, which knows the claims
+    :param stores: :class:`~placement.Stores` of this worker
     :param concurrency: how many claims there may be
     """
 
     # TaskFlow's way to ask whether connect() has to be called first.
     connected = True
 
-    def __init__(self, board, keeper, concurrency):
+    def __init__(self, board, keeper, stores, concurrency):
         self._board = board
         self._keeper = keeper
         self._concurrency = concurrency
+        self._stores = stores
         self._claims = {}
         self._silent = False
 
@@ -104,8 +106,6 @@ class Queue:
             self._say_silent(exc)
             return iter(())
         self._silent = False
-        names = stores.names()
-        writable = [name for name in names if stores.is_writable(name)]
         waiting = [
             (job, details_.of_job(job)) for job, owner in jobs
             if owner is None
@@ -113,7 +113,7 @@ class Queue:
         return (job for job, _details in queue.in_order(
             [
                 (job, details) for job, details in waiting
-                if details and queue.can_make(details, names, writable)
+                if details and self._stores.can_make(details)
             ],
             [claim.details.project_id for claim in running],
         ))

@@ -43,23 +43,6 @@ def in_order(waiting, running):
     return found
 
 
-def missing_stores(details, writable):
-    """Return the stores of a job that are not among these, in its order."""
-    return [name for name in details.stores if name not in writable]
-
-
-def can_make(details, names, writable):
-    """True if a worker with these stores can make the copy.
-
-    :param names: all stores that it is configured with
-    :param writable: those that it can write
-    """
-    readable = not details.sources or not set(names).isdisjoint(
-        details.sources
-    )
-    return readable and not missing_stores(details, writable)
-
-
 def _urgency(pair):
     return _PRIORITIES.index(pair[0].priority)
 

@@ -12,10 +12,13 @@
 
 """TaskFlow's board in redis, asked for many jobs at a time."""
 
+import json
+
 from taskflow.jobs.backends import impl_redis
 
 # A board that does not answer must not hold a request, or a claim's renewal.
 _ANSWER_SECONDS = 5.0
+_WORKER = 'worker.'
 
 
 class RedisBoard(impl_redis.RedisJobBoard):
@@ -38,6 +41,32 @@ class RedisBoard(impl_redis.RedisJobBoard):
         with impl_redis._translate_failures():
             owner = self._client.get(job.owner_key)
         return owner and self._decode_owner(owner)
+
+
+    def announce(self, name, content, seconds):
+        """Say something of a worker, which is forgotten unless repeated."""
+        with impl_redis._translate_failures():
+            self._client.set(
+                self.join(_WORKER + name), json.dumps(content),
+                px=int(seconds * 1000),
+            )
+
+    def announced(self):
+        """Return ``{name: what was said}`` of the workers that live."""
+        prefix = self.join(_WORKER)
+        with impl_redis._translate_failures():
+            keys = list(self._client.scan_iter(match=prefix + b'*', count=500))
+            contents = self._client.mget(keys) if keys else []
+        return {
+            key.removeprefix(prefix).decode(): json.loads(content)
+            for key, content in zip(keys, contents, strict=True)
+            if content is not None
+        }
+
+    def withdraw(self, name):
+        """A worker lives no more."""
+        with impl_redis._translate_failures():
+            self._client.delete(self.join(_WORKER + name))
 
 
 def make(name, settings):

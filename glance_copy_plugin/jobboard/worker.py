@@ -25,11 +25,14 @@ backend.init_backend(backend.BackendType.THREADING)
 
 from oslo_service import service  # noqa: E402
 
+from glance_copy_plugin import stores  # noqa: E402
 from glance_copy_plugin.cli import check  # noqa: E402
 from glance_copy_plugin.flow import run  # noqa: E402
 from glance_copy_plugin.jobboard import board as board_  # noqa: E402
 from glance_copy_plugin.jobboard import conductor as conductor_  # noqa: E402
+from glance_copy_plugin.jobboard import herald as herald_  # noqa: E402
 from glance_copy_plugin.jobboard import keeper as keeper_  # noqa: E402
+from glance_copy_plugin.jobboard import placement  # noqa: E402
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -52,6 +55,7 @@ class Worker(service.Service):
         self._stopping = threading.Event()
         self._keeper = None
         self._conductor = None
+        self._herald = None
 
     def start(self):
         """Load the Image service, and begin to look for jobs."""
@@ -61,8 +65,15 @@ class Worker(service.Service):
         name = f'{socket.gethostname()}:{os.getpid()}'
         self._keeper = keeper_.Keeper(board.expiry)
         self._keeper.start()
+        # Asked once: a driver that cannot be loaded would be tried each time.
+        found = placement.Stores(
+            names=tuple(stores.names()),
+            writable=tuple(filter(stores.is_writable, stores.names())),
+        )
+        self._herald = herald_.Herald(board, name, found)
+        self._herald.start()
         self._conductor = conductor_.CopyConductor(
-            name, board, self._keeper, self._concurrency
+            name, board, self._keeper, found, self._concurrency
         )
         LOG.info('Worker %s makes %d copies', name, self._concurrency)
         threading.Thread(
@@ -81,4 +92,5 @@ class Worker(service.Service):
         seconds = (CONF.graceful_shutdown_timeout or 60) * _SHARE_OF_COPIES
         if not run.suspend_all(seconds):
             LOG.warning('Some copies did not stop; they are taken over later')
+        self._herald.stop()
         self._stopping.set()

@@ -248,9 +248,10 @@ class ImageRecord:
         with self._db.session_for_write() as session:
             if not rows.begin(session, self._image_id):
                 raise ImageGone('the image was deleted')
+            # First: who has the copy now may have ended it, and unlocked.
+            self._check_claim()
             if rows.lock_holder(session, self._image_id) != self._task_id:
                 raise LockLost('the image is locked for another task')
-            self._check_claim()
             yield session
 
     def _check_active(self, session):

@@ -15,7 +15,9 @@
 from glance.common import exception
 import glance.context
 import glance.db
+from glance.db.sqlalchemy import models
 import glance.gateway
+from oslo_utils import timeutils
 
 from glance_copy_plugin.records import task as task_record
 from glance_copy_plugin.records.retry import retried
@@ -93,6 +95,21 @@ def set_attempts(task_id, count):
         glance.context.get_admin_context(), task_id,
         {'result': {_ATTEMPTS: count}},
     )
+
+
+@retried
+def say_waiting(task_id, message):
+    """Set the message of a task that has not ended, and show that it lives."""
+    with glance.db.get_api().session_for_write() as session:
+        # The row stays ours until the end: nobody ends the task meanwhile.
+        if session.query(models.Task).filter_by(id=task_id).filter(
+            models.Task.status.in_(LIVE)
+        ).update(
+            {'updated_at': timeutils.utcnow()}, synchronize_session=False
+        ):
+            session.query(models.TaskInfo).filter_by(task_id=task_id).update(
+                {'message': message}, synchronize_session=False
+            )
 
 
 def fail(task_id, reason):

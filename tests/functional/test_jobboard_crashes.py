@@ -58,8 +58,7 @@ def make_worker(server):
 
     yield make
     for each in started:
-        each.go_on()
-        each.stop()
+        each.kill()
 
 
 def begin(server, client, stored=1):
@@ -103,54 +102,118 @@ def test_a_worker_that_is_told_to_stop_gives_its_copies_back_at_once(
     jobboard.check(server, board, image_id, ['src', *STORES])
 
 
-@pytest.mark.parametrize('stored', [1, 2, 3])
-def test_a_worker_that_wakes_up_after_its_claim_writes_nothing(
-    server, board, client, make_worker, stored,
-):
-    paused = make_worker('host-a')
-    image_id, task_id = begin(server, client, stored)
-    paused.pause()
-    jobboard.wait_expired()
-    other = make_worker('host-b')
-    assert client.wait_copy(image_id, task_id)['status'] == 'success'
-    helpers.wait_until(lambda: jobboard.jobs(board) == 0, 'an empty board')
-    inodes = [
-        server.store_file(store, image_id).stat().st_ino for store in STORES
-    ]
-    paused.go_on()
-    if stored < len(STORES):
-        helpers.wait_until(
-            lambda: 'is left to the next process' in paused.log.read_text(),
-            'the end of the paused copy',
+@pytest.fixture
+def switch(tmp_path):
+    return tmp_path / 'at'
+
+
+@pytest.fixture
+def pause_at(server, client, make_worker, switch):
+    """Give a function that begins a copy and pauses its worker somewhere.
+
+    It returns the worker, the image and the task when the claim has expired.
+    """
+    def pause(place):
+        worker = make_worker(
+            'host-a',
+            environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
         )
-    other.stop()
-    assert inodes == [
-        server.store_file(store, image_id).stat().st_ino for store in STORES
-    ]
-    jobboard.check(server, board, image_id, ['src', *STORES])
+        image_id = client.create_image(helpers.data(SIZE))
+        switch.write_text(f'{place}:stop')
+        task_id = helpers.start(client, image_id, STORES)
+        helpers.wait_until(lambda: not switch.exists(), f'a pause at {place}')
+        jobboard.wait_expired()
+        return worker, image_id, task_id
+
+    return pause
 
 
-def test_a_worker_that_wakes_up_beside_the_next_one_does_it_no_harm(
-    server, board, client, make_worker,
-):
-    paused = make_worker('host-a')
-    image_id, task_id = begin(server, client)
-    owner = jobboard.owners(board)
-    paused.pause()
-    jobboard.wait_expired()
-    make_worker('host-b')
-    helpers.wait_until(
-        lambda: jobboard.owners(board) not in ([], owner), 'another owner'
-    )
-    paused.go_on()
-    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+def assert_left(worker, image_id):
     helpers.wait_until(
         lambda: f'{image_id} is left to the next process'
-        in paused.log.read_text(),
+        in worker.log.read_text(),
         'the end of the paused copy',
     )
+
+
+@pytest.mark.parametrize('place', [
+    'stream-read:3', 'import-written:1', 'complete-called:1',
+])
+def test_a_worker_that_wakes_up_after_the_copy_has_ended_changes_nothing(
+    server, board, client, make_worker, pause_at, place,
+):
+    paused, image_id, task_id = pause_at(place)
+    make_worker('host-b')
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    helpers.wait_until(lambda: jobboard.jobs(board) == 0, 'an empty board')
+    before = state(server, image_id)
+    paused.go_on()
+    assert_left(paused, image_id)
+    assert state(server, image_id) == before
+    jobboard.check(server, board, image_id, ['src', *STORES])
+
+
+@pytest.mark.parametrize('place', [
+    'stream-read:3',
+    # While the image's row is locked.
+    'record-uncommitted:2',
+])
+def test_a_worker_that_wakes_up_beside_the_next_one_does_it_no_harm(
+    server, board, client, make_worker, pause_at, place,
+):
+    paused, image_id, task_id = pause_at(place)
+    other = make_worker('host-b')
+    helpers.wait_until(
+        lambda: f'Carrying on with the copy of image {image_id}'
+        in other.log.read_text(),
+        'another worker',
+    )
+    paused.go_on()
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    assert_left(paused, image_id)
     jobboard.check(server, board, image_id, ['src', *STORES])
     helpers.assert_copied(server, client, image_id, STORES)
+
+
+def test_a_worker_that_wakes_up_for_a_deleted_image_leaves_no_data(
+    server, board, client, make_worker, pause_at,
+):
+    paused, image_id, task_id = pause_at('stream-read:3')
+    make_worker('host-b')
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    helpers.wait_until(lambda: jobboard.jobs(board) == 0, 'an empty board')
+    client.delete(image_id)
+    paused.go_on()
+    assert_left(paused, image_id)
+    helpers.wait_until(
+        lambda: not any(
+            helpers.left_in(server, store, image_id) for store in STORES
+        ), 'the data to be gone',
+    )
+    server.invariants.assert_hold()
+
+
+def test_a_copy_that_takes_longer_than_a_claim_stays_with_its_worker(
+    server, board, client, make_worker,
+):
+    make_worker('host-a')
+    make_worker('host-b')
+    image_id = client.create_image(helpers.data(6 * SIZE))
+    task_id = helpers.start(client, image_id, STORES)
+    (owner,) = helpers.wait_until(
+        lambda: jobboard.owners(board), 'an owner'
+    )
+    jobboard.wait_expired()
+    assert jobboard.owners(board) == [owner]
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', *STORES])
+
+
+def state(server, image_id):
+    """Return the locations, and which files they are."""
+    return helpers.rows(server, image_id), [
+        server.store_file(store, image_id).stat().st_ino for store in STORES
+    ]
 
 
 def test_a_copy_outlives_a_restart_of_the_board(
@@ -165,9 +228,8 @@ def test_a_copy_outlives_a_restart_of_the_board(
 
 
 def test_a_copy_that_kills_its_workers_is_failed_after_three_of_them(
-    server, board, client, make_worker, tmp_path,
+    server, board, client, make_worker, switch,
 ):
-    switch = tmp_path / 'kill'
     make_worker(
         'host-a', environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
     )
@@ -184,9 +246,8 @@ def test_a_copy_that_kills_its_workers_is_failed_after_three_of_them(
 
 
 def test_a_posting_process_that_dies_does_not_lose_the_copy(
-    start_glance, board, tmp_path,
+    start_glance, board, switch,
 ):
-    switch = tmp_path / 'kill'
     server = start_glance(
         'posting-dies', jobboard.settings(
             board, jobboard_namespace='test-dies', recovery_interval=0.5

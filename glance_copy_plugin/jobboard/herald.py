@@ -1,0 +1,92 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a worker tells others: that it lives, and what waits for whom."""
+
+import threading
+
+from oslo_log import log as logging
+
+from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import details as details_
+from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.records import tasks
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+
+class Herald:
+    """A thread that announces the worker, well before others forget it.
+
+    One of all workers also looks after the tasks of the copies that wait: a
+    task that nobody writes to would lose its hold on the image, and its
+    message says what it waits for.
+
+    :param board: :class:`Board`
+    :param name: the worker's name
+    :param stores: :class:`~placement.Stores` of the worker
+    """
+
+    def __init__(self, board, name, stores):
+        self._board = board
+        self._name = name
+        self._stores = stores
+        self._interval = board.expiry / 4
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name='copy-image-herald', daemon=True
+        )
+
+    def start(self):
+        self._thread.start()
+
+    def stop(self):
+        """Tell others at once that the worker lives no more."""
+        self._stopped.set()
+        self._thread.join()
+        try:
+            self._board.withdraw(self._name)
+        except board_.BoardSilent as exc:
+            LOG.info('This worker is not withdrawn from the board: %s', exc)
+
+    def _run(self):
+        rounds = 0
+        while True:
+            try:
+                self._board.announce(self._name, self._stores)
+                # The first time, others may not have said that they live.
+                rounds += 1
+                if rounds % 4 == 0:
+                    self._look_after_waiting()
+            except board_.BoardSilent as exc:
+                LOG.warning('This worker cannot announce itself: %s', exc)
+            except Exception as exc:
+                LOG.error(
+                    'The copies that wait were not looked after: %s',
+                    errors.redact(exc),
+                )
+            if self._stopped.wait(self._interval):
+                return
+
+    def _look_after_waiting(self):
+        workers = self._board.workers()
+        if self._name != min(workers, default=None):
+            return
+        for job, owner in self._board.jobs():
+            details = details_.of_job(job)
+            if owner is None and details is not None:
+                why = placement.obstacle(details, workers.values())
+                tasks.say_waiting(
+                    details.task_id,
+                    f'waiting: {why}' if why else 'waiting for a worker',
+                )

@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which worker can make which copy."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stores:
+    """What a worker has.
+
+    :param names: all stores that it is configured with
+    :param writable: those that it can write
+    """
+
+    names: tuple
+    writable: tuple
+
+    def can_make(self, details):
+        """True if a worker with these stores can make the copy.
+
+        :param details: the job's :class:`~details.Details`
+        """
+        return self.can_read(details) and set(self.writable).issuperset(
+            details.stores
+        )
+
+    def can_read(self, details):
+        """True if one of them held the image when it was posted."""
+        return not details.sources or not set(self.names).isdisjoint(
+            details.sources
+        )
+
+
+def obstacle(details, workers):
+    """Say why no worker can make a copy; None if one of them can.
+
+    :param workers: :class:`Stores` of those that live
+    """
+    if any(each.can_make(details) for each in workers):
+        return None
+    everywhere = {name for each in workers for name in each.writable}
+    missing = [name for name in details.stores if name not in everywhere]
+    if missing:
+        return f'no worker that runs can write {", ".join(missing)}'
+    if not any(each.can_read(details) for each in workers):
+        return (
+            'no worker that runs has a store that holds the image ('
+            + ', '.join(details.sources) + ')'
+        )
+    return (
+        'no worker that runs has all that is needed: it would have to write '
+        f'{", ".join(details.stores)} and to read one of '
+        + (', '.join(details.sources) or 'the image\'s stores')
+    )

@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Where the board is, and what is said when that cannot be."""
+
+from oslo_config import cfg
+import pytest
+
+from glance_copy_plugin import opts
+from glance_copy_plugin.jobboard import options
+
+
+@pytest.fixture
+def settings_of():
+    """Give a function that reads these options as ``[copy_image]``."""
+    conf = cfg.ConfigOpts()
+    opts.register_opts(conf)
+    conf([])
+
+    def read(**given):
+        for name, value in given.items():
+            conf.set_override(f'jobboard_{name}', value, group=opts.GROUP)
+        return options.settings(conf[opts.GROUP])
+
+    return read
+
+
+def test_without_an_address_copies_stay_where_they_were():
+    conf = cfg.ConfigOpts()
+    opts.register_opts(conf)
+    conf([])
+    assert not options.is_enabled(conf[opts.GROUP])
+
+
+def test_the_address_says_all_that_is_needed(settings_of):
+    found = settings_of(connection='redis://copier:p%40ss@board:6380/2')
+    assert (found.host, found.port, found.database) == ('board', 6380, 2)
+    assert (found.username, found.password) == ('copier', 'p@ss')
+    assert not found.tls
+
+
+def test_the_usual_port_and_the_first_database_need_not_be_said(settings_of):
+    found = settings_of(connection='redis://board')
+    assert (found.port, found.database) == (6379, 0)
+    assert (found.username, found.password) == (None, None)
+
+
+def test_a_password_of_its_own_option_is_taken_as_it_is(settings_of):
+    found = settings_of(
+        connection='redis://board', password='a/b@c:d%20#e',
+    )
+    assert found.password == 'a/b@c:d%20#e'
+
+
+def test_the_password_is_not_printed(settings_of):
+    assert 'secret' not in repr(
+        settings_of(connection='redis://:secret@board')
+    )
+
+
+@pytest.mark.parametrize('address', [
+    'board:6379', 'http://board', 'redis://', 'redis://u:secret@board:port',
+    'redis://u:secret@board/two', 'redis://board/-1', 'redis://board?db=1',
+    'redis://[::1', 'zookeeper://u:secret@board', 'etcd://board',
+])
+def test_an_address_that_is_none_is_refused_without_showing_it(
+    settings_of, address,
+):
+    with pytest.raises(RuntimeError) as refusal:
+        settings_of(connection=address)
+    assert 'redis://[USER@]HOST' in str(refusal.value)
+    assert 'secret' not in str(refusal.value)
+
+
+def test_a_certificate_needs_its_key(settings_of):
+    with pytest.raises(RuntimeError, match='set both, or none'):
+        settings_of(
+            connection='redis://board', tls=True, tls_cert_file='/cert'
+        )
+
+
+def test_files_for_tls_without_tls_are_refused(settings_of):
+    with pytest.raises(RuntimeError, match='jobboard_tls is false'):
+        settings_of(connection='redis://board', tls_ca_file='/ca')

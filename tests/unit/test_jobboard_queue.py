@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which copy a worker makes next, and which it can make at all."""
+
+import dataclasses
+
+import pytest
+from taskflow.jobs import base
+
+from glance_copy_plugin.jobboard import details as details_
+from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import queue
+
+HERE = placement.Stores(names=('src', 's1', 'ro'), writable=('src', 's1'))
+EDGE = placement.Stores(names=('src', 'edge'), writable=('edge',))
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What TaskFlow's jobs say of themselves."""
+
+    sequence: int
+    priority: base.JobPriority = base.JobPriority.NORMAL
+
+
+def asked(sequence, project, priority=base.JobPriority.NORMAL):
+    return Job(sequence, priority), job_of(project)
+
+
+def job_of(project='p', stores=('s1',), sources=('src',)):
+    return details_.Details(
+        image_id='image', task_id='task', request_id='request',
+        stores=stores, sources=sources, project_id=project, user_id='u',
+    )
+
+
+def order(waiting, running=()):
+    return [job.sequence for job, _ in queue.in_order(waiting, running)]
+
+
+def test_copies_of_one_project_are_made_as_they_came():
+    assert order([asked(3, 'a'), asked(1, 'a'), asked(2, 'a')]) == [1, 2, 3]
+
+
+def test_a_single_copy_does_not_wait_behind_all_of_another_project():
+    many = [asked(number, 'many') for number in range(5000)]
+    assert order([*many, asked(5000, 'single')])[:3] == [0, 5000, 1]
+
+
+def test_a_project_of_which_copies_run_waits_for_its_turn():
+    waiting = [asked(1, 'busy'), asked(2, 'idle'), asked(3, 'idle')]
+    assert order(waiting, ['busy', 'busy']) == [2, 3, 1]
+
+
+def test_what_is_less_urgent_comes_last_whoever_asked():
+    waiting = [
+        asked(1, 'a', base.JobPriority.LOW), asked(2, 'b'), asked(3, 'b'),
+    ]
+    assert order(waiting) == [2, 3, 1]
+
+
+def test_a_copy_needs_a_store_to_read_and_all_stores_to_write():
+    assert HERE.can_make(job_of())
+    assert HERE.can_make(job_of(sources=()))
+    assert not HERE.can_make(job_of(stores=('s1', 'edge')))
+    assert not HERE.can_make(job_of(stores=('ro',)))
+    assert not HERE.can_make(job_of(sources=('elsewhere',)))
+
+
+@pytest.mark.parametrize(('details', 'words'), [
+    (job_of(stores=('s1', 'moon')), 'can write moon'),
+    (job_of(sources=('moon',)), 'holds the image (moon)'),
+    (job_of(stores=('s1', 'edge')), 'all that is needed'),
+])
+def test_what_keeps_every_worker_from_a_copy_is_said(details, words):
+    assert words in placement.obstacle(details, [HERE, EDGE])
+
+
+def test_one_worker_that_can_make_it_is_enough():
+    assert placement.obstacle(job_of(stores=('edge',)), [HERE, EDGE]) is None
+
+
+def test_without_workers_no_store_can_be_written():
+    assert 'can write s1' in placement.obstacle(job_of(), [])
+
+
+@pytest.mark.parametrize('broken', [None, {}, {'image_id': 'i'}, 7])
+def test_a_job_that_is_no_copy_is_recognised(broken):
+    job = type('job', (), {'details': broken})
+    assert details_.of_job(job) is None
+
+
+def test_the_details_of_a_job_survive_the_board():
+    job = type('job', (), {'details': job_of().as_dict()})
+    assert details_.of_job(job) == job_of()
