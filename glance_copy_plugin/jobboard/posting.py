@@ -23,6 +23,7 @@ from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.recovery import takeover
+from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Postings:
             _give_up(entry, details, exc)
             self._tell(entry, exc)
             raise
+        debug.point('posted')
         entry.remove()
         LOG.info('The copy of image %s is on the board', details.image_id)
         self._tell(entry, None)

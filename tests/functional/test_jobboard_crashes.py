@@ -243,22 +243,3 @@ def test_a_copy_that_kills_its_workers_is_failed_after_three_of_them(
     assert task['status'] == 'failure'
     assert 'interrupted again and again' in task['message']
     jobboard.check(server, board, image_id, ['src'])
-
-
-def test_a_posting_process_that_dies_does_not_lose_the_copy(
-    start_glance, board, switch,
-):
-    server = start_glance(
-        'posting-dies', jobboard.settings(
-            board, jobboard_namespace='test-dies', recovery_interval=0.5
-        ),
-        environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
-    )
-    client = Client(server)
-    image_id = client.create_image(helpers.data())
-    switch.write_text('flow-asked')
-    with pytest.raises(Exception, match='(?i)connection'):
-        client.copy(image_id, ['s1'])
-    with worker_.Worker(server, 'host-a'):
-        assert client.wait_copy(image_id)['status'] == 'success'
-    server.invariants.assert_hold()
