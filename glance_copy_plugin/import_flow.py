@@ -22,7 +22,6 @@ from glance_copy_plugin.flow import failing
 from glance_copy_plugin.flow import graph
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
-from glance_copy_plugin.records import tasks
 from glance_copy_plugin.recovery import process
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
@@ -82,9 +81,7 @@ def _copy_flow(kwargs):
         LOG.info('The copy of image %s was taken over meanwhile', image_id)
         return _no_flow(kwargs['task_id'])
     if board.is_enabled():
-        posting.POSTINGS.post(
-            entry, posting.of_task(tasks.by_id(kwargs['task_id']))
-        )
+        posting.POSTINGS.post(entry, kwargs['task_id'])
         return _no_flow(kwargs['task_id'])
     run = graph.make_run(
         context=kwargs['context'],

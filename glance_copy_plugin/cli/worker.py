@@ -37,6 +37,8 @@ def main(argv=None):
     except RuntimeError as why:
         print(f'glance-copy-worker: {why}', file=sys.stderr)
         return 1
+    if given.command == 'status':
+        return launcher.status(sys.stdout)
     return launcher.serve(
         given.config_dir, given.workers, given.concurrency
     )
@@ -47,6 +49,12 @@ def _parser():
         prog='glance-copy-worker',
         description='Make the copies of images that wait on the board of '
         '[copy_image] jobboard_connection, until stopped with SIGTERM.',
+    )
+    parser.add_argument(
+        'command', nargs='?', choices=('run', 'status'), default='run',
+        help='"status" shows the workers that live and what is on the board; '
+        'it ends with 0 if workers live, 1 if none does and 2 if the board '
+        'does not answer',
     )
     options.add_config_dir(parser)
     parser.add_argument(

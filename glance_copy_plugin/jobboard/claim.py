@@ -172,5 +172,10 @@ def new_token(worker):
     return f'{worker}/{uuid.uuid4()}'
 
 
+def worker_of(token):
+    """Return the worker whose claim that is."""
+    return token.rpartition('/')[0]
+
+
 def _lost():
     return errors.ClaimLost('another worker carries the copy on')

@@ -12,12 +12,18 @@
 
 """Starting the processes of ``glance-copy-worker``."""
 
+import collections
+
+from glance import version
 from oslo_config import cfg
 from oslo_log import log as logging
+from oslo_reports import guru_meditation_report as gmr
+from oslo_reports import opts as gmr_opts
 
 from glance_copy_plugin import opts
 from glance_copy_plugin.cli import check
 from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import claim
 from glance_copy_plugin.jobboard import worker
 
 CONF = cfg.CONF
@@ -46,8 +52,40 @@ def serve(config_dir, workers, concurrency):
     :returns: the exit status
     """
     logging.setup(CONF, 'glance-copy-worker')
+    gmr_opts.set_defaults(CONF)
+    # The processes inherit what answers the signal (SIGUSR2).
+    gmr.TextGuruMeditation.setup_autorun(
+        version.version_info, service_name='glance-copy-worker', conf=CONF
+    )
     launcher = worker.service.ProcessLauncher(CONF, restart_method='mutate')
     launcher.launch_service(
         worker.Worker(config_dir, concurrency), workers=workers
     )
     return launcher.wait()
+
+
+def status(out):
+    """Write which workers live, and what is on the board.
+
+    :param out: a stream for people to read
+    :returns: 0 if workers live, 1 if none does, 2 if the board is silent
+    """
+    try:
+        workers = board.of_process().workers()
+        jobs = board.of_process().jobs()
+    except board.BoardSilent as exc:
+        out.write(f'The board does not answer: {exc}\n')
+        return 2
+    claims = collections.Counter(
+        claim.worker_of(owner) for _job, owner in jobs if owner is not None
+    )
+    for name, found in sorted(workers.items()):
+        out.write(
+            f'{name}: {claims.pop(name, 0)} copies; writes '
+            f'{", ".join(found.writable) or "no store"}\n'
+        )
+    for name, count in sorted(claims.items()):
+        out.write(f'{name}: gone, {count} copies not yet taken over\n')
+    waiting = sum(owner is None for _job, owner in jobs)
+    out.write(f'{len(workers)} workers, {waiting} copies wait\n')
+    return int(not workers)

@@ -56,22 +56,25 @@ class Postings:
         with self._lock:
             self._expected.pop(entry.image_id, None)
 
-    def post(self, entry, details):
+    def post(self, entry, task_id):
         """Post a copy that this process has begun, and tell the request.
 
         If that fails, the copy has ended: no lock and no entry are left.
 
-        :raises: :class:`~board.BoardSilent`
+        :raises: :class:`~board.BoardSilent`, or what the database says
         """
         try:
-            board_.of_process().post(details)
+            board_.of_process().post(of_task(tasks.by_id(task_id)))
         except Exception as exc:
-            _give_up(entry, details, exc)
-            self._tell(entry, exc)
+            try:
+                _give_up(entry, task_id, exc)
+            finally:
+                # A request must not wait for what will never come.
+                self._tell(entry, exc)
             raise
         debug.point('posted')
         entry.remove()
-        LOG.info('The copy of image %s is on the board', details.image_id)
+        LOG.info('The copy of image %s is on the board', entry.image_id)
         self._tell(entry, None)
 
     def wait(self, entry):
@@ -90,7 +93,7 @@ class Postings:
             )
             if entry.begin():
                 task = tasks.newest_copy(entry.image_id, entry.request_id)
-                self.post(entry, of_task(task))
+                self.post(entry, task and task['id'])
             else:
                 expected.result()
 
@@ -155,15 +158,13 @@ def post_again(entry):
     entry.remove()
 
 
-def _give_up(entry, details, error):
+def _give_up(entry, task_id, error):
     LOG.error(
         'The copy of image %(image)s could not be posted: %(why)s',
-        {'image': details.image_id, 'why': errors.redact(error)},
+        {'image': entry.image_id, 'why': errors.redact(error)},
     )
     try:
-        failing.unlock(details.image_id, details.task_id)
-        tasks.fail(
-            details.task_id, 'the board of copies could not be reached'
-        )
+        failing.unlock(entry.image_id, task_id)
+        tasks.fail(task_id, 'the board of copies could not be reached')
     finally:
         entry.remove()

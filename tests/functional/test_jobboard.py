@@ -12,6 +12,12 @@
 
 """Copies that the Image service posts and workers make."""
 
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from tests.functional import helpers
@@ -94,3 +100,33 @@ def test_the_password_of_the_board_is_nowhere_to_be_read(
     assert board.password not in log
     assert board.password not in helpers.log_of(server)
     assert board.password.encode() not in posted
+
+
+def test_the_state_of_the_board_can_be_asked_for(server, board, client):
+    assert status(server) == (1, '0 workers, 0 copies wait\n')
+    with jobboard.workers(server, 'host-a') as (worker,):
+        helpers.wait_until(lambda: status(server)[0] == 0, 'a worker')
+        assert 'copies; writes src, s1, s2, s3' in status(server)[1]
+        # Each process tells what it is doing when it is asked to.
+        for process in worker.processes():
+            os.kill(process.pid, signal.SIGUSR2)
+        helpers.wait_until(
+            lambda: worker.log.read_text().count('Guru Meditation') >= 2,
+            'a report of each process',
+        )
+    assert status(server) == (1, '0 workers, 0 copies wait\n')
+    board.stop()
+    try:
+        assert status(server)[0] == 2
+    finally:
+        board.start()
+
+
+def status(server):
+    """Return the exit status and the words of the command."""
+    tool = pathlib.Path(sys.executable).with_name('glance-copy-worker')
+    done = subprocess.run(
+        [tool, 'status', '--config-dir', server.conf.parent],
+        capture_output=True, text=True, env=server.process_environment(),
+    )
+    return done.returncode, done.stdout

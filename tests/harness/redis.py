@@ -30,10 +30,12 @@ class Redis:
     """A redis server that keeps its data; starts and stops as a context.
 
     :param folder: where its data live
+    :param certificate: (file, file of its key): speak TLS, and only that
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, certificate=None):
         self.folder = pathlib.Path(folder)
+        self._certificate = certificate
         self.password = secrets.token_urlsafe(16)
         self.port = 0
         self._group = None
@@ -78,8 +80,10 @@ class Redis:
 
     def client(self):
         """Return a client that is logged in."""
+        trusted = str(self._certificate[0]) if self._certificate else None
         return redis.Redis(
-            host='127.0.0.1', port=self.port, db=1, password=self.password
+            host='127.0.0.1', port=self.port, db=1, password=self.password,
+            ssl=bool(trusted), ssl_ca_certs=trusted,
         )
 
     @property
@@ -90,9 +94,19 @@ class Redis:
         self._conf.touch(mode=0o600)
         # In a file: a command line is there for all to read.
         self._conf.write_text(
-            f'bind 127.0.0.1\nport {self.port}\ndir {self.folder}\n'
+            f'bind 127.0.0.1\n{self._listening()}dir {self.folder}\n'
             f'requirepass {self.password}\nappendonly yes\n'
             'appendfsync always\nsave ""\n'
+        )
+
+    def _listening(self):
+        if not self._certificate:
+            return f'port {self.port}\n'
+        file, key = self._certificate
+        return (
+            f'port 0\ntls-port {self.port}\ntls-cert-file {file}\n'
+            f'tls-key-file {key}\ntls-ca-cert-file {file}\n'
+            'tls-auth-clients no\n'
         )
 
     def _wait(self, deadline):

@@ -113,6 +113,10 @@ class Worker:
         """Let its time run again (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
+    def processes(self):
+        """Return the process that keeps the others, and those."""
+        return self._group.members()
+
     def _signal(self, number):
         for member in self._group.members():
             os.kill(member.pid, number)
