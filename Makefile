@@ -20,10 +20,10 @@ RUFF := $(BIN)/ruff
 INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
-export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
+export N SEED WORKERS IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
-	bench soak docs releasenotes pep8 clean
+	bench soak soak-workers docs releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -73,6 +73,9 @@ $(DOC_STAMP): $(STAMP) doc/requirements.txt
 soak: venv ## Kill Glance at random moments of copies (N=100 SEED=)
 	@$(BIN)/python -m tools.soak
 
+soak-workers: venv services ## Kill and pause workers (N=100 WORKERS=4 SEED=)
+	@$(BIN)/python -m tools.soak_workers
+
 docs: $(DOC_STAMP) ## Build the documentation into doc/build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html doc/source doc/build/html
 	@echo "doc/build/html/index.html"
@@ -91,7 +94,7 @@ pep8: $(RUFF) ## Check the style with ruff
 
 clean: ## Remove everything that make has made
 	[ ! -d .cloud ] || $(BIN)/python -m tests.cloud.services down
-	rm -rf $(VENV) .cloud .demo .bench .soak
+	rm -rf $(VENV) .cloud .demo .bench .soak .soak-workers
 	rm -rf build dist doc/build releasenotes/build
 	rm -rf .pytest_cache .ruff_cache .tox .coverage cover *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
