@@ -63,11 +63,11 @@ def main():
             database_url=databases.url('workers'),
             settings=jobboard.settings(board, **SETTINGS),
         ))
+        wanted = _post(server, dice, count)
         workers = [
             stack.enter_context(worker_.Worker(server, f'host-{number}'))
             for number in range(hosts)
         ]
-        wanted = _post(server, dice, count)
         begun = time.monotonic()
         kills, pauses = _disturb(server, workers, wanted, dice)
         print(

@@ -110,23 +110,25 @@ class Claim(holding.Holder):
 
         However often that happens, it says nothing against the copy.
         """
-        if not self.lost:
-            self.attempts = 0
-            try:
-                self.check()
-                self.save()
-            except Exception as exc:
-                LOG.warning(
-                    'An orderly stop of the copy of image %(image)s counts '
-                    'against it: %(why)s',
-                    {'image': self.image_id, 'why': errors.redact(exc)},
-                )
+        self.attempts = 0
+        try:
+            # Another worker has its own count of it.
+            self.check()
+            self.save()
+        except errors.ClaimLost:
+            LOG.debug('Another worker has image %s already', self.image_id)
+        except Exception as exc:
+            LOG.warning(
+                'An orderly stop of the copy of image %(image)s counts '
+                'against it: %(why)s',
+                {'image': self.image_id, 'why': errors.redact(exc)},
+            )
         self.release()
 
     def _lose(self):
         if not self.lost:
             LOG.warning(
-                'The job of the copy of image %s is not this worker\'s any '
+                'The job of the copy of image %s is not with this worker any '
                 'more: another one may carry it on', self.image_id,
             )
             self._lost.set()

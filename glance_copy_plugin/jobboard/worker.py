@@ -88,6 +88,10 @@ class Worker(service.Service):
     def stop(self, graceful=True):
         """Claim nothing more; leave the copies that run to other workers."""
         LOG.info('This worker stops; its copies are left to others')
+        if self._conductor is None:
+            # Told so while it was still loading the Image service.
+            self._stopping.set()
+            return
         self._conductor.stop()
         seconds = (CONF.graceful_shutdown_timeout or 60) * _SHARE_OF_COPIES
         if not run.suspend_all(seconds):

@@ -130,3 +130,20 @@ def status(server):
         capture_output=True, text=True, env=server.process_environment(),
     )
     return done.returncode, done.stdout
+
+
+def test_a_reload_replaces_the_processes_and_loses_no_copy(
+    server, board, client,
+):
+    with jobboard.workers(server, 'host-a') as (worker,):
+        image_id = client.create_image(helpers.data())
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+        before = {process.pid for process in worker.processes()}
+        os.kill(worker.pid, signal.SIGHUP)
+        helpers.wait_until(
+            lambda: {process.pid for process in worker.processes()}
+            & before == {worker.pid},
+            'other processes',
+        )
+        assert helpers.copy(client, image_id, ['s2'])['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', 's1', 's2'])

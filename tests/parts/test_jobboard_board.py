@@ -19,6 +19,7 @@ import pytest
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import details
 from glance_copy_plugin.jobboard import options
+from glance_copy_plugin.jobboard import placement
 from tests.harness import redis
 from tests.irods_server import certificate
 
@@ -135,3 +136,21 @@ def test_a_job_carries_what_it_was_posted_with(board, job):
     assert details.of_job(job) == DETAILS
     assert board.has_job_of('task')
     assert not board.has_job_of('another')
+
+
+def test_a_user_of_redis_with_few_rights_is_enough(plain):
+    plain.client().acl_setuser(
+        'copier', enabled=True, passwords=['+few'], keys=['test:*'],
+        categories=['+@all', '-@admin', '-@dangerous'], commands=['+info'],
+    )
+    board = board_.Board(settings(plain, username='copier', password='few'))
+    plain.client().flushdb()
+    board.post(DETAILS)
+    ((job, _owner),) = board.jobs()
+    assert board.claim(job, 'a/1')
+    assert board.extend(job, 'a/1')
+    board.announce('a', placement.Stores(names=('s1',), writable=()))
+    assert list(board.workers()) == ['a']
+    board.withdraw('a')
+    board.consume(job, 'a/1')
+    assert (board.jobs(), board.workers()) == ([], {})
