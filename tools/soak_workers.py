@@ -41,7 +41,7 @@ from tests.harness import worker as worker_
 FOLDER = pathlib.Path('.soak-workers')
 STORES = ('s1', 's2', 's3')
 SIZES = (1, 1000, 2 ** 20, 2 ** 22 + 1)
-SETTINGS = {'bandwidth_limit': 2 ** 22, 'copiers': ''}
+SETTINGS = {'bandwidth_limit': 2 ** 21, 'copiers': ''}
 # A worker needs some seconds to load Glance before it can be disturbed.
 PAUSE_BETWEEN = (3, 8)
 

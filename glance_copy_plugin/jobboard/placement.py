@@ -58,8 +58,7 @@ def obstacle(details, workers):
             'no worker that runs has a store that holds the image ('
             + ', '.join(details.sources) + ')'
         )
-    return (
-        'no worker that runs has all that is needed: it would have to write '
-        f'{", ".join(details.stores)} and to read one of '
-        + (', '.join(details.sources) or 'the image\'s stores')
-    )
+    needed = f'to write {", ".join(details.stores)}'
+    if details.sources:
+        needed += f' and to read one of {", ".join(details.sources)}'
+    return f'no worker that runs has all that is needed: it would have {needed}'
