@@ -61,4 +61,6 @@ def obstacle(details, workers):
     needed = f'to write {", ".join(details.stores)}'
     if details.sources:
         needed += f' and to read one of {", ".join(details.sources)}'
-    return f'no worker that runs has all that is needed: it would have {needed}'
+    return (
+        'no worker that runs has all that is needed: it would have ' + needed
+    )
