@@ -12,6 +12,7 @@
 
 """The board against a real redis: who may speak to it, and who owns what."""
 
+import contextlib
 import dataclasses
 
 import pytest
@@ -68,9 +69,11 @@ def job(board):
     return job
 
 
+@contextlib.contextmanager
 def started(server):
     try:
-        return server.start()
+        with server:
+            yield server
     except redis.Unavailable as why:
         pytest.skip(str(why))
 
