@@ -31,6 +31,12 @@ class Item(typing.Protocol):
         :raises: :class:`Vanished` if it is not to be copied any more
         """
 
+    def prepare(self):
+        """Look whether its bytes can be had, before anything is made.
+
+        :raises: :class:`ReplicatorError` if not
+        """
+
     def data(self):
         """Return the :class:`Source` of its bytes."""
 
@@ -59,6 +65,9 @@ class CloudItem:
                 f'it is {image.status} on {self._service.name}'
             )
         return image
+
+    def prepare(self):
+        """Only reading them would tell."""
 
     def data(self):
         return streams.CloudData(self._service, self.id, self._chunk)

@@ -53,6 +53,8 @@ def main(argv=None):
     """Run one command; return its exit status."""
     if not sys.warnoptions:
         warnings.simplefilter('ignore')
+    # Help and completion show it, also of what runs as a module.
+    sys.argv[0] = 'glance-replicate'
     given = sys.argv[1:] if argv is None else argv
     kept, variables = arguments.hidden(given)
     if variables and argv is None:

@@ -116,6 +116,7 @@ class Putter:
         return self._result(results.UPDATED, image, found, detail=detail)
 
     def _copy(self, item, image, found):
+        item.prepare()
         target = self._filled(item, image, found)
         try:
             latest = item.refresh()
