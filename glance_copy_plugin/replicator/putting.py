@@ -102,7 +102,7 @@ class Putter:
             )
         wanted = records.wanted(image, self._rules)
         fields = records.differing(wanted, found)
-        projects = self._missing_members(item, image, found.id)
+        projects = self._missing_members(item, image, found)
         if projects:
             fields.append('members')
         if not fields:
@@ -124,10 +124,10 @@ class Putter:
             self._service.delete(target.id)
             raise
         self._fill_stores(target)
+        target = records.of_api(self._service.image(target.id))
         self._complete(
-            records.wanted(latest, self._rules),
-            records.of_api(self._service.image(target.id)),
-            self._missing_members(item, latest, target.id),
+            records.wanted(latest, self._rules), target,
+            self._missing_members(item, latest, target),
         )
         return self._result(
             results.COPIED, latest, target, size=image.size or 0
@@ -190,10 +190,15 @@ class Putter:
                 f'it was not copied to {", ".join(lacking)}: {seen.message}'
             )
 
-    def _missing_members(self, item, image, target_id):
+    def _missing_members(self, item, image, target):
+        """Return the projects that a copy has to be shared with yet."""
         if not self._options.members or image.base['visibility'] != 'shared':
             return []
-        return sorted(item.members() - self._service.members(target_id))
+        there = set()
+        if target.base['visibility'] == 'shared':
+            # Glance refuses to tell of those of any other image.
+            there = self._service.members(target.id)
+        return sorted(item.members() - there)
 
     def _complete(self, wanted, found, projects):
         changes = records.changes(wanted, found)

@@ -17,6 +17,7 @@ import dataclasses
 COPIED, UPDATED, SAME = 'copied', 'updated', 'same'
 VANISHED, FAILED, STOPPED = 'vanished', 'failed', 'not done'
 WOULD_COPY, WOULD_UPDATE = 'would copy', 'would update'
+ASKED = 'asked for'
 BAD = (FAILED, STOPPED)
 
 

@@ -175,6 +175,20 @@ def test_members_are_copied_when_that_is_asked_for(clouds):
     assert done.by_image() == {image_id: 'same'}
 
 
+def test_members_of_a_new_copy_are_there_at_once(clouds):
+    source, target = clouds
+    client = Client(source)
+    image_id = client.create_image(helpers.data(), visibility='shared')
+    client.demand(
+        'POST', f'/images/{image_id}/members', json={'member': 'one'}
+    )
+    private = client.create_image(helpers.data(), visibility='private')
+    done = replicating.livecopy(source, target, '--members')
+    assert done.by_image() == {image_id: 'copied', private: 'copied'}
+    found = Client(target).demand('GET', f'/images/{image_id}/members').json()
+    assert [each['member_id'] for each in found['members']] == ['one']
+
+
 def test_properties_are_dropped_renamed_and_changed(clouds):
     source, target = clouds
     image_id = Client(source).create_image(

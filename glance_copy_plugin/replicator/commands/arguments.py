@@ -32,6 +32,19 @@ def add_clouds(parser, *sides):
     """Add an argument for each side, such as 'from', and its token."""
     for side in sides:
         parser.add_argument(side, metavar=side.upper(), help=_NAMED)
+    _add_access(parser, *sides)
+
+
+def add_own_cloud(parser):
+    """Add the options that name the one cloud of a command."""
+    parser.add_argument(
+        '--server',
+        help=f'{_NAMED} (default: the one of this client, $OS_CLOUD, or env)',
+    )
+    _add_access(parser, 'server')
+
+
+def _add_access(parser, *sides):
     for side in sides:
         option = _token_option(side)
         parser.add_argument(
@@ -67,7 +80,9 @@ def _variable(side):
 
 def endpoint(parsed, side):
     """Return the :class:`Endpoint` of one side."""
-    name = getattr(parsed, side)
+    name = getattr(parsed, side) or os.environ.get(
+        'OS_CLOUD', clouds.ENVIRONMENT[0]
+    )
     token = _token(parsed, side)
     if clouds.url_of(name) is None and not _is_given(parsed, side):
         token = None
@@ -203,7 +218,7 @@ def rules(parsed):
 def add_work(parser, workers=4):
     """Add the options that say how much is done at once."""
     parser.add_argument(
-        '--workers', metavar='N', type=_positive, default=workers,
+        '--workers', metavar='N', type=positive, default=workers,
         help='images at a time (default: %(default)s)',
     )
     parser.add_argument(
@@ -247,7 +262,8 @@ def _pair(argument):
     return name, value
 
 
-def _positive(argument):
+def positive(argument):
+    """Turn an argument into a number above 0."""
     if not argument.isdecimal() or not int(argument):
         raise argparse.ArgumentTypeError(
             f'{text.safe(argument)} is not a number above 0'

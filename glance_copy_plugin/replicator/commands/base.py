@@ -23,6 +23,7 @@ from glance_copy_plugin.replicator import display
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import results
 from glance_copy_plugin.replicator import running
+from glance_copy_plugin.replicator import service
 from glance_copy_plugin.replicator import text
 from glance_copy_plugin.replicator.commands import arguments
 
@@ -51,6 +52,12 @@ class Command(lister.Lister):
 
     def connect(self, parsed, side):
         """Return the :class:`ImageService` of one side."""
+        manager = getattr(self.app, 'client_manager', None)
+        if getattr(parsed, side) is None and manager is not None:
+            # This runs as a command of openstack, which has logged in.
+            return service.ImageService(
+                manager.sdk_connection.image, 'the cloud'
+            )
         return clouds.connect(arguments.endpoint(parsed, side), self.warn)
 
 
