@@ -19,7 +19,7 @@ RUFF := $(BIN)/ruff
 INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
-export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP
+export ONLY REPLICATE_IMAGES N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit demo bench soak docs releasenotes \
 	pep8 clean

@@ -12,10 +12,12 @@
 
 """The benchmark: the same copies by stock Glance, the plugin and a floor.
 
-First into file stores, then from one iRODS store to another.
+First into file stores, then from one iRODS store to another, then from one
+cloud to another.
 
 Environment variables: ``ROUNDS`` (3), ``SIZES`` (256M,2G), ``STORES`` (1,3),
-``BENCH_DIR`` (.bench), ``XFS=1`` for a second part on XFS.
+``BENCH_DIR`` (.bench), ``XFS=1`` for a part on XFS, ``REPLICATE_IMAGES``
+(200), ``ONLY=replicate`` for the last part alone.
 """
 
 import dataclasses
@@ -31,6 +33,7 @@ from tests.harness import ServerError
 from tools import contenders
 from tools import filesystem
 from tools import images
+from tools import replicate_bench
 from tools import results
 from tools import zone
 from tools import zone_bench
@@ -89,9 +92,14 @@ def run(plan, folder):
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(exist_ok=True)
+    if os.environ.get('ONLY') == 'replicate':
+        keep([replicate_part(plan, folder)])
+        return
     parts = [part(plan, folder)]
     keep(parts)
     parts.append(zone_part(plan, folder))
+    keep(parts)
+    parts.append(replicate_part(plan, folder))
     keep(parts)
     if os.environ.get('XFS'):
         try:
@@ -162,6 +170,30 @@ def zone_part(plan, folder):
     return {
         'machine': {**machine, 'stores': 'iRODS (test double)'},
         'floor': 'in the zone', 'summary': results.summarize(runs, floor),
+        'runs': runs,
+    }
+
+
+def replicate_part(plan, folder):
+    """Measure copies from one cloud to another; return it."""
+    place = folder / 'data'
+    place.mkdir()
+    machine = results.machine(place)
+    print(f'\nFrom cloud to cloud, {machine["file system"]}: {place}')
+    try:
+        with zone.Zone(place / 'irods') as running:
+            bench = replicate_bench.ReplicateBench(place, running, report)
+            bench.run(plan.rounds)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    runs = sorted(bench.runs, key=replicate_bench.rank)
+    summary = [
+        row for floor in (replicate_bench.LIVECOPY,
+                          replicate_bench.IN_THE_ZONE)
+        for row in results.summarize(runs, floor) if row['wall_ratio']
+    ]
+    return {
+        'machine': machine, 'floor': 'the faster way', 'summary': summary,
         'runs': runs,
     }
 

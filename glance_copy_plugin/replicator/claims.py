@@ -111,9 +111,25 @@ class Claims:
         except errors.Refused as exc:
             if exc.status != 409:
                 raise
+            appeared = self._service.image(source.id)
+            if appeared is not None:
+                return self._appeared(source, records.of_api(appeared))
             # The id was used before, or belongs to an image out of sight.
             made = self._service.create({**record, marks.SOURCE: source.id})
         return records.of_api(made)
+
+    def _appeared(self, source, found):
+        """Return what somebody has made meanwhile, if it is the image."""
+        if found.mark is not None:
+            self._check_left_alone(found)
+            if found.status == 'queued':
+                return self._take_over(source, found)
+        if comparing.is_same_data(source, found):
+            return found
+        raise errors.ReplicatorError(
+            f'another image with this id has just appeared on '
+            f'{self._service.name}'
+        )
 
     def _record(self, source):
         wanted = records.wanted(source, self._rules)

@@ -18,6 +18,7 @@ import re
 import urllib.parse
 
 from keystoneauth1 import adapter
+from keystoneauth1 import exceptions as auth_exceptions
 from keystoneauth1 import noauth
 from keystoneauth1 import session
 from keystoneauth1 import token_endpoint
@@ -135,9 +136,22 @@ def _by_cloud(endpoint):
     if name in ENVIRONMENT:
         name = 'envvars'
     try:
-        return openstack.connect(cloud=name, **more).image
-    except openstack.exceptions.SDKException as exc:
+        return with_version(openstack.connect(cloud=name, **more).image)
+    except (
+        openstack.exceptions.SDKException, auth_exceptions.ClientException
+    ) as exc:
         raise errors.ReplicatorError(
             f'The cloud {text.safe(endpoint.name)} cannot be used: '
             f'{text.safe(exc)}'
         ) from None
+
+
+def with_version(proxy):
+    """Let openstacksdk's proxy of an Image service speak to its v2 API.
+
+    Not every way to log in finds out by itself where that is.
+    """
+    endpoint = proxy.get_endpoint()
+    if endpoint and not _VERSION.search(endpoint):
+        proxy.endpoint_override = f'{endpoint.rstrip("/")}/v2'
+    return proxy

@@ -18,6 +18,7 @@ repeat, is repeated if that can do no harm.
 
 import json
 import logging
+import re
 import urllib.parse
 
 from keystoneauth1 import exceptions as auth_exceptions
@@ -34,6 +35,8 @@ _PATCH = 'application/openstack-images-v2.1-json-patch'
 _PASSING = (429, 500, 502, 503, 504)
 _TIMEOUT = (20, 300)  # to connect, and between two bytes; seconds
 _PAGE = 100
+_ERRNO = re.compile(r"""\[Errno -?\d+\] ([^'")>]+)""")
+_UNTRUSTED = (auth_exceptions.SSLError, requests.exceptions.SSLError)
 _AWAY = (
     auth_exceptions.ConnectFailure,
     auth_exceptions.ConnectTimeout,
@@ -67,14 +70,14 @@ class ImageService:
         )
         path = f'/images?{query}'
         while path:
-            page = self._json('GET', path)
+            page = self._json('GET', path, 'images')
             yield from page['images']
             path = page.get('next', '').removeprefix('/v2')
 
     def image(self, image_id):
         """Return the record of an image, or None."""
         try:
-            return self._json('GET', f'/images/{image_id}')
+            return self._json('GET', f'/images/{image_id}', 'status')
         except errors.Refused as exc:
             if exc.status == 404:
                 return None
@@ -126,7 +129,9 @@ class ImageService:
 
     def members(self, image_id):
         """Return the projects that an image is shared with, as a set."""
-        found = self._json('GET', f'/images/{image_id}/members')['members']
+        found = self._json(
+            'GET', f'/images/{image_id}/members', 'members'
+        )['members']
         return {member['member_id'] for member in found}
 
     def add_member(self, image_id, project):
@@ -142,7 +147,7 @@ class ImageService:
 
     def stores(self):
         """Return the names of the stores that the service tells users of."""
-        found = self._json('GET', '/info/stores')['stores']
+        found = self._json('GET', '/info/stores', 'stores')['stores']
         return [store['id'] for store in found if not store.get('read-only')]
 
     def copy(self, image_id, stores):
@@ -154,12 +159,14 @@ class ImageService:
 
     def tasks(self, image_id):
         """Return the tasks of an image, oldest first."""
-        found = self._json('GET', f'/images/{image_id}/tasks')['tasks']
+        found = self._json(
+            'GET', f'/images/{image_id}/tasks', 'tasks'
+        )['tasks']
         return sorted(found, key=lambda task: task['created_at'])
 
     def locations(self, image_id):
         """Return where an image is: a list of {url, metadata}."""
-        return self._json('GET', f'/images/{image_id}/locations')
+        return self._json('GET', f'/images/{image_id}/locations', list)
 
     def add_location(self, image_id, url, validation):
         """Let an image without data be what is at a URL."""
@@ -167,8 +174,25 @@ class ImageService:
             'url': url, 'validation_data': validation,
         })
 
-    def _json(self, method, path):
-        return self._send(method, path, repeat=True).json()
+    def _json(self, method, path, expected):
+        """Return what an answer says.
+
+        :param expected: a key that it has to have, or its type
+        """
+        answer = self._send(method, path, repeat=True)
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if found is None or (
+            not isinstance(found, expected) if isinstance(expected, type)
+            else expected not in found
+        ):
+            raise errors.Refused(
+                f'{self.name} does not answer as an Image service does',
+                answer.status_code,
+            )
+        return found
 
     def _send(self, method, path, *, repeat=False, **more):
         """Send a request; return the answer, which is a success.
@@ -197,7 +221,7 @@ class ImageService:
             openstack.exceptions.SDKException, *_AWAY,
         ) as exc:
             raise self._failure(exc) from exc
-        if answer.status_code >= 400:
+        if answer.status_code >= 300:
             raise errors.Refused(
                 f'{self.name} answers {answer.status_code}: '
                 f'{_reason(answer)}', answer.status_code,
@@ -205,13 +229,24 @@ class ImageService:
         return answer
 
     def _failure(self, exc):
+        if isinstance(exc, _UNTRUSTED):
+            return errors.ReplicatorError(
+                f'The certificate of {self.name} cannot be verified; a '
+                f'certificate to trust is named with --cacert'
+            )
         if isinstance(exc, _AWAY):
             return errors.Unreachable(
-                f'{self.name} cannot be reached: {text.safe(exc)}'
+                f'{self.name} cannot be reached: {_cause(exc)}'
             )
         return errors.ReplicatorError(
             f'{self.name} does not let you in: {text.safe(exc)}'
         )
+
+
+def _cause(exc):
+    """Return what the system said, else what the libraries say."""
+    found = _ERRNO.search(str(exc))
+    return text.safe(found[1] if found else exc)
 
 
 def _may_pass(exc):

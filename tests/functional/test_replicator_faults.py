@@ -15,6 +15,7 @@
 import pathlib
 import random
 import signal
+import urllib.parse
 
 import psutil
 import pytest
@@ -152,6 +153,10 @@ def test_images_may_vanish_while_it_runs(clouds):
     source, target = clouds
     client = Client(source)
     slow = client.create_image(helpers.data(6 * MIB), name='first')
+    source.execute(
+        'UPDATE images SET created_at = :when WHERE id = :id',
+        when='2026-01-01 00:00:00', id=slow,
+    )
     gone, off, changed = replicating.small(client, 3)
     running = begin(source, target, '--bandwidth=2M', '--workers=1')
     helpers.wait_until(
@@ -311,11 +316,12 @@ def test_a_token_is_seen_nowhere(clouds, tmp_path, flags):
         '--bandwidth=1M',
     )
     helpers.wait_until(lambda: replicating.images(target), 'an image begun')
-    assert 'sesame' not in ' '.join(psutil.Process(running.pid).cmdline())
+    assert SECRET not in ' '.join(psutil.Process(running.pid).cmdline())
     done = replicating.finish(running)
     assert done.status == 0, done
     for text in (done.out, done.err, pathlib.Path(log).read_text()):
-        assert 'sesame' not in text
+        assert SECRET not in text
+        assert urllib.parse.quote(SECRET) not in text
 
 
 def test_a_token_comes_from_a_file_or_a_variable(clouds, tmp_path):

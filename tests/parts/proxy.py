@@ -28,7 +28,7 @@ class Proxy:
     :param port: of the server
     :param way: ``DOWN`` for what the server sends, ``UP`` for what the
         client sends
-    :param flip_at: change the byte that comes as the so manieth
+    :param flip_at: change a byte after each so many
     :param cut_at: end the connection after so many bytes
     :param times: of so many connections, or of all if None
     :param tls: an SSLContext to meet clients with, or None
@@ -112,14 +112,14 @@ class Proxy:
         with self._lock:
             self.passed += len(data)
             for at in (self._flip_at, self._cut_at):
-                if at is None or not count <= at < count + len(data):
+                if at is None or self._left == 0:
                     continue
-                if self._left == 0:
+                place = at - 1 - count % at
+                if place >= len(data):
                     continue
                 if self._left is not None:
                     self._left -= 1
                 self.spoiled += 1
-                place = at - count
                 if at == self._cut_at:
                     return b''
                 flipped = bytes([data[place] ^ 1])

@@ -26,6 +26,7 @@ _NAMED = (
 )
 _VISIBILITIES = ('public', 'private', 'shared', 'community')
 ENVIRONMENT = 'GLANCE_REPLICATE_{}'
+_HIDDEN = 'ARGUMENT_OF_'
 
 
 def add_clouds(parser, *sides):
@@ -94,14 +95,19 @@ def endpoint(parsed, side):
 
 def _is_given(parsed, side):
     return bool(
-        getattr(parsed, f'{side}_token')
-        or getattr(parsed, f'{side}_token_file')
+        _given(parsed, side) or getattr(parsed, f'{side}_token_file')
     )
+
+
+def _given(parsed, side):
+    """Return the token among the arguments, also if it was hidden."""
+    hidden = os.environ.get(_HIDDEN + _variable(side))
+    return getattr(parsed, f'{side}_token') or hidden
 
 
 def _token(parsed, side):
     path = getattr(parsed, f'{side}_token_file')
-    given = getattr(parsed, f'{side}_token')
+    given = _given(parsed, side)
     if path and given:
         option = _token_option(side)
         raise errors.ReplicatorError(
@@ -125,8 +131,8 @@ def hidden(argv):
     Every user of the machine can see the arguments of a process.
     """
     options = {
-        _token_option(side): _variable(side) for side in ('from', 'to',
-                                                          'server')
+        _token_option(side): _HIDDEN + _variable(side)
+        for side in ('from', 'to', 'server')
     }
     kept, variables = [], {}
     left = iter(argv)

@@ -56,7 +56,8 @@ class Command(lister.Lister):
         if getattr(parsed, side) is None and manager is not None:
             # This runs as a command of openstack, which has logged in.
             return service.ImageService(
-                manager.sdk_connection.image, 'the cloud'
+                clouds.with_version(manager.sdk_connection.image),
+                'the cloud',
             )
         return clouds.connect(arguments.endpoint(parsed, side), self.warn)
 
