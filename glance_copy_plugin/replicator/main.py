@@ -24,7 +24,10 @@ from cliff import complete
 
 from glance_copy_plugin.replicator.commands import arguments
 
-_QUIET = ('keystoneauth', 'openstack', 'urllib3', 'stevedore', 'irods')
+_QUIET = (
+    'glance_store', 'glance_store_irods', 'irods', 'keystoneauth',
+    'openstack', 'stevedore', 'urllib3',
+)
 
 
 class ReplicateApp(app.App):

@@ -58,6 +58,7 @@ class ViaIrods:
     cancel: object
     collection: str | None = None
     _refusal: str | None = None
+    _partials: list | None = None
 
     def __post_init__(self):
         self._lock = threading.Lock()
@@ -84,6 +85,7 @@ class ViaIrods:
 
     def _copy(self, image, record):
         path = self._path(image)
+        self._remove_partials(record)
         expected = digests.Expected(
             size=image.size, algorithm=image.algorithm, value=image.digest
         )
@@ -104,6 +106,23 @@ class ViaIrods:
             self.driver.remove(self.driver.new_path(record.id))
             return ask()
 
+    def _remove_partials(self, record):
+        """Remove what a run that was killed has left of the same copy.
+
+        The record is ours alone, so that nobody else writes it.
+        """
+        with self._lock:
+            if self._partials is None:
+                self._partials = [
+                    path for path in self.driver.list()
+                    if self.driver.is_partial(path)
+                ]
+        start = f'{self.driver.new_path(record.id)}.'
+        for path in self._partials:
+            if path.startswith(start):
+                with contextlib.suppress(exceptions.NotFound):
+                    self.driver.remove(path)
+
     def _path(self, image):
         """Return the path of the object of an image of the source."""
         if self.collection:
@@ -113,9 +132,9 @@ class ViaIrods:
         except errors.Refused as exc:
             raise errors.ReplicatorError(
                 f'{self.source.name} does not tell where its images are '
-                f'({exc.status}): the user needs the role service and the '
-                f'policy fetch_image_location there; or name the collection '
-                f'with --irods-from'
+                f'({exc.status}): the user needs the role service or admin '
+                f'there (policy fetch_image_location); or name the '
+                f'collection with --irods-from'
             ) from None
         for location in found:
             if location['url'].startswith('irods://'):
