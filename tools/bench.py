@@ -181,16 +181,21 @@ def replicate_part(plan, folder):
     machine = results.machine(place)
     print(f'\nFrom cloud to cloud, {machine["file system"]}: {place}')
     try:
-        with zone.Zone(place / 'irods') as running:
-            bench = replicate_bench.ReplicateBench(place, running, report)
+        with (
+            zone.Zone(place / 'irods') as running,
+            replicate_bench.databases() as databases,
+        ):
+            bench = replicate_bench.ReplicateBench(
+                place, running, databases, report
+            )
             bench.run(plan.rounds)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     runs = sorted(bench.runs, key=replicate_bench.rank)
+    floors = (replicate_bench.LIVECOPY, replicate_bench.IN_THE_ZONE)
     summary = [
-        row for floor in (replicate_bench.LIVECOPY,
-                          replicate_bench.IN_THE_ZONE)
-        for row in results.summarize(runs, floor) if row['wall_ratio']
+        row for floor in floors for row in results.summarize(runs, floor)
+        if row['wall_ratio']
     ]
     return {
         'machine': machine, 'floor': 'the faster way', 'summary': summary,

@@ -17,6 +17,7 @@ between clouds that share an iRODS zone, livecopy through this machine against
 livecopy inside the zone. What is measured are the Glances and the clients.
 """
 
+import contextlib
 import os
 import pathlib
 import resource
@@ -26,6 +27,7 @@ import time
 
 from tests.harness import Client
 from tests.harness import GlanceServer
+from tests.harness import postgres
 from tests.harness import process
 from tools import contenders
 from tools import images
@@ -50,6 +52,21 @@ done
 """
 
 
+@contextlib.contextmanager
+def databases():
+    """Yield a PostgreSQL for both Glances, or None if there is none here.
+
+    With SQLite, Glance itself fails now and then if it is asked for several
+    things at a time.
+    """
+    try:
+        with postgres.Postgres() as server:
+            yield server
+    except postgres.Unavailable as error:
+        print(f'  SQLite is used: {error}')
+        yield None
+
+
 def rank(run):
     """Sort runs as the table shows them."""
     return ORDER.index(run['who']), run['round']
@@ -60,11 +77,13 @@ class ReplicateBench:
 
     :param folder: where the Glances live
     :param zone: Zone that both share
+    :param databases: Postgres, or None for SQLite
     :param report: called with each measurement
     """
 
-    def __init__(self, folder, zone, report):
+    def __init__(self, folder, zone, databases, report):
         self.runs = []
+        self._databases = databases
         self._folder = folder
         self._zone = zone
         self._report = report
@@ -86,19 +105,21 @@ class ReplicateBench:
 
     def _source(self):
         settings = {zone_.ARCHIVE: self._zone.settings[zone_.ARCHIVE]}
-        return GlanceServer(
-            self._folder / 'from', settings=settings,
-            backends={zone_.ARCHIVE: 'irods'},
-        )
+        return self._glance('from', settings, zone_.ARCHIVE)
 
     def _target(self, who, number):
         settings = {
             zone_.VAULT: self._zone.settings[zone_.VAULT],
             'DEFAULT': {'do_secure_hash': 'false'},
         }
+        name = f'to{number}{ORDER.index(who)}'
+        return self._glance(name, settings, zone_.VAULT)
+
+    def _glance(self, name, settings, store):
+        url = self._databases.url(name) if self._databases else None
         return GlanceServer(
-            self._folder / f'to-{number}-{ORDER.index(who)}',
-            settings=settings, backends={zone_.VAULT: 'irods'},
+            self._folder / name, settings=settings, backends={store: 'irods'},
+            database_url=url,
         )
 
     def _upload(self, server, count, size, store):

@@ -24,7 +24,7 @@ from glance_copy_plugin.replicator import results
 from glance_copy_plugin.replicator import text
 
 _INTERVAL = 10.0
-_QUIET = (results.SAME,)
+_QUIET = (results.SAME, results.STOPPED)
 
 
 class Display(typing.Protocol):
@@ -187,7 +187,7 @@ class Bars:
             if key in self._rows:
                 self._bars.remove_task(self._rows.pop(key))
             self._show()
-            if not result.is_good:
+            if not result.is_good and result.what not in _QUIET:
                 self._print(line_of(result))
 
     def say(self, sentence):

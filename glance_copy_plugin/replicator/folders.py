@@ -68,10 +68,10 @@ class Folder:
     def folder(self, name, make=False):
         """Open a directory in this one."""
         _check(name)
-        if make:
-            with contextlib.suppress(FileExistsError), _told(self, name):
-                os.mkdir(name, 0o700, dir_fd=self.fd)
         with _told(self, name):
+            if make:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=self.fd)
             fd = os.open(name, _FOLDER, dir_fd=self.fd)
         return Folder(fd, os.path.join(self.path, name))
 
@@ -169,8 +169,6 @@ def _told(folder, name):
     """Turn what the system says into a sentence."""
     try:
         yield
-    except FileExistsError:
-        raise
     except OSError as exc:
         path = text.safe(os.path.join(folder.path, name))
         raise BadDump(f'{path}: {exc.strerror or exc}') from exc

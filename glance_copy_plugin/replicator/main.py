@@ -15,6 +15,7 @@
 import importlib.metadata
 import logging
 import os
+import signal
 import sys
 import warnings
 
@@ -67,4 +68,8 @@ def main(argv=None):
             [sys.executable, '-m', 'glance_copy_plugin.replicator', *kept],
             {**os.environ, **variables},
         )
-    return ReplicateApp().run(given)
+    try:
+        return ReplicateApp().run(given)
+    except KeyboardInterrupt:
+        print('Interrupted.', file=sys.stderr)
+        return 128 + signal.SIGINT

@@ -22,6 +22,7 @@ from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import results
 
 _PASSING = (409, 429, 500, 502, 503, 504)
+_PAUSE = 0.5  # seconds; twice as long each time
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,16 +137,22 @@ class Putter:
     def _filled(self, item, image, found):
         """Return a record of the target that has the right data."""
         problem = None
-        for _attempt in range(self._options.attempts):
-            target = self._claims.claim(image, found)
-            if target.status == 'queued':
-                self._display.begin(image.id, image.name, image.size or 0)
-                problem = self._deliver(item, image, target)
-                target = self._claims.settled(target.id)
-            if target and comparing.is_same_data(image, target):
-                return target
-            found = target
-            self._cancel.wait(0.5)
+        for attempt in range(self._options.attempts):
+            try:
+                target = self._claims.claim(image, found)
+                if target.status == 'queued':
+                    problem = self._deliver(item, image, target)
+                    target = self._claims.settled(target.id)
+                if target and comparing.is_same_data(image, target):
+                    return target
+                found = target
+            except errors.Unreachable as exc:
+                problem = exc
+            except errors.Refused as exc:
+                if exc.status not in _PASSING:
+                    raise
+                problem = exc
+            self._cancel.wait(_PAUSE * 2 ** attempt)
         raise problem or errors.WrongData(
             f'the bytes that arrived on {self._service.name} are others, '
             f'each of {self._options.attempts} times'
@@ -153,6 +160,7 @@ class Putter:
 
     def _deliver(self, item, image, target):
         """Bring the data; return what went wrong if it is worth repeating."""
+        self._display.begin(image.id, image.name, image.size or 0)
         count = functools.partial(self._display.advance, image.id)
         try:
             self._delivery.deliver(item, image, target, count)

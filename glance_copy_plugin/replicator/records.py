@@ -31,6 +31,12 @@ OWN = frozenset((
     'deleted', 'deleted_at',
 ))
 RESERVED = 'os_glance'
+# What older releases do not tell, or tell only if it is set.
+_ABSENT = {
+    'name': None, 'disk_format': None, 'container_format': None,
+    'min_disk': 0, 'min_ram': 0, 'visibility': 'private', 'protected': False,
+    'os_hidden': False,
+}
 _ID = re.compile(
     r'[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}', re.ASCII
 )
@@ -95,7 +101,9 @@ def of_api(record):
         digest=record.get('os_hash_value'),
         checksum=record.get('checksum'),
         owner=record.get('owner'),
-        base={name: record.get(name) for name in BASE},
+        base={**_ABSENT, **{
+            name: record[name] for name in BASE if name in record
+        }},
         properties={
             name: value for name, value in record.items()
             if name not in OWN and not name.startswith(RESERVED)

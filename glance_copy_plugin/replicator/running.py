@@ -37,8 +37,9 @@ def stoppable():
     before = {}
 
     def stop(number, _frame):
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for each in before:
+            # The next one ends the process, whatever it is waiting for.
+            signal.signal(each, signal.SIG_DFL)
         token.cancel(errors.Stopped(STOPPED))
 
     for number in (signal.SIGINT, signal.SIGTERM):

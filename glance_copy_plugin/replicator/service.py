@@ -34,6 +34,7 @@ LOG = logging.getLogger(__name__)
 _PATCH = 'application/openstack-images-v2.1-json-patch'
 _PASSING = (429, 500, 502, 503, 504)
 _TIMEOUT = (20, 300)  # to connect, and between two bytes; seconds
+_UPLOAD_TIMEOUT = (20, 3600)  # a store may have much to do at the end
 _PAGE = 100
 _ERRNO = re.compile(r"""\[Errno -?\d+\] ([^'")>]+)""")
 _UNTRUSTED = (auth_exceptions.SSLError, requests.exceptions.SSLError)
@@ -124,7 +125,7 @@ class ImageService:
             headers['X-Image-Meta-Store'] = store
         self._send(
             'PUT', f'/images/{image_id}/file', data=body, headers=headers,
-            log=False,
+            log=False, timeout=_UPLOAD_TIMEOUT,
         )
 
     def members(self, image_id):
@@ -214,7 +215,7 @@ class ImageService:
         try:
             answer = self._adapter.request(
                 path, method, raise_exc=False, headers=headers,
-                connect_retries=0, timeout=_TIMEOUT, **more,
+                connect_retries=0, **{'timeout': _TIMEOUT, **more},
             )
         except (
             auth_exceptions.ClientException,

@@ -156,18 +156,25 @@ class ViaIrods:
         except errors.Refused as exc:
             self._remove(url)
             raise self._explained(exc) from None
-        except errors.Unreachable:
-            """Only the answer may be lost: the record tells."""
+        except errors.Unreachable as exc:
+            # It may be about to take it; the next run removes it if not.
+            if not self._settle(record, url, remove=False):
+                raise exc
+            return
         self._settle(record, url)
 
-    def _settle(self, record, url):
-        """Wait until the target has taken the location, or has refused it."""
+    def _settle(self, record, url, remove=True):
+        """Wait until the target has taken the location, or has refused it.
+
+        :param remove: if it has refused, remove what was copied, and raise
+        :returns: True if it was taken
+        """
         seen = following.follow(
             self.target, record.id, self.cancel, lambda _seen: None, _LOOK
         )
         status = (seen.record or {}).get('status')
-        if status == 'active':
-            return
+        if status == 'active' or not remove:
+            return status == 'active'
         if status in ('queued', None):
             self._remove(url)
         raise errors.ReplicatorError(

@@ -45,8 +45,7 @@ def described(clouds, tmp_path):
         name: {
             'auth_type': 'admin_token',
             'auth': {'endpoint': cloud.url, 'token': replicating.ADMIN},
-            'image_endpoint_override': f'{cloud.url}/v2',
-            'image_api_version': '2',
+            'image_endpoint_override': cloud.url,
         } for name, cloud in zip(('north', 'south'), clouds, strict=True)
     }}))
     return {'OS_CLIENT_CONFIG_FILE': str(path)}

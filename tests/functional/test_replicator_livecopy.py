@@ -12,6 +12,11 @@
 
 """``glance-replicate livecopy``, ``compare`` and ``size``, on real clouds."""
 
+import contextlib
+import os
+import pty
+import subprocess
+
 import pytest
 
 from tests.functional import helpers
@@ -353,3 +358,27 @@ def test_bandwidth_is_kept(clouds):
     ), 'the first image')
     assert running.poll() is None
     assert replicating.finish(running).status == 0
+
+
+def test_on_a_terminal_there_are_bars(clouds):
+    source, target = clouds
+    replicating.small(Client(source), 2, size=MIB)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [
+            *replicating.COMMAND,
+            *replicating.arguments('livecopy', source, target),
+            '--bandwidth=1M',
+        ],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+        env=replicating.environment(TERM='xterm'),
+    ):
+        os.close(theirs)
+        shown = b''
+        with contextlib.suppress(OSError), open(ours, 'rb', 0) as terminal:
+            while found := terminal.read(4096):
+                shown += found
+    text = shown.decode()
+    assert '2/2 images' in text
+    assert 'small 0' in text
+    assert '/s' in text

@@ -46,8 +46,10 @@ def image(zone, glance):
     with replicating.emptied(glance):
         client = Client(glance)
         image_id = client.create_image(helpers.data(), store='archive')
+        right, _store = url_of(glance, image_id)
         set_url(glance, image_id, old_url(zone, image_id))
         yield image_id
+        set_url(glance, image_id, right)
 
 
 def old_url(zone, name):
@@ -57,8 +59,9 @@ def old_url(zone, name):
 
 def set_url(glance, image_id, url, metadata='{"store": "archive"}'):
     glance.execute(
-        'UPDATE image_locations SET value = :url, meta_data = :metadata '
-        'WHERE image_id = :image', url=url, image=image_id, metadata=metadata,
+        'UPDATE image_locations SET value = :value, meta_data = :metadata '
+        'WHERE image_id = :image',
+        value=url, image=image_id, metadata=metadata,
     )
 
 
