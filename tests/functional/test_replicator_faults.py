@@ -15,6 +15,7 @@
 import pathlib
 import random
 import signal
+import socket
 import urllib.parse
 
 import psutil
@@ -291,6 +292,53 @@ def test_two_runs_at_once_do_not_hurt_each_other(clouds):
         replicating.finish(running)
     assert replicating.livecopy(source, target).status == 0
     assert_all_there(source, target)
+
+
+def unfinished(target, source, image_id, host):
+    """Make what a process of some host has left of a copy."""
+    client = Client(target)
+    client.new_image(id=image_id, **{
+        replicating.MARK: f'{image_id} {host} 4194305 5'
+    })
+    return client
+
+
+def test_what_another_machine_has_begun_is_left_alone_until_told(clouds):
+    source, target = clouds
+    image_id = Client(source).create_image(helpers.data())
+    unfinished(target, source, image_id, 'elsewhere')
+    done = replicating.livecopy(source, target)
+    assert done.status == 1
+    assert 'the machine elsewhere' in done.rows[0]['Detail']
+    assert '--redo-unfinished' in done.rows[0]['Detail']
+    compared = replicating.compare(source, target)
+    assert compared.rows[0]['Difference'] == 'unfinished'
+    done = replicating.livecopy(source, target, '--redo-unfinished')
+    assert done.status == 0, done
+    replicating.assert_replicated(source, target, image_id)
+
+
+def test_wrong_data_that_a_dead_process_has_left_are_replaced(clouds):
+    source, target = clouds
+    image_id = Client(source).create_image(helpers.data())
+    client = unfinished(target, source, image_id, socket.gethostname())
+    client.upload(image_id, helpers.data())
+    done = replicating.livecopy(source, target)
+    assert done.status == 0, done
+    assert_all_there(source, target)
+
+
+def test_right_data_that_a_dead_process_has_left_are_completed(clouds):
+    source, target = clouds
+    content = helpers.data()
+    image_id = Client(source).create_image(content, name='right', kind='x')
+    client = unfinished(target, source, image_id, socket.gethostname())
+    client.upload(image_id, content)
+    before = client.locations(image_id)
+    done = replicating.livecopy(source, target)
+    assert done.status == 0, done
+    assert client.locations(image_id) == before
+    replicating.assert_replicated(source, target, image_id)
 
 
 def test_a_server_that_is_not_there_is_one_sentence(cloud_b):
