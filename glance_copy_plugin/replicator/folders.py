@@ -87,13 +87,14 @@ class Folder:
 
     def read(self, name, largest):
         """Return the bytes of a plain file that is not too large."""
+        found = b''
         with self.open(name) as stream, _told(self, name):
-            if os.fstat(stream.fileno()).st_size > largest:
-                raise BadDump(f'{self._shown(name)} is too large')
-            found = stream.read(largest + 1) or b''
-            while len(found) <= largest and (more := stream.read(largest)):
+            while len(found) <= largest:
+                more = stream.read(largest + 1 - len(found))
+                if not more:
+                    return found
                 found += more
-        return found
+        raise BadDump(f'{self._shown(name)} is too large')
 
     def size(self, name):
         """Return the size of a plain file."""

@@ -123,9 +123,15 @@ def instead(name, make):
 def renamed(image_id):
     """Return a case that has the image under another id, all else right."""
     def apply(top):
+        field('id', image_id)(top)
         dumps.edit_list(top, lambda found: found['images'].update(
             {image_id: found['images'].pop(IMAGE)}
         ))
+        place = top / 'images' / image_id.replace('\0', '')
+        if place.resolve().is_relative_to(top.parent.resolve()):
+            shutil.copytree(
+                top / 'images' / IMAGE, place, dirs_exist_ok=True
+            )
     return apply
 
 
@@ -191,6 +197,12 @@ def _cases():
         yield 'version', listed(lambda found, v=value: found.update(version=v))
     for value in (None, '', 'x', 1, []):
         yield 'format', listed(lambda found, v=value: found.update(format=v))
+    for value in ('\ud800', 'x\udfff'):
+        yield 'half a character in a property', properties({'x': value})
+        yield 'half a character in a name', base('name', value)
+    yield 'a name twice', cut(manifest.NAME, lambda found: found.replace(
+        b'"version": 1', b'"version": 1, "version": 1'
+    ))
     yield 'more in the record', field('locations', [{'url': 'file:///etc'}])
     yield 'more in the base', base('owner', 'x')
     yield 'less in the base', record(lambda found: found['base'].pop('name'))
@@ -278,6 +290,27 @@ def test_a_hostile_dump_is_refused_in_one_sentence(top, name, spoil):
     assert reason
     assert text.safe(reason, 1000).isprintable()
     assert 'root:' not in reason
+
+
+@pytest.mark.parametrize(('name', 'size'), [
+    (manifest.NAME, 2 ** 40), (f'images/{IMAGE}/{manifest.METADATA}', 2 ** 40),
+])
+def test_what_would_fill_the_memory_is_not_read(top, name, size, monkeypatch):
+    monkeypatch.setattr(manifest, '_LARGEST', 10 ** 6)
+    os.truncate(top / name, size)
+    assert 'too large' in outcome(top)
+
+
+def test_what_a_killed_run_has_left_gets_into_no_image(top):
+    shutil.rmtree(top / 'images' / IMAGE)
+    left = top / 'images' / f'.{IMAGE}.part'
+    left.mkdir()
+    (left / 'junk').write_text('x')
+    assert dump(top, dumps.Item(GOOD)).what == 'copied'
+    assert sorted(os.listdir(top / 'images')) == [IMAGE]
+    assert sorted(os.listdir(top / 'images' / IMAGE)) == [
+        'data', 'image.json',
+    ]
 
 
 @pytest.mark.parametrize('name', [

@@ -157,6 +157,7 @@ def test_a_patch_makes_a_record_what_is_wanted():
     ({}, {'os_hash_algo': 'sha256', 'checksum': None}, False),
     ({'os_hash_value': None}, {}, True),
     ({'os_hash_value': None, 'checksum': None}, {}, False),
+    ({'os_hash_value': None, 'checksum': None}, {'checksum': None}, False),
     ({}, {'status': 'queued'}, False),
 ])
 def test_data_are_the_same_only_if_a_hash_says_so(ours, theirs, same):
