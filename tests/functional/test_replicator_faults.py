@@ -382,3 +382,37 @@ def test_a_token_comes_from_a_file_or_a_variable(clouds, tmp_path):
         GLANCE_REPLICATE_TO_TOKEN=replicating.ADMIN,
     )
     assert done.by_image() == {image_id: 'copied'}, done
+
+
+def test_nobody_else_sees_an_image_before_it_is_whole(clouds):
+    source, target = clouds
+    image_id = Client(source).create_image(
+        helpers.data(4 * MIB), visibility='public', protected=True
+    )
+    running = begin(source, target, '--bandwidth=2M')
+    (image,) = helpers.wait_until(
+        lambda: list(replicating.images(target).values()), 'a record'
+    )
+    assert image['status'] in ('queued', 'saving')
+    assert (image['visibility'], image['protected']) == ('private', False)
+    assert replicating.MARK in image
+    assert replicating.finish(running).status == 0
+    replicating.assert_replicated(source, target, image_id)
+
+
+def test_an_image_that_is_deleted_cannot_be_read_on_and_leaves_nothing(clouds):
+    source, target = clouds
+    client = Client(source)
+    image_id = client.create_image(helpers.data(8 * MIB))
+    with proxy.Proxy(
+        source.port, way=proxy.DOWN, cut_at=6 * MIB, times=1
+    ) as line:
+        running = begin(Behind(line), target, '--bandwidth=1M')
+        helpers.wait_until(
+            lambda: replicating.images(target), 'a record on the target'
+        )
+        client.delete(image_id)
+        done = replicating.finish(running)
+        assert line.spoiled == 1
+    assert done.by_image() == {image_id: 'vanished'}
+    assert replicating.images(target) == {}
