@@ -370,3 +370,27 @@ def test_an_old_volume_that_no_store_claims_is_left_alone(
 ])
 def test_only_locations_of_earlier_times_are_migrated(url, legacy):
     assert migrating.is_legacy(url) is legacy
+
+
+WITHOUT_GLANCE = """
+import sys
+for name in ('glance', 'glance_store', 'irods', 'oslo_config'):
+    sys.modules[name] = None
+from glance_copy_plugin.replicator import main
+main.main({!r})
+"""
+
+
+@pytest.mark.parametrize(('given', 'told'), [
+    (['complete'], 'livecopy'),
+    (['help', 'livecopy'], '--via-irods'),
+    (['migrate-locations'], 'where the Image service is installed'),
+    (['livecopy', 'http://127.0.0.1:9', 'http://127.0.0.1:9'], 'be reached'),
+])
+def test_a_client_needs_no_glance(given, told):
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT_GLANCE.format(given)],
+        capture_output=True, text=True,
+    )
+    assert told in done.stdout + done.stderr
+    assert 'Traceback' not in done.stderr

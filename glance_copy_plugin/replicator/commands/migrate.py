@@ -12,6 +12,8 @@
 
 """``migrate-locations``: URLs of earlier times, brought up to date."""
 
+import os
+
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import results
 from glance_copy_plugin.replicator import text
@@ -29,7 +31,11 @@ class MigrateLocations(base.Command):
 
     def get_parser(self, prog_name):
         parser = super().get_parser(prog_name)
-        _check().add_config_dir(parser)
+        parser.add_argument(
+            '--config-dir', metavar='DIR',
+            default=os.environ.get('OS_GLANCE_CONFIG_DIR', '/etc/glance'),
+            help='directory of glance-api.conf (default: %(default)s)',
+        )
         parser.add_argument(
             '--dry-run', action='store_true', help='change nothing',
         )
