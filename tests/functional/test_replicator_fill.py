@@ -235,3 +235,29 @@ def test_watch_of_an_image_without_a_copy_is_one_sentence(cloud):
     done = run(cloud, 'watch', image_id)
     assert done.status == 1
     assert f'No copy of the image {image_id}' in done.err
+
+
+def test_a_stock_glance_is_filled_too(stock):
+    with replicating.emptied(stock):
+        client = Client(stock)
+        ids = replicating.small(client, 2)
+        done = run(stock, 'fill', 's1', 's2', '--workers=1')
+        assert done.status == 0, done
+        for image_id in ids:
+            assert sorted(client.stores(image_id)) == ['s1', 's2', 'src']
+
+
+def test_a_copy_that_somebody_else_has_asked_for_is_waited_for(
+    cloud, source
+):
+    client = Client(cloud)
+    image_id, offer = helpers.held_image(cloud, client, source)
+    helpers.start(client, image_id, ['s1'])
+    running = start(cloud, '-vv', 'fill', 's1', 's2')
+    assert any('RESP: [409]' in line for line in running.stderr)
+    offer.release()
+    done = replicating.finish(running)
+    assert done.status == 0, done
+    assert {'s1', 's2'} <= set(client.stores(image_id))
+    # The first store was asked for once only.
+    assert len(client.tasks(image_id)) == 2
