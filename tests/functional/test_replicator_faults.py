@@ -119,7 +119,7 @@ def test_a_source_that_is_killed_for_a_while_is_waited_for(clouds):
 
 
 def test_a_target_that_fills_up_has_no_wrong_image(
-    clouds, start_glance, tmp_path
+    clouds, start_glance
 ):
     source, _target = clouds
     ids = replicating.small(Client(source), 4, size=4 * MIB)
@@ -147,6 +147,21 @@ def test_a_target_that_fills_up_has_no_wrong_image(
         for image_id, what in done.by_image().items():
             if what == 'copied':
                 replicating.assert_replicated(source, target, image_id)
+        target.stop()
+
+
+def test_a_target_that_is_full_early_says_so_too(
+    clouds, start_glance
+):
+    source, _target = clouds
+    image_id = Client(source).create_image(helpers.data(64 * MIB))
+    with filesystems.small(2 * MIB) as place:
+        target = start_glance(
+            'cloud-full', stores=('src',), store_dirs={'src': place}
+        )
+        done = replicating.livecopy(source, target)
+        assert done.by_image() == {image_id: 'failed'}
+        assert 'answers 413' in done.rows[0]['Detail'], done
         target.stop()
 
 

@@ -19,6 +19,7 @@ from glance_copy_plugin.replicator import items
 from glance_copy_plugin.replicator import putting
 from glance_copy_plugin.replicator import running
 from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import streams
 from glance_copy_plugin.replicator.commands import arguments
 from glance_copy_plugin.replicator.commands import base
 from glance_copy_plugin.replicator.commands import irods
@@ -70,7 +71,7 @@ class Livecopy(base.Job):
 
 def chunk_of(limit):
     """Return how many bytes to read at a time."""
-    return limit.chunk(items.streams.CHUNK)
+    return limit.chunk(streams.CHUNK)
 
 
 def streaming(parsed, target, limit, cancel):
