@@ -15,14 +15,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOC_STAMP := $(VENV)/.installed-doc
+CLOUD_STAMP := $(VENV)/.installed-cloud
 RUFF := $(BIN)/ruff
 INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
-export ONLY REPLICATE_IMAGES N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES KEEP
+export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
+export REPLICATE_IMAGES
 .DEFAULT_GOAL := help
-.PHONY: help venv services test test-unit demo bench soak docs releasenotes \
-	pep8 clean
+.PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
+	bench soak docs releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -42,13 +44,27 @@ services: venv ## Install servers and tools that some tests need, if possible
 test: venv services ## Install what is needed and run all tests (ARGS=...)
 	$(BIN)/python -m pytest tests $(ARGS)
 
+$(CLOUD_STAMP): $(STAMP) tests/cloud/requirements.txt
+	@$(BIN)/python -m pip install --quiet -r tests/cloud/requirements.txt
+	@touch $@
+
+test-cloud: $(CLOUD_STAMP) ## Run the tests with a real OpenStack (ARGS=...)
+	@$(BIN)/python -m tests.cloud.services install
+	$(BIN)/python -m pytest tests/cloud $(ARGS)
+
+cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=)
+	@$(BIN)/python -m tests.cloud.services up
+
+cloud-down: $(CLOUD_STAMP) ## Stop it
+	@$(BIN)/python -m tests.cloud.services down
+
 test-unit: venv ## Run the fast tests, which need no server (ARGS=...)
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
 demo: venv ## Copy an image in a real Glance, and compare (IMAGE=file)
 	@$(BIN)/python -m tools.demo
 
-bench: venv ## Measure it (ROUNDS=3 SIZES=256M,2G STORES=1,3 BENCH_DIR= XFS=1)
+bench: venv ## Measure it (ROUNDS=3 SIZES=256M,2G STORES=1,3 PARTS= XFS=1)
 	@$(BIN)/python -m tools.bench
 
 $(DOC_STAMP): $(STAMP) doc/requirements.txt
@@ -75,6 +91,8 @@ pep8: $(RUFF) ## Check the style with ruff
 	$(RUFF) check .
 
 clean: ## Remove everything that make has made
-	rm -rf $(VENV) .demo .bench .soak build dist doc/build releasenotes/build
+	[ ! -d .cloud ] || $(BIN)/python -m tests.cloud.services down
+	rm -rf $(VENV) .cloud .demo .bench .soak
+	rm -rf build dist doc/build releasenotes/build
 	rm -rf .pytest_cache .ruff_cache .tox .coverage cover *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -57,7 +57,7 @@ Possible values:
 """),
     cfg.ListOpt(
         'copiers',
-        default=['file', 'irods'],
+        default=['file', 'irods', 'cinder', 'rbd'],
         help="""
 Server-side copiers that may be used, most preferred first.
 
@@ -69,7 +69,10 @@ Possible values:
       writes file stores: it shares blocks (reflink) where the file system
       can, and else copies within the kernel, keeping holes. ``irods``
       lets a zone copy from one of its collections to another, or from a
-      zone that it is federated with.
+      zone that it is federated with. ``cinder`` has Cinder make a volume
+      of a snapshot, and change its type where the stores have different
+      ones. ``rbd`` has the manager of a Ceph cluster copy from one of its
+      pools to another.
     * Empty: stream to every store
 """),
     cfg.StrOpt(
@@ -208,7 +211,7 @@ class CopyOptions:
 
     staging_dir: str
     staging_window: int | None = None
-    copiers: tuple = ('file', 'irods')
+    copiers: tuple = ('file', 'irods', 'cinder', 'rbd')
     verify: str = 'backend'
     max_parallel_stores: int | None = None
     bandwidth_limit: int | None = None

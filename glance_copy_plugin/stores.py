@@ -21,8 +21,10 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from glance_copy_plugin.copiers import base
+from glance_copy_plugin.copiers import cinder_volumes
 from glance_copy_plugin.copiers import file as file_copier
 from glance_copy_plugin.copiers import irods as irods_copier
+from glance_copy_plugin.copiers import rbd as rbd_copier
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -211,7 +213,7 @@ def remove_object(store, place):
 
 def _keeper(its_driver):
     """Return the :class:`Keeper` for a driver, or None."""
-    for module in (file_copier, irods_copier):
+    for module in (file_copier, irods_copier, rbd_copier, cinder_volumes):
         if module.serves(its_driver):
             return module
     return None

@@ -16,8 +16,8 @@ First into file stores, then from one iRODS store to another, then from one
 cloud to another.
 
 Environment variables: ``ROUNDS`` (3), ``SIZES`` (256M,2G), ``STORES`` (1,3),
-``BENCH_DIR`` (.bench), ``XFS=1`` for a part on XFS, ``REPLICATE_IMAGES``
-(200), ``ONLY=replicate`` for the last part alone.
+``BENCH_DIR`` (.bench), ``PARTS`` (files,irods,clouds), ``XFS=1`` to measure
+file stores on XFS too, ``REPLICATE_IMAGES`` (200).
 """
 
 import dataclasses
@@ -49,6 +49,7 @@ class Plan:
     rounds: int
     sizes: tuple
     stores: tuple
+    parts: tuple
 
     def space(self):
         """Return how many bytes the sources, copies and staging need."""
@@ -84,7 +85,12 @@ def read_plan():
     rounds = int(os.environ.get('ROUNDS') or 3)
     if rounds < 1:
         raise ValueError('ROUNDS is 1 or more')
-    return Plan(rounds, numbers('SIZES', '256M,2G', images.parse_size), stores)
+    parts = tuple((os.environ.get('PARTS') or ','.join(PARTS)).split(','))
+    if not set(parts) <= set(PARTS):
+        raise ValueError(f'PARTS holds some of {", ".join(PARTS)}')
+    return Plan(
+        rounds, numbers('SIZES', '256M,2G', images.parse_size), stores, parts
+    )
 
 
 def run(plan, folder):
@@ -92,20 +98,15 @@ def run(plan, folder):
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(exist_ok=True)
-    if os.environ.get('ONLY') == 'replicate':
-        keep([replicate_part(plan, folder)])
-        return
-    parts = [part(plan, folder)]
-    keep(parts)
-    parts.append(zone_part(plan, folder))
-    keep(parts)
-    parts.append(replicate_part(plan, folder))
-    keep(parts)
+    parts = []
+    for name in plan.parts:
+        parts.append(PARTS[name](plan, folder))
+        keep(parts)
     if os.environ.get('XFS'):
         try:
             size = plan.space() * 5 // 4 + 1024 * images.MIB
             with filesystem.mounted(folder, size) as (_name, place):
-                parts.append(part(plan, place))
+                parts.append(file_part(plan, place))
                 keep(parts)
         except filesystem.Unavailable as error:
             print(f'\nNot measured on XFS: {error}.')
@@ -120,8 +121,8 @@ def keep(parts):
     print(f'Written to {RESULTS}/result.md and result.json.', flush=True)
 
 
-def part(plan, folder):
-    """Measure everything in one folder; return it."""
+def file_part(plan, folder):
+    """Measure copies into file stores in one folder; return it."""
     place = folder / 'data'
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -212,6 +213,11 @@ def report(found):
         f'{found["cpu"]:8.2f} s CPU',
         flush=True,
     )
+
+
+PARTS = {
+    'files': file_part, 'irods': zone_part, 'clouds': replicate_part,
+}
 
 
 def describe(found):

@@ -24,7 +24,7 @@ from glance_store import exceptions
 from oslo_utils import uuidutils
 
 from glance_copy_plugin.copiers import base
-from glance_copy_plugin.transfer import digests
+from glance_copy_plugin.copiers import read_back
 
 _SCHEME = 'irods'
 # How iRODS names algorithms. An md5 it writes bare, and in hexadecimal.
@@ -74,7 +74,7 @@ def _copy(source, request):
             compare(checksum, request.expected)
         request.on_bytes(request.size)
         if request.verify == 'full':
-            _read_back(path, request)
+            read_back.check(driver.read(path), request)
         request.cancel.check()
 
     url = driver.copy_here(
@@ -101,21 +101,6 @@ def compare(checksum, expected):
     if algorithm == expected.algorithm and digest != expected.value:
         raise exceptions.BackendException(
             f'the object has another {algorithm} than the image'
-        )
-
-
-def _read_back(path, request):
-    driver, expected = request.target.driver, request.expected
-    if not expected.algorithm:
-        return
-    hasher = digests.Digests(expected.algorithms)
-    for chunk in driver.read(path):
-        request.cancel.check()
-        hasher.update(chunk)
-        request.on_bytes(request.size)
-    if hasher.hexdigests()[expected.algorithm] != expected.value:
-        raise exceptions.BackendException(
-            'the new object, read back, is not the image'
         )
 
 

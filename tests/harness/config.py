@@ -51,6 +51,9 @@ paste.filter_factory = {negotiation}
 [filter:test_token]
 paste.filter_factory = tests.harness.token_filter:filter_factory
 
+[filter:authtoken]
+paste.filter_factory = keystonemiddleware.auth_token:filter_factory
+
 [filter:context]
 paste.filter_factory = glance.api.middleware.context:ContextMiddleware.factory
 """
@@ -63,9 +66,12 @@ paste.filter_factory = glance_copy_plugin.paste:filter_factory
 """
 
 
-def write_paste(path, plugin):
-    """Write the paste file, with the plugin's filter or as stock."""
-    names = ['versionnegotiation', 'test_token', 'context', 'rootapp']
+def write_paste(path, plugin, auth='test_token'):
+    """Write the paste file, with the plugin's filter or as stock.
+
+    :param auth: the filter that tells who asks
+    """
+    names = ['versionnegotiation', auth, 'context', 'rootapp']
     if plugin:
         names.insert(-1, 'copy_image')
     text = PASTE.format(pipeline=' '.join(names), negotiation=NEGOTIATION)
@@ -91,7 +97,7 @@ def options(folder, url, database_url, places, backends=None):
     """Build the whole configuration as {group: {option: value}}.
 
     :param places: {file store: folder}, the reserved stores included; the
-        first one is the default backend
+        first one, or else the first backend, is the default backend
     :param backends: {store: driver} of further stores
     """
     files = [name for name in places if name not in RESERVED]
@@ -106,7 +112,7 @@ def options(folder, url, database_url, places, backends=None):
             'use_stderr': 'true',
         },
         'database': {'connection': database_url},
-        'glance_store': {'default_backend': files[0]},
+        'glance_store': {'default_backend': next(iter(enabled))},
         'oslo_concurrency': {'lock_path': str(folder / 'locks')},
     }
     for name, path in places.items():

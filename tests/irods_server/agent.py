@@ -136,8 +136,9 @@ class Agent(threading.Thread):
         )
         while body and body.count:
             count = self.faults.take(request.api, body.count, request.path)
-            self.stream.send_file(body.descriptor, body.offset, count)
+            # A client that has them may look at the count at once.
             self.server.counters.passed(request.api, count)
+            self.stream.send_file(body.descriptor, body.offset, count)
             body.offset += count
             body.count -= count
 

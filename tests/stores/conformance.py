@@ -154,7 +154,7 @@ class Copy:
         self._stagings.append(made)
         return made
 
-    def run(self):
+    def run(self, patience=threads.PATIENCE):
         writing_ = {
             name: threads.Running(self._write, name)
             for name in self.plan.copiers
@@ -164,7 +164,7 @@ class Copy:
         try:
             for name, each in writing_.items():
                 try:
-                    self.stored[name] = each.result()
+                    self.stored[name] = each.result(patience)
                 except errors.CopyError as exc:
                     self.errors[name] = exc
         finally:
@@ -203,6 +203,8 @@ class StoreConformance(reading.ReadingConformance):
     copier = None       # a Copier, or None to stream to the driver
     local = False       # the source is a file that can be read in place
     window = None
+    # False if nothing but the size of a copy is compared.
+    proves_bytes = True
 
     @pytest.fixture
     def make(self):
@@ -346,8 +348,13 @@ class StoreConformance(reading.ReadingConformance):
         'with other bytes': bytes(len(IMAGE)),
     }
 
+    def skip_unless_noticed(self, content, image=IMAGE):
+        if not self.proves_bytes and len(content) == len(image):
+            pytest.skip('what copies compares sizes only, unless told more')
+
     @pytest.mark.parametrize('what', list(WRONG))
     def test_a_wrong_image_leaves_nothing(self, make, source, copy, what):
+        self.skip_unless_noticed(self.WRONG[what])
         target = make('s1')
         error = self.fail(
             copy([target], [source(self.WRONG[what])]), target
@@ -358,6 +365,7 @@ class StoreConformance(reading.ReadingConformance):
     def test_a_wrong_image_is_left_for_the_next_source(
         self, make, source, copy, what
     ):
+        self.skip_unless_noticed(self.WRONG[what])
         targets = [make('s1'), make('s2')]
         self.succeed(
             copy(targets, [
@@ -369,6 +377,7 @@ class StoreConformance(reading.ReadingConformance):
     def test_a_wrong_image_of_one_byte_leaves_nothing(
         self, make, source, copy
     ):
+        self.skip_unless_noticed(b'b', b'a')
         target = make('s1')
         error = self.fail(copy([target], [source(b'b')], b'a'), target)
         assert isinstance(error, errors.SourceMismatch)
@@ -498,48 +507,54 @@ class Deaf:
 class StreamingConformance(StoreConformance):
     """What is true of streaming, whatever the driver makes of it."""
 
+    @pytest.fixture
+    def let_driver(self, monkeypatch):
+        """Return a function that changes what the driver of s1 reads.
+
+        :param change: (reader, size) -> (reader, size)
+        """
+        def change_add(change):
+            # Of its class, for not every driver object is used twice.
+            kind = type(stores.driver('s1'))
+            add = kind.add
+
+            def add_changed(driver, image_id, reader, size, *more, **named):
+                return add(
+                    driver, image_id, *change(reader, size), *more, **named
+                )
+
+            monkeypatch.setattr(kind, 'add', add_changed)
+
+        return change_add
+
     def test_an_error_that_the_driver_swallows_leaves_nothing(
-        self, make, source, copy
+        self, make, source, copy, let_driver
     ):
         target = make('s1')
-        driver = stores.driver('s1')
-        add = driver.add
-        driver.add = lambda image_id, reader, size, *more, **named: add(
-            image_id, Deaf(reader), 0, *more, **named
-        )
+        let_driver(lambda reader, size: (Deaf(reader), 0))
         error = self.fail(
             copy([target], [source(data.flipped(IMAGE, 0))]), target
         )
         assert isinstance(error, errors.SourceMismatch)
 
     def test_a_driver_that_stops_early_leaves_nothing(
-        self, make, source, copy
+        self, make, source, copy, let_driver
     ):
         target = make('s1')
-        driver = stores.driver('s1')
-        add = driver.add
-
-        def add_half(image_id, reader, size, *more, **named):
-            half = io.BytesIO(reader.read(size // 2))
-            return add(image_id, half, 0, *more, **named)
-
-        driver.add = add_half
+        let_driver(
+            lambda reader, size: (io.BytesIO(reader.read(size // 2)), 0)
+        )
         error = self.fail(copy([target], [source(IMAGE)]), target)
         assert isinstance(error, errors.TargetError)
         assert 'before the end' in error.reason
 
     def test_a_driver_that_writes_something_else_leaves_nothing(
-        self, make, source, copy
+        self, make, source, copy, let_driver
     ):
         target = make('s1')
-        driver = stores.driver('s1')
-        add = driver.add
-
-        def add_damaged(image_id, reader, size, *more, **named):
-            damaged = io.BytesIO(data.flipped(reader.read(size), 7))
-            return add(image_id, damaged, size, *more, **named)
-
-        driver.add = add_damaged
+        let_driver(lambda reader, size: (
+            io.BytesIO(data.flipped(reader.read(size), 7)), size
+        ))
         error = self.fail(copy([target], [source(IMAGE)]), target)
         assert isinstance(error, errors.TargetError)
         assert 'something else' in error.reason

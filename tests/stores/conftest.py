@@ -12,15 +12,13 @@
 
 import contextlib
 
-import glance_store
-from oslo_config import cfg
 import pytest
 
-from glance_copy_plugin import stores
 from tests.parts import filesystems
+from tests.parts.configured import configured
 from tests.stores import conformance
 
-CONF = cfg.CONF
+__all__ = ['configured']
 
 
 class FileTarget(conformance.Target):
@@ -40,28 +38,6 @@ class FileTarget(conformance.Target):
 
     def refuse_writing(self):
         self._refuse()
-
-
-@pytest.fixture
-def configured():
-    """Return a function that configures one more store of glance_store."""
-    CONF([], project='glance', default_config_files=[])
-    backends, changed = {}, []
-
-    def add(name, kind, **options):
-        backends[name] = kind
-        CONF.set_override('enabled_backends', backends)
-        glance_store.register_store_opts(CONF)
-        for option, value in options.items():
-            CONF.set_override(option, value, group=name)
-            changed.append((option, name))
-        glance_store.create_multi_stores(CONF)
-        assert stores.is_writable(name)
-
-    yield add
-    for option, name in changed:
-        CONF.clear_override(option, group=name)
-    CONF.clear_override('enabled_backends')
 
 
 @pytest.fixture

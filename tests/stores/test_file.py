@@ -23,6 +23,7 @@ from tests.parts import data
 from tests.parts import filesystems
 from tests.parts.sources import Stream
 from tests.stores import conformance
+from tests.stores import large
 from tests.stores.conformance import IMAGE
 from tests.stores.conformance import IMAGE_ID
 
@@ -177,7 +178,7 @@ class FileCopierConformance(FileStoreConformance):
         assert not can_copy(make('s2', filesystem_thin_provisioning=True))
 
 
-class TestFromALocalFile(FileCopierConformance):
+class TestFromALocalFile(large.LargeImages, FileCopierConformance):
     local = True
 
     def test_holes_of_the_image_stay_holes(self, make, copy, source):

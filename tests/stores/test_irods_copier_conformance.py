@@ -21,6 +21,7 @@ from glance_store_irods import copying
 from tests.parts import irods
 from tests.stores import conformance
 from tests.stores import irods_zone
+from tests.stores import large
 from tests.stores import server_side
 
 
@@ -73,8 +74,15 @@ class IrodsCopierConformance(
         assert zone.server.bytes_written == 0
 
 
-class TestOfObjectsThatWentBad(IrodsCopierConformance):
+class TestOfObjectsThatWentBad(large.LargeImages, IrodsCopierConformance):
     """The catalog has the checksum of the image, as it was written."""
+
+    def large_source(self, make, path):
+        target = make('origin')
+        url = target.plant(conformance.IMAGE_ID, large.SIZE)
+        return server_side.Held(base.Location(
+            store='origin', driver=stores.driver('origin'), url=url
+        ))
 
     def age(self, zone, url):
         path = url.removeprefix('irods:/')

@@ -12,6 +12,7 @@
 
 from tests.stores import conformance
 from tests.stores import irods_zone
+from tests.stores import large
 
 
 class IrodsStoreConformance(
@@ -20,7 +21,7 @@ class IrodsStoreConformance(
     """What is true of streaming to the driver for iRODS."""
 
 
-class TestStreamingToTheDriver(IrodsStoreConformance):
+class TestStreamingToTheDriver(large.LargeImages, IrodsStoreConformance):
     """The image is staged as a whole."""
 
 

@@ -61,7 +61,8 @@ def test_registering_again_is_harmless(conf):
 
 def test_without_any_setting_the_defaults_hold(conf):
     assert opts.copy_options(conf, '/staging') == opts.CopyOptions(
-        staging_dir='/staging', staging_window=None, copiers=('file', 'irods'),
+        staging_dir='/staging', staging_window=None,
+        copiers=('file', 'irods', 'cinder', 'rbd'),
         verify='backend', max_parallel_stores=None, bandwidth_limit=None,
         progress_interval=1.0, workers=10,
     )

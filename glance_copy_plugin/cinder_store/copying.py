@@ -1,0 +1,123 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Copying a volume inside Cinder: no byte of it passes through here.
+
+Cinder makes no volume of one type from a volume of another: it is made of the
+source's type first, and then gets the other one. It is made from a snapshot
+and not as a clone, because Cinder's driver for Ceph never removes what a clone
+has left in its source, whose space is then never free again.
+"""
+
+import contextlib
+
+from cinderclient import exceptions as cinder_exceptions
+from glance_store import exceptions
+
+from glance_copy_plugin.cinder_store import errors
+from glance_copy_plugin.cinder_store import marks
+from glance_copy_plugin.cinder_store import snapshots
+from glance_copy_plugin.cinder_store import volume_types
+from glance_copy_plugin.cinder_store import volumes
+
+
+class Refused(Exception):
+    """Cinder does not make this copy; the text says why."""
+
+
+def copy(client, told, source_id, image_id, size, *, beat, check):
+    """Copy a volume with an image; return the new one.
+
+    On any error no volume stays.
+
+    :param client: of Cinder, as who owns the volumes of the store
+    :param told: :class:`Settings` of the store
+    :param size: bytes of the image
+    :param beat: called while Cinder works; raises to stop
+    :param check: called with the id of the new volume; raises if what is in
+        it is not what it should be
+    :raises: Refused if another way has to be taken; what glance_store's
+        drivers raise if it failed
+    """
+    source = _source(client, source_id, size)
+    metadata = marks.of_new(
+        image_id, size, source.metadata.get(marks.OWNER), told.store
+    )
+    with _refusing():
+        snapshot = snapshots.create(
+            client, told, source_id, metadata, beat
+        )
+    volume = None
+    try:
+        with _refusing():
+            volume = volumes.create(
+                client, told, source.size, metadata, snapshot.id, beat
+            )
+        _change_type(client, told, volume, beat)
+        # It depends on nothing of the source any more, once this is gone.
+        snapshots.remove(client, snapshot.id, told.patience, beat)
+        check(volume.id)
+        volumes.finish(client, volumes.get(client, volume.id), size)
+    except BaseException:
+        if volume is not None:
+            volumes.remove(client, volume.id, told.patience)
+        snapshots.remove(client, snapshot.id, told.patience)
+        raise
+    return volume
+
+
+@contextlib.contextmanager
+def _refusing():
+    """Raise Refused for what Cinder does not do in this state of things."""
+    try:
+        yield
+    except (exceptions.BackendException, exceptions.Forbidden) as exc:
+        if isinstance(exc.__cause__, (
+            cinder_exceptions.BadRequest, cinder_exceptions.Forbidden,
+        )):
+            raise Refused(str(exc)) from exc
+        raise
+
+
+def _source(client, volume_id, size):
+    try:
+        volume = volumes.get(client, volume_id)
+    except (exceptions.NotFound, exceptions.Forbidden) as exc:
+        raise Refused(str(exc)) from exc
+    found = marks.image_size(volume)
+    if found != size:
+        raise Refused(
+            f'volume {volume_id} holds {found} bytes, and the image has '
+            f'{size}'
+        )
+    if marks.is_partial(volume):
+        raise Refused(f'volume {volume_id} is not complete')
+    return volume
+
+
+def _change_type(client, told, volume, beat):
+    """Give a volume the type of the store, which may move it elsewhere."""
+    wanted = told.volume_type or volume_types.default(client)
+    if volume.volume_type == wanted:
+        return
+    with _refusing(), errors.translated(
+        f'change the type of volume {volume.id}'
+    ):
+        client.volumes.retype(volume.id, wanted, 'on-demand')
+    changed = volumes.wait(
+        client, volume.id, ('retyping',), 'available', told.patience, beat
+    )
+    if changed.volume_type != wanted:
+        raise Refused(
+            f'volume {volume.id} did not get the type {wanted}'
+            f'{volumes.reason(client, volume.id)}'
+        )

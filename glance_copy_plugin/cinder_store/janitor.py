@@ -1,0 +1,91 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A thread that does what could not be done, or not in its place."""
+
+import logging
+import queue
+import threading
+import time
+
+from glance_copy_plugin.cinder_store import errors
+
+LOG = logging.getLogger(__name__)
+
+_PAUSE = 5
+_LONGEST_PAUSE = 300
+
+
+class Janitor:
+    """Calls functions until they succeed, each some time after the other.
+
+    The thread begins with the first use, so that a process that forks its
+    workers has none to lose.
+    """
+
+    def __init__(self):
+        # The only kind that a destructor may put something into.
+        self._queue = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread = None
+
+    def ensure_running(self):
+        """Start the thread unless it runs; not to be called by destructors."""
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._run, name='cinder-janitor', daemon=True
+                )
+                self._thread.start()
+
+    def add(self, function):
+        """Have a function called, soon, until it does not raise."""
+        self._queue.put(function)
+
+    def _run(self):
+        waiting = []
+        while True:
+            try:
+                function = self._queue.get(timeout=_next(waiting))
+                waiting.append((time.monotonic(), _PAUSE, function))
+            except queue.Empty:
+                LOG.debug('Trying again what has failed')
+            waiting = [
+                left for entry in waiting
+                if (left := _try(*entry)) is not None
+            ]
+
+
+def _next(waiting):
+    """Return the seconds until something is due, or None."""
+    if not waiting:
+        return None
+    return max(0.1, min(due for due, _, _ in waiting) - time.monotonic())
+
+
+def _try(due, pause, function):
+    """Return the entry for another time, or None if it is done."""
+    if time.monotonic() < due:
+        return due, pause, function
+    try:
+        function()
+    except Exception as exc:
+        if errors.is_passing(exc):
+            LOG.warning('Tried in vain, again in %(pause)d s: %(why)s', {
+                'pause': pause, 'why': exc,
+            })
+            return (
+                time.monotonic() + pause, min(2 * pause, _LONGEST_PAUSE),
+                function,
+            )
+        LOG.exception('A volume stays attached')
+    return None

@@ -1,0 +1,64 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which process wrote something down, and whether it still lives."""
+
+import os
+import socket
+
+_BOOT_ID = '/proc/sys/kernel/random/boot_id'
+# In /proc/<pid>/stat, counted from after the name of the program.
+_START_TIME = 19
+
+
+def token():
+    """Return a few words that name this process among all of all hosts."""
+    pid = os.getpid()
+    return f'{socket.gethostname()} {_boot()} {pid} {_start_of(pid)}'
+
+
+def is_dead(named):
+    """True if it is known that the process with that token is gone.
+
+    Only a process of this host can be known: of others, this says False.
+    """
+    parts = named.split()
+    if len(parts) < 4 or not parts[2].isdigit():
+        return False
+    host, boot, pid, start = parts[:4]
+    if host != socket.gethostname():
+        return False
+    return boot != _boot() or start != _start_of(int(pid))
+
+
+def describe(named):
+    """Return the words of a token that a person can use."""
+    parts = named.split()
+    if len(parts) < 4:
+        return 'an unknown process'
+    return f'process {parts[2]} on host {parts[0]}'
+
+
+def _boot():
+    with open(_BOOT_ID, encoding='ascii') as file:
+        return file.read().strip()
+
+
+def _start_of(pid):
+    """Return when a process began, or None if there is none: as text."""
+    try:
+        with open(f'/proc/{pid}/stat', encoding='utf-8') as file:
+            fields = file.read().rpartition(')')[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # A zombie holds nothing any more.
+    return None if fields[0] == 'Z' else fields[_START_TIME]

@@ -1,0 +1,196 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A Ceph cluster, as the user of one rbd store may use it.
+
+It needs Ceph's bindings, which come with Ceph and not from PyPI.
+"""
+
+import contextlib
+import json
+
+from oslo_log import log as logging
+import rados
+import rbd
+
+LOG = logging.getLogger(__name__)
+
+ERRORS = (rados.Error, rbd.Error)
+# What a user's rights or an older cluster say to a task for the manager.
+_REFUSALS = (-1, -13, -22, -95)
+
+
+class TaskRefused(Exception):
+    """The manager does not work for this user; it says why."""
+
+
+class TaskFailed(Exception):
+    """The manager did not do what it took on."""
+
+
+class Cluster:
+    """The pool of one store.
+
+    :param driver: glance_store's driver for rbd
+    :param connection: of librados, with that driver's user
+    """
+
+    def __init__(self, driver, connection, ioctx):
+        self._connection = connection
+        self._pool = driver.pool
+        self._ioctx = ioctx
+        self.identifier = connection.get_fsid()
+
+    def names(self):
+        """Return the names of all images in the pool."""
+        return rbd.RBD().list(self._ioctx)
+
+    def size(self, name):
+        """Return the size of an image in bytes, or None if there is none."""
+        try:
+            with self._open(name, read_only=True) as image:
+                return image.size()
+        except rbd.ImageNotFound:
+            return None
+
+    def is_open(self, name):
+        """True if a client has an image open, or had and died just now."""
+        try:
+            with self._open(name, read_only=True) as image:
+                return bool(list(image.watchers_list()))
+        except rbd.ImageNotFound:
+            return False
+
+    def size_elsewhere(self, pool, name, snapshot):
+        """Return the size of a snapshot in any pool of the cluster.
+
+        :returns: None if this user cannot see it
+        """
+        try:
+            with self._connection.open_ioctx(pool) as ioctx, rbd.Image(
+                ioctx, name, snapshot=snapshot, read_only=True
+            ) as image:
+                return image.size()
+        except ERRORS:
+            return None
+
+    def clone(self, pool, name, snapshot, to):
+        """Make an image of this pool that refers to a protected snapshot.
+
+        In the first format, for which the parent need only be readable.
+        """
+        self._connection.conf_set('rbd_default_clone_format', '1')
+        features = int(
+            self._connection.conf_get('rbd_default_features') or 0
+        )
+        with self._connection.open_ioctx(pool) as ioctx:
+            rbd.RBD().clone(
+                ioctx, name, snapshot, self._ioctx, to,
+                features=features or rbd.RBD_FEATURE_LAYERING,
+            )
+
+    def start_flattening(self, name):
+        """Have the manager copy what an image refers to; return the task.
+
+        :raises: TaskRefused
+        """
+        return self._ask(
+            'rbd task add flatten', image_spec=f'{self._pool}/{name}'
+        )['id']
+
+    def progress(self, task):
+        """Return how far a task is, from 0 to 1; None if it has ended."""
+        for found in self._ask('rbd task list'):
+            if found['id'] == task:
+                if found.get('retry_message'):
+                    raise TaskFailed(found['retry_message'])
+                return float(found.get('progress', 0))
+        return None
+
+    def cancel(self, task):
+        """Have the manager end a task that it may still be at."""
+        with contextlib.suppress(TaskRefused):
+            self._ask('rbd task cancel', task_id=task)
+
+    def has_parent(self, name):
+        """True while an image refers to another one."""
+        with self._open(name, read_only=True) as image:
+            try:
+                image.parent_info()
+            except rbd.ImageNotFound:
+                return False
+            return True
+
+    def protect(self, name, snapshot):
+        """Make a snapshot that volumes may be cloned from."""
+        with self._open(name) as image:
+            image.create_snap(snapshot)
+            image.protect_snap(snapshot)
+
+    def rename(self, name, to):
+        """Give an image another name; return False if that is taken."""
+        try:
+            rbd.RBD().rename(self._ioctx, name, to)
+        except rbd.ImageExists:
+            return False
+        return True
+
+    def remove(self, name):
+        """Remove an image with its snapshots; it may be gone already.
+
+        :returns: False if somebody has it open, or did within the last half
+            minute and died
+        """
+        try:
+            with self._open(name) as image:
+                for snapshot in list(image.list_snaps()):
+                    if image.is_protected_snap(snapshot['name']):
+                        image.unprotect_snap(snapshot['name'])
+                    image.remove_snap(snapshot['name'])
+            rbd.RBD().remove(self._ioctx, name)
+        except rbd.ImageBusy:
+            return False
+        except rbd.ImageNotFound:
+            LOG.debug('Image %s is gone', name)
+        return True
+
+    def read(self, name, size=8 * 1024 * 1024):
+        """Yield the bytes of an image, ``size`` at a time."""
+        with self._open(name, read_only=True) as image:
+            for offset in range(0, image.size(), size):
+                yield image.read(offset, min(size, image.size() - offset))
+
+    def _open(self, name, **more):
+        return rbd.Image(self._ioctx, name, **more)
+
+    def _ask(self, prefix, **arguments):
+        command = {'prefix': prefix, 'format': 'json', **arguments}
+        code, answer, why = self._connection.mgr_command(
+            json.dumps(command), b''
+        )
+        if code in _REFUSALS:
+            raise TaskRefused(why.strip() or f'error {code}')
+        if code:
+            raise TaskFailed(why.strip() or f'error {code}')
+        return json.loads(answer or '{}')
+
+
+@contextlib.contextmanager
+def connected(driver):
+    """Yield the Cluster of a driver.
+
+    :raises: BadStoreConfiguration if there is no way to it
+    """
+    with driver.get_connection(
+        conffile=driver.conf_file, rados_id=driver.user
+    ) as connection, connection.open_ioctx(driver.pool) as ioctx:
+        yield Cluster(driver, connection, ioctx)

@@ -1,0 +1,48 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Reading a new object back, where nothing else proves what is in it."""
+
+from glance_store import exceptions
+
+from glance_copy_plugin.transfer import digests
+
+
+def check(chunks, request):
+    """Compare an object with the hash that the image's record has.
+
+    :param chunks: yields the object's bytes; closed in any case, for an
+        object that is open cannot be removed
+    :param request: :class:`CopyRequest`
+    :raises: BackendException if they are not the image's
+    """
+    try:
+        _check(chunks, request)
+    finally:
+        close = getattr(chunks, 'close', None)
+        if close is not None:
+            close()
+
+
+def _check(chunks, request):
+    expected = request.expected
+    if not expected.algorithm:
+        return
+    hasher = digests.Digests(expected.algorithms)
+    for chunk in chunks:
+        request.cancel.check()
+        hasher.update(chunk)
+        request.on_bytes(request.size)
+    if hasher.hexdigests()[expected.algorithm] != expected.value:
+        raise exceptions.BackendException(
+            'the new object, read back, is not the image'
+        )

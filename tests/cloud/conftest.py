@@ -1,0 +1,179 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A real OpenStack for the tests of this folder, started once."""
+
+import contextlib
+import functools
+
+import pytest
+
+from tests.cloud import cinder_parts
+from tests.cloud import services
+from tests.cloud.services import errors
+from tests.cloud.services import install
+from tests.cloud.services import leftovers
+from tests.cloud.services import place
+from tests.cloud.services import stores
+from tests.harness import Client
+from tests.parts.configured import configured
+
+__all__ = ['configured']
+
+CLOUD = pytest.StashKey()
+SERVERS = pytest.StashKey()
+TOLD = ('cinder', 'cinder-scheduler', 'cinder-volume')
+
+
+@pytest.fixture(scope='session')
+def cloud(request):
+    """The services without Glance: :class:`services.Cloud`.
+
+    They are stopped in the end, unless they were started by hand.
+    """
+    try:
+        made = services.Cloud()
+        with made.used():
+            request.config.stash[CLOUD] = made
+            _expect_empty(made)
+            yield made
+    except errors.Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope='package', autouse=True)
+def bindings():
+    """Have rados and rbd importable, here and in programs started here."""
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            folder = str(install.own_bindings(place.Place()))
+        except errors.Unavailable:
+            yield  # a Glance that needs them says so
+            return
+        patch.syspath_prepend(folder)
+        patch.setenv('PYTHONPATH', folder, prepend=':')
+        yield
+
+
+def _expect_empty(cloud):
+    """Remove what tests that were killed have left; keep what is others'."""
+    if not cloud.is_kept():
+        leftovers.remove(cloud)
+    left = leftovers.find(cloud)
+    if left:
+        raise services.CloudError(
+            'The OpenStack that was started by hand is not empty; empty it, '
+            'stop it, or set CLOUD_FOLDER to another folder: '
+            + ', '.join(left)
+        )
+
+
+@pytest.fixture(scope='session')
+def block(cloud):
+    """Give a function that returns a client of Cinder as a user."""
+    return functools.cache(cloud.cinder)
+
+
+@pytest.fixture(scope='session')
+def start_glance(cloud, request):
+    """Give a function that starts a Glance until the session ends.
+
+    Its parameters are those of :class:`services.CloudGlance` after the cloud.
+    """
+    request.config.stash[SERVERS] = servers = []
+    with contextlib.ExitStack() as stack:
+
+        def start(name, given, settings=None, **options):
+            try:
+                server = services.CloudGlance(
+                    cloud, name, given, settings, **options
+                )
+            except errors.Unavailable as error:
+                pytest.skip(str(error))
+            stack.enter_context(server)
+            servers.append(server)
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope='session')
+def as_user(cloud):
+    """Give a function that returns a client of a Glance as a user."""
+    def client(server, user='admin'):
+        return Client(server, cloud.token(user))
+
+    return client
+
+
+@pytest.fixture(scope='session')
+def glance(cloud, start_glance):
+    """Glance with the plugin and the stock drivers."""
+    return start_glance('usual', stores.usual(cloud))
+
+
+@pytest.fixture
+def nothing_left(cloud, request):
+    """A test leaves nothing behind."""
+    yield
+    leftovers.assert_none(cloud, request.config.stash.get(SERVERS, []))
+
+
+@pytest.fixture(scope='session')
+def own_environment(cloud, tmp_path_factory):
+    """Let drivers run in this process; give their temporary folder."""
+    folder = tmp_path_factory.mktemp('drivers')
+    with cinder_parts.environment(cloud, folder) as temporary:
+        yield temporary
+
+
+@pytest.fixture
+def open_stores(cloud, own_environment, tmp_path):
+    """Give a function that loads drivers: {store: {option: value}}."""
+    def load(**given):
+        folder = tmp_path / f'stores-{len(list(tmp_path.iterdir()))}'
+        folder.mkdir()
+        return cinder_parts.Stores(cloud, folder, given)
+
+    return load
+
+
+@pytest.fixture(scope='session')
+def gate_server(cloud):
+    """A way to Cinder that can fail, in a region of its own."""
+    with cinder_parts.Gate(cloud) as made:
+        cinder_parts.point_region_to(cloud, made.url)
+        yield made
+
+
+@pytest.fixture
+def gate(gate_server):
+    """The same, without failures and with nothing counted."""
+    gate_server.requests.clear()
+    yield gate_server
+    gate_server.heal()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Show the ends of the logs with what failed."""
+    report = yield
+    cloud = item.config.stash.get(CLOUD, None)
+    if report.failed and cloud:
+        for name in TOLD:
+            report.sections.append(
+                (f'end of {cloud.place.log(name)}', cloud.processes.tail(name))
+            )
+        for server in item.config.stash.get(SERVERS, []):
+            report.sections.append(
+                (f'end of {server.log}', server.log_end())
+            )
+    return report

@@ -1,0 +1,49 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the tests with a real OpenStack share."""
+
+import json
+
+from tests.functional.helpers import wait_until
+
+
+def wait_status(cinder, volume, status):
+    """Wait until a volume has a status; return the volume."""
+    def reached():
+        found = cinder.volumes.get(volume.id)
+        assert status == found.status or 'error' not in found.status, (
+            f'volume {volume.id} is {found.status}'
+        )
+        return found if found.status == status else None
+
+    return wait_until(reached, f'volume {volume.id} {status}')
+
+
+def new_volume(cinder, volume_type, **more):
+    """Make a volume of 1 GiB; return it when it is available."""
+    volume = cinder.volumes.create(1, volume_type=volume_type, **more)
+    return wait_status(cinder, volume, 'available')
+
+
+def images(cloud, pool):
+    """Return the names of the images in a pool of Ceph."""
+    return json.loads(cloud.ceph.run('rbd', 'ls', pool, '--format', 'json'))
+
+
+def volume_of(server, image_id, store):
+    """Return the id of the volume that an image is in."""
+    (url,) = [
+        row['url'] for row in server.locations(image_id)
+        if row['store'] == store
+    ]
+    return url.rpartition('/')[2]

@@ -1,0 +1,157 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Pools of Ceph for the conformance suite, and stores in them."""
+
+import contextlib
+import importlib
+import itertools
+
+import pytest
+
+from tests.stores import conformance
+
+USER, READER = 'conformance', 'conformance-reader'
+COUNT = 8
+
+
+class RbdTarget(conformance.Target):
+    """An rbd store with a pool of its own."""
+
+    def __init__(self, name, pool, configure):
+        super().__init__(name)
+        self.pool = pool
+        self._configure = configure
+
+    def objects(self):
+        return self.pool.names()
+
+    def plant(self, image_id, content):
+        return self.pool.put(image_id, content)
+
+    def refuse_writing(self):
+        self._configure(rbd_store_user=READER)
+
+
+class Pool:
+    """A pool, as its administrator sees it."""
+
+    def __init__(self, cluster, name):
+        self._cluster = cluster
+        self._rbd = importlib.import_module('rbd')
+        self.name = name
+
+    @contextlib.contextmanager
+    def _opened(self):
+        with self._cluster.open_ioctx(self.name) as ioctx:
+            yield ioctx
+
+    def names(self):
+        with self._opened() as ioctx:
+            return self._rbd.RBD().list(ioctx)
+
+    def put(self, name, content):
+        """Make what the driver makes of an image; return its URL."""
+        with self._opened() as ioctx:
+            self._rbd.RBD().create(
+                ioctx, name, len(content), old_format=False, features=61
+            )
+            with self._rbd.Image(ioctx, name) as image:
+                image.write(content, 0)
+                image.create_snap('snap')
+                image.protect_snap('snap')
+        return f'rbd://{self._cluster.get_fsid()}/{self.name}/{name}/snap'
+
+    def content(self, name, snapshot='snap'):
+        with self._opened() as ioctx, self._rbd.Image(
+            ioctx, name, snapshot=snapshot, read_only=True
+        ) as image:
+            return image.read(0, image.size())
+
+    def parent(self, name):
+        """Return what an image refers to, or None."""
+        with self._opened() as ioctx, self._rbd.Image(
+            ioctx, name, read_only=True
+        ) as image:
+            try:
+                return image.parent_info()
+            except self._rbd.ImageNotFound:
+                return None
+
+    def empty(self):
+        """Remove everything; fail if somebody still has it open."""
+        with self._opened() as ioctx:
+            for name in self._rbd.RBD().list(ioctx):
+                with self._rbd.Image(ioctx, name) as image:
+                    for snapshot in list(image.list_snaps()):
+                        if image.is_protected_snap(snapshot['name']):
+                            image.unprotect_snap(snapshot['name'])
+                        image.remove_snap(snapshot['name'])
+                self._rbd.RBD().remove(ioctx, name)
+
+
+class InPools:
+    """Inherit this too; each store has a pool of one cluster."""
+
+    @pytest.fixture(scope='class')
+    def pools(self, cloud, bindings):
+        """Pools, and two users of them, one of whom only reads."""
+        names = [f'conformance-{number}' for number in range(COUNT)]
+        known = cloud.ceph.run('ceph', 'osd', 'pool', 'ls').split()
+        for name in names:
+            if name not in known:
+                cloud.ceph.run('ceph', 'osd', 'pool', 'create', name, '4', '4')
+                cloud.ceph.run('rbd', 'pool', 'init', name)
+        for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
+            rights = ', '.join(
+                f'profile {profile} pool={name}' for name in names
+            )
+            key = cloud.ceph.run(
+                'ceph', 'auth', 'get-or-create', f'client.{user}',
+                'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
+            )
+            cloud.place.write_private(cloud.ceph.user_keyring(user), key)
+        cluster = importlib.import_module('rados').Rados(
+            conffile=str(cloud.ceph.conf), rados_id='admin'
+        )
+        cluster.connect(timeout=30)
+        try:
+            yield [Pool(cluster, name) for name in names]
+        finally:
+            cluster.shutdown()
+    @pytest.fixture
+    def make(self, configured, cloud, pools):
+        free = itertools.chain(pools)
+        made = []
+
+        def make_store(name):
+            pool = next(free)
+            made.append(pool)
+
+            def configure(**more):
+                configured(name, 'rbd', **{
+                    'rbd_store_pool': pool.name, 'rbd_store_user': USER,
+                    'rbd_store_ceph_conf': str(cloud.ceph.conf),
+                    'rbd_store_chunk_size': 1, 'rados_connect_timeout': 20,
+                    **more,
+                })
+
+            configure()
+            return RbdTarget(name, pool, configure)
+
+        yield make_store
+        for pool in made:
+            pool.empty()
+
+    @pytest.fixture
+    def make_full(self):
+        pytest.skip('Ceph lets those wait who write to a full pool')

@@ -1,0 +1,50 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A real OpenStack on 127.0.0.1, below one folder, without systemd.
+
+Ceph, RabbitMQ, MariaDB, Keystone, and Cinder with the backends ``fast`` and
+``slow``, each in a pool of Ceph, and with the volume types ``glance-fast`` and
+``glance-slow``, and ``glance-private``, which no project may use. Pools
+``images-a`` and ``images-b`` are for rbd stores. It needs Debian 12 and root.
+
+By hand: ``make cloud``, and ``make cloud-down``; or ``python -m
+tests.cloud.services up|down|status [--folder DIR]``. Tests find it running
+and leave it so. Logs are in ``logs`` below the folder.
+
+In a test below ``tests/cloud``::
+
+    pytestmark = pytest.mark.usefixtures('nothing_left')
+
+    def test_something(cloud, start_glance, as_user, block):
+        server = start_glance('mine', {
+            'local': stores.file(),
+            'fast': stores.cinder(cloud, 'glance-fast'),
+            'other': stores.cinder(cloud, 'glance-slow', user='glance2'),
+        })
+        client = as_user(server, 'admin')
+        image_id = client.create_image(b'data')
+        assert client.copy_and_wait(image_id, ['fast'])['status'] == 'success'
+        assert block('glance').volumes.list()
+        print(cloud.ceph.run('rbd', 'ls', 'fast'))
+        client.delete(image_id)
+
+Users are ``admin``, ``glance``, ``glance2`` in a project of its own, and
+``demo``; ``cloud.session(user)`` is a keystoneauth session of any of them.
+"""
+
+from tests.cloud.services.cloud import Cloud
+from tests.cloud.services.errors import CloudError
+from tests.cloud.services.errors import Unavailable
+from tests.cloud.services.glance import CloudGlance
+
+__all__ = ['Cloud', 'CloudError', 'CloudGlance', 'Unavailable']

@@ -1,0 +1,90 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The configuration of the Ceph cluster."""
+
+SIZE = 40 * 1024 ** 3  # of the OSD's file, which is sparse
+
+TEMPLATE = """\
+[global]
+fsid = {fsid}
+mon_host = {monitor}
+public_addr = 127.0.0.1
+cluster_addr = 127.0.0.1
+ms_bind_ipv6 = false
+ms_bind_port_min = {first_port}
+ms_bind_port_max = {last_port}
+auth_cluster_required = cephx
+auth_service_required = cephx
+auth_client_required = cephx
+auth_allow_insecure_global_id_reclaim = false
+run_dir = {folder}
+admin_socket =
+pid_file =
+log_file = {logs}/ceph-$name.log
+mon_cluster_log_file = {logs}/ceph-cluster.log
+osd_pool_default_size = 1
+osd_pool_default_min_size = 1
+osd_pool_default_pg_autoscale_mode = off
+osd_crush_chooseleaf_type = 0
+mon_allow_pool_size_one = true
+mon_allow_pool_delete = true
+mon_warn_on_pool_no_redundancy = false
+rbd_default_features = 61
+
+[mon]
+mon_data = {folder}/mon
+mon_initial_members = a
+# Whatever else is on the disk, this one stays small.
+mon_data_avail_crit = 1
+mon_data_avail_warn = 2
+
+[mgr]
+mgr_data = {folder}/mgr
+mgr_initial_modules = iostat
+mgr_stats_period = 2
+
+[osd]
+osd_data = {folder}/osd
+osd_objectstore = bluestore
+bluestore_block_size = {size}
+bluestore_fsck_on_mount = false
+# It would take gigabytes for its cache.
+osd_memory_target = 939524096
+bluestore_cache_autotune = false
+bluestore_cache_size = 134217728
+osd_op_num_shards = 2
+osd_op_num_threads_per_shard = 1
+osd_numa_auto_affinity = false
+
+[client]
+keyring = {folder}/$name.keyring
+log_file =
+"""
+
+
+def monitor_addresses(place):
+    """Return the addresses of the monitor in both protocols."""
+    first, second = place.port('mon-v1'), place.port('mon-v2')
+    return f'[v2:127.0.0.1:{second},v1:127.0.0.1:{first}]'
+
+
+def text(place, folder, fsid):
+    """Return the whole file.
+
+    :param folder: where the daemons' data and the keys are
+    """
+    first, last = place.ceph_ports()
+    return TEMPLATE.format(
+        fsid=fsid, monitor=monitor_addresses(place), first_port=first,
+        last_port=last, folder=folder, logs=place.make('logs'), size=SIZE,
+    )

@@ -1,0 +1,208 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""All services together."""
+
+from concurrent import futures
+import contextlib
+import fcntl
+import shutil
+
+from tests.cloud.services import ceph
+from tests.cloud.services import cinder
+from tests.cloud.services import errors
+from tests.cloud.services import identity
+from tests.cloud.services import install
+from tests.cloud.services import keystone
+from tests.cloud.services import mariadb
+from tests.cloud.services import place as places
+from tests.cloud.services import processes
+from tests.cloud.services import rabbitmq
+
+SERVICES = (
+    'cinder', 'cinder-scheduler', 'cinder-volume', 'keystone', 'rabbitmq',
+    'mariadb', 'ceph-osd', 'ceph-mgr', 'ceph-mon', 'epmd',
+)
+# In the order in which they are stopped: who uses others first. A Glance is
+# there only if somebody wants to try things.
+STOP = (('glance',), SERVICES[:4], SERVICES[4:8], SERVICES[8:])
+DATA = (
+    'cache', 'ceph', 'cinder', 'done', 'glance', 'keystone', 'mariadb',
+    'rabbitmq', 'record', 'run', 'tmp',
+)
+
+
+class Cloud:
+    """A real OpenStack on 127.0.0.1 without Glance, below one folder.
+
+    :param folder: ``.cloud`` in the checkout by default, or what the
+        environment variable ``CLOUD_FOLDER`` names
+    """
+
+    def __init__(self, folder=None):
+        self.place = places.Place(folder)
+        self.processes = processes.Processes(self.place)
+        self.ceph = ceph.Ceph(self.processes)
+        self.database = mariadb.MariaDB(self.processes)
+        self.broker = rabbitmq.RabbitMQ(self.processes)
+        self.keystone = keystone.Keystone(self.processes, self.database)
+        self.block = cinder.Cinder(
+            self.processes, self.database, self.broker, self.ceph
+        )
+
+    def up(self):
+        """Install and start what is missing; return once all is ready.
+
+        :raises Unavailable: where this machine cannot have it
+        :raises CloudError: when something fails; all is stopped again then
+        """
+        install.require()
+        with self.place.locked():
+            self.processes.allow()
+            try:
+                self._up()
+            except BaseException:
+                self._down()
+                raise
+
+    def _up(self):
+        if self.missing() == list(SERVICES):
+            self._put_logs_aside()
+        venv = install.install(self.processes)
+        install.write_sudo(self.place)
+        self._check_ports()
+
+        def identity_up():
+            anew = self.database.up()
+            return self.keystone.up(venv) or anew
+
+        with self._threads() as pool:
+            steps = [
+                pool.submit(step)
+                for step in (self.ceph.up, self.broker.up, identity_up)
+            ]
+            done, _ = futures.wait(
+                steps, return_when=futures.FIRST_EXCEPTION
+            )
+            anew = [step.result() for step in done]
+        self.block.up(venv, any(anew))
+
+    def _put_logs_aside(self):
+        """Keep the logs of one earlier run, and no temporary files."""
+        before = self.place.folder / 'logs.before'
+        shutil.rmtree(before, ignore_errors=True)
+        self.place.make('logs').rename(before)
+        shutil.rmtree(self.place.make('tmp'))
+
+    @contextlib.contextmanager
+    def _threads(self):
+        """Give an executor whose threads soon end if something goes wrong."""
+        with futures.ThreadPoolExecutor() as pool:
+            try:
+                yield pool
+            except BaseException:
+                self.processes.cancel()
+                raise
+
+    def down(self, wipe=False):
+        """Stop everything.
+
+        :param wipe: remove all data as well, but for the virtual environment
+            and the logs
+        """
+        with self.place.locked():
+            self._down()
+            if wipe:
+                for name in DATA:
+                    shutil.rmtree(
+                        self.place.folder / name, ignore_errors=True
+                    )
+
+    def _down(self):
+        for group in STOP:
+            self.processes.stop(*group, timeout=30)
+        self.ceph.forget_key()
+
+    @contextlib.contextmanager
+    def used(self):
+        """Have it while tests run; stop it then, unless it is kept.
+
+        It is not stopped either while another session of tests uses it.
+        """
+        with self.place.path('users').open('w') as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH)
+            self.up()
+            try:
+                yield self
+            finally:
+                if not self.is_kept() and _is_last(stream):
+                    self.down()
+
+    def keep(self, wanted):
+        """Say whether tests are to leave it running when they end."""
+        mark = self.place.path('keep')
+        if wanted:
+            mark.touch()
+        else:
+            mark.unlink(missing_ok=True)
+
+    def is_kept(self):
+        """Tell whether somebody wants it to run on."""
+        return self.place.path('keep').exists()
+
+    def missing(self):
+        """Return the names of the services that do not run."""
+        return [
+            name for name in SERVICES if not self.processes.alive(name)
+        ]
+
+    def session(self, user='admin'):
+        """Return a keystoneauth session of a user."""
+        return identity.new_session(self.place, user)
+
+    def token(self, user='admin'):
+        """Return a token of a user."""
+        return self.session(user).get_token()
+
+    def application_credential(self, user, name):
+        """Make an application credential; return its id and its secret."""
+        return identity.application_credential(self.place, user, name)
+
+    def cinder(self, user='admin'):
+        """Return a client of Cinder as a user."""
+        return cinder.connect(self.place, user)
+
+    def _check_ports(self):
+        """Refuse early if a port was taken while nothing ran."""
+        for name in places.PORTS:
+            service = {
+                'amqp': 'rabbitmq', 'erlang': 'rabbitmq',
+                'mon-v1': 'ceph-mon', 'mon-v2': 'ceph-mon',
+            }.get(name, name)
+            port = self.place.port(name)
+            if name == 'glance' or self.processes.members(service):
+                continue
+            if not places.is_free(port):
+                raise errors.CloudError(
+                    f'Port {port} of {service} is used by another program; '
+                    'end that one, or choose other ports with '
+                    '"python -m tests.cloud.services down --wipe".'
+                )
+
+
+def _is_last(stream):
+    """Tell whether nobody else holds the lock of a file, and take it."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

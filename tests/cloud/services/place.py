@@ -1,0 +1,177 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The folder that everything lives in, and what is recorded there."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import random
+import secrets
+import socket
+import threading
+
+from tests.cloud.services import errors
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+# Below the range that systems take ports for clients from.
+FIRST_PORT = 25000
+LAST_PORT = 32000
+BLOCK = 64
+PORTS = (
+    'keystone', 'cinder', 'glance', 'amqp', 'epmd', 'erlang', 'mon-v1',
+    'mon-v2', 'mariadb',
+)
+# The Ceph daemons take theirs from the rest of the block.
+CEPH_PORTS = (16, BLOCK - 1)
+# A Unix socket's path holds 107 bytes, and daemons add to the folder's.
+LONGEST_FOLDER = 70
+
+
+def default_folder():
+    """Return the folder of the checkout, unless the environment names one."""
+    return pathlib.Path(os.environ.get('CLOUD_FOLDER') or ROOT / '.cloud')
+
+
+class Place:
+    """One cloud's folder, ports, passwords and steps that are done.
+
+    :param folder: made when missing
+    """
+
+    def __init__(self, folder=None):
+        self.folder = pathlib.Path(folder or default_folder()).resolve()
+        if len(str(self.folder)) > LONGEST_FOLDER:
+            raise errors.Unavailable(
+                f'{self.folder} is longer than {LONGEST_FOLDER} characters, '
+                'too long for the sockets in it; set CLOUD_FOLDER to another.'
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._recording = threading.Lock()
+
+    def path(self, *parts):
+        """Return a path in the folder; the folders above it are made."""
+        found = self.folder.joinpath(*parts)
+        found.parent.mkdir(parents=True, exist_ok=True)
+        return found
+
+    def make(self, *parts):
+        """Return a folder in the folder, made when missing."""
+        found = self.path(*parts)
+        found.mkdir(exist_ok=True)
+        return found
+
+    def log(self, name):
+        """Return the file that a service's output is appended to."""
+        return self.path('logs', f'{name}.log')
+
+    def write_private(self, path, text):
+        """Write a file that holds a secret."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, 'w', opener=_open_private) as stream:
+            stream.write(text)
+
+    @property
+    def cluster(self):
+        """The Ceph cluster's name, which keeps two of them apart.
+
+        os-brick reads ``/etc/ceph/<cluster>.client.<user>.keyring``.
+        """
+        return f'glancecopytest{self._base()}'
+
+    def port(self, name):
+        """Return the port of a service, the same as long as data are kept."""
+        return self._base() + PORTS.index(name)
+
+    def ceph_ports(self):
+        """Return the first and the last port of the Ceph daemons."""
+        return tuple(self._base() + offset for offset in CEPH_PORTS)
+
+    def url(self, name, suffix=''):
+        """Return the HTTP address of a service."""
+        return f'http://127.0.0.1:{self.port(name)}{suffix}'
+
+    def password(self, name):
+        """Return the password of an account, made at the first call."""
+        return self.remember(f'password-{name}', secrets.token_hex(16))
+
+    def is_done(self, step):
+        """Tell whether a step that is needed once has been completed."""
+        return self.path('done', step).exists()
+
+    def done(self, step):
+        """Record that a step has been completed."""
+        self.path('done', step).touch()
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Let nobody else start or stop services meanwhile."""
+        with self.path('lock').open('w') as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise errors.CloudError(
+                    f'Somebody else is starting or stopping the services in '
+                    f'{self.folder}; wait for that.'
+                ) from None
+            yield
+
+    def _base(self):
+        if not self.path('record', 'ports').exists():
+            self.remember('ports', _free_block())
+        return self.remember('ports', None)
+
+    def remember(self, name, value):
+        """Return what is recorded, which is ``value`` the first time."""
+        path = self.path('record', name)
+        with self._recording:
+            if not path.exists():
+                temporary = path.with_suffix('.new')
+                self.write_private(temporary, json.dumps(value))
+                temporary.rename(path)
+        return json.loads(path.read_text())
+
+
+def _open_private(path, flags):
+    # A file that others could read before stays readable to them otherwise.
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def _free_block():
+    """Return the first of so many ports that all are free."""
+    starts = list(range(FIRST_PORT, LAST_PORT - BLOCK, BLOCK))
+    random.shuffle(starts)
+    for start in starts:
+        if all(is_free(port) for port in range(start, start + BLOCK)):
+            return start
+    raise errors.Unavailable(
+        f'No {BLOCK} ports in a row are free between {FIRST_PORT} and '
+        f'{LAST_PORT}.'
+    )
+
+
+def is_free(port):
+    """Tell whether nobody listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(('127.0.0.1', port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+    return True

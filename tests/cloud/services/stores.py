@@ -1,0 +1,67 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The options of stores for a Glance: ``{'driver': ..., option: value}``."""
+
+from tests.cloud.services import conf
+from tests.cloud.services import identity
+
+TIMEOUT = 120  # seconds that a volume may take for a change of its state
+
+
+def file():
+    """Return a store in a folder of the server's."""
+    return {'driver': 'file'}
+
+
+def cinder(cloud, volume_type, user='glance', driver='cinder', **more):
+    """Return a store whose images are volumes of a type.
+
+    :param user: who the volumes belong to
+    :param driver: a driver with the options of the stock one
+    :param more: more options
+    """
+    return {
+        'driver': driver,
+        'cinder_volume_type': volume_type,
+        'cinder_store_auth_address': cloud.place.url('keystone', '/v3'),
+        'cinder_store_user_name': user,
+        'cinder_store_password': cloud.place.password(user),
+        'cinder_store_project_name': identity.project_of(user),
+        'cinder_catalog_info': 'block-storage::publicURL',
+        'cinder_os_region_name': conf.REGION,
+        'cinder_state_transition_timeout': TIMEOUT,
+        **more,
+    }
+
+
+def rbd(cloud, pool, **more):
+    """Return a store in a pool of Ceph, ``images-a`` or ``images-b``."""
+    return {
+        'driver': 'rbd',
+        'rbd_store_pool': pool,
+        'rbd_store_user': pool,
+        'rbd_store_ceph_conf': cloud.ceph.conf,
+        'rados_connect_timeout': 20,
+        **more,
+    }
+
+
+def usual(cloud):
+    """Return the stores of the Glance that is there to try things."""
+    return {
+        'local': file(),
+        'fast': cinder(cloud, 'glance-fast'),
+        'slow': cinder(cloud, 'glance-slow'),
+        'images-a': rbd(cloud, 'images-a'),
+        'images-b': rbd(cloud, 'images-b'),
+    }

@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""WSGI applications of the services' virtual environment under gunicorn."""
+
+import urllib.error
+import urllib.request
+
+MODULE = """\
+import sys
+
+# The application parses the command line, which is gunicorn's.
+sys.argv = {arguments!r}
+from {module} import application  # noqa: E402, F401
+"""
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Application:
+    """An HTTP service.
+
+    :param processes: ``Processes``
+    :param name: of the service and of its port
+    :param module: the module with its WSGI application
+    """
+
+    def __init__(self, processes, name, port, module):
+        self._processes = processes
+        self._name = name
+        self._module = module
+        self._port = processes.place.port(port)
+        self._url = processes.place.url(port)
+
+    def start(self, venv, arguments=(), more=None):
+        """Start it unless it runs; tell whether that was needed.
+
+        :param arguments: the command line that the application is to see
+        :param more: environment variables
+        """
+        folder = self._processes.place.make(self._name)
+        program = self._module.partition('.')[0]
+        (folder / 'served.py').write_text(MODULE.format(
+            module=self._module, arguments=[program, *map(str, arguments)],
+        ))
+        return self._processes.start(self._name, [
+            venv / 'bin' / 'gunicorn', f'--bind=127.0.0.1:{self._port}',
+            '--worker-class=gthread', '--workers=1', '--threads=8',
+            '--timeout=300', '--graceful-timeout=5', '--no-control-socket',
+            f'--chdir={folder}', 'served:application',
+        ], self._processes.environment(venv, more))
+
+    def wait(self, path, timeout=90):
+        """Return when it answers a request."""
+        # A worker that dies at its start leaves the port open, so that each
+        # attempt needs an end of its own.
+        self._processes.wait(self._name, lambda: self._answers(path), timeout)
+
+    def _answers(self, path):
+        try:
+            with _OPENER.open(self._url + path, timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False

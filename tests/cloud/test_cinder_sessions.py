@@ -1,0 +1,320 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Logins of the driver ``cinder_multi``, with the real Keystone."""
+
+import contextlib
+import datetime
+import ipaddress
+import socket
+import ssl
+import threading
+import uuid
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from glance_store import capabilities
+from glance_store import exceptions
+from oslo_context import context
+import pytest
+
+from tests.cloud import cinder_parts
+from tests.cloud.cinder_parts import DRIVER
+from tests.cloud.services import identity
+from tests.cloud.services import stores as given
+
+pytestmark = pytest.mark.usefixtures('nothing_left')
+
+ADD = capabilities.BitMasks.WRITE_ACCESS
+
+
+def write_certificate(folder):
+    """Make a certificate for 127.0.0.1 that is its own authority.
+
+    :returns: paths of the certificate and the key
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([
+        x509.NameAttribute(x509.NameOID.COMMON_NAME, 'keystone')
+    ])
+    now = datetime.datetime.now(datetime.UTC)
+    day = datetime.timedelta(days=1)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - day).not_valid_after(now + day)
+        .add_extension(x509.SubjectAlternativeName([
+            x509.IPAddress(ipaddress.ip_address('127.0.0.1'))
+        ]), critical=False)
+        .add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        .sign(key, hashes.SHA256())
+    )
+    certificate, secret = folder / 'ca.pem', folder / 'key.pem'
+    certificate.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+    )
+    secret.touch(mode=0o600)
+    secret.write_bytes(key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ))
+    return certificate, secret
+
+
+@pytest.fixture
+def tls(cloud, tmp_path):
+    """TLS in front of Keystone: give its port and its certificate."""
+    certificate, key = write_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    target = cloud.place.port('keystone')
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        threading.Thread(
+            target=_serve, args=(listener, context, target), daemon=True
+        ).start()
+        yield listener.getsockname()[1], certificate
+        # Closing alone would leave the thread in accept.
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _serve(listener, context, target):
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(
+            target=_tunnel, args=(connection, context, target), daemon=True
+        ).start()
+
+
+def _tunnel(connection, context, target):
+    try:
+        plain = context.wrap_socket(connection, server_side=True)
+    except OSError:
+        # The client does not trust it.
+        connection.close()
+        return
+    with plain, socket.create_connection(('127.0.0.1', target)) as behind:
+        back = threading.Thread(target=_pump, args=(behind, plain))
+        back.start()
+        _pump(plain, behind)
+        back.join()
+
+
+def _pump(source, sink):
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+def types_seen(store):
+    return {each.name for each in store.client().volume_types.list()}
+
+
+def test_two_stores_of_two_users_use_their_own_projects(
+    cloud, open_stores, block
+):
+    stores = open_stores(
+        one=given.cinder(cloud, 'glance-fast', driver=DRIVER),
+        two=given.cinder(
+            cloud, 'glance-fast', user='glance2', driver=DRIVER
+        ),
+    )
+    urls = {name: stores.add(name, b'1234')[1] for name in ('one', 'two')}
+    for name, user in (('one', 'glance'), ('two', 'glance2')):
+        (volume,) = block(user).volumes.list()
+        assert cinder_parts.volume_of(urls[name]) == volume.id
+        assert stores.read(name, urls[name]) == b'1234'
+    for name, url in urls.items():
+        stores.delete(name, url)
+
+
+def test_an_application_credential_is_a_login(cloud, open_stores):
+    ac_id, secret = identity.application_credential(
+        cloud.place, 'glance', str(uuid.uuid4())
+    )
+    told = given.cinder(cloud, 'glance-fast', driver=DRIVER)
+    for name in ('user_name', 'password', 'project_name'):
+        del told[f'cinder_store_{name}']
+    told['cinder_store_application_credential_id'] = ac_id
+    told['cinder_store_application_credential_secret'] = secret
+    stores = open_stores(fast=told)
+    _, url = stores.add('fast', b'1234')
+    assert stores.read('fast', url) == b'1234'
+    stores.delete('fast', url)
+
+
+def test_a_token_that_is_not_accepted_any_more_is_replaced(
+    cloud, open_stores
+):
+    stores = open_stores(
+        fast=given.cinder(cloud, 'glance-fast', driver=DRIVER)
+    )
+    client = stores['fast'].client()
+    token = client.client.get_token()
+    # Cinder has not seen it, and so cannot remember that it was good.
+    cloud.session().delete(
+        cloud.place.url('keystone', '/v3/auth/tokens'),
+        headers={'X-Subject-Token': token},
+    )
+    assert 'glance-fast' in types_seen(stores['fast'])
+    assert client.client.get_token() != token
+
+
+def test_a_certificate_that_the_file_vouches_for_is_accepted(
+    cloud, open_stores, tls
+):
+    port, certificate = tls
+    stores = open_stores(fast=given.cinder(
+        cloud, 'glance-fast', driver=DRIVER,
+        cinder_store_auth_address=f'https://127.0.0.1:{port}/v3',
+        cinder_ca_certificates_file=certificate,
+    ))
+    assert 'glance-fast' in types_seen(stores['fast'])
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    cloud, open_stores, tls, caplog
+):
+    port, _ = tls
+    told = given.cinder(
+        cloud, 'glance-fast', driver=DRIVER, cinder_http_retries=0,
+        cinder_store_auth_address=f'https://127.0.0.1:{port}/v3',
+    )
+    stores = open_stores(fast=told)
+    assert 'certificate' in caplog.text.lower()
+    with pytest.raises(exceptions.RemoteServiceUnavailable):
+        stores.add('fast', b'1234')
+    stores = open_stores(fast={**told, 'cinder_api_insecure': True})
+    assert 'glance-fast' in types_seen(stores['fast'])
+
+
+def test_a_wrong_password_disables_nothing_and_is_an_error_each_time(
+    cloud, open_stores, caplog
+):
+    stores = open_stores(fast=given.cinder(
+        cloud, 'glance-fast', driver=DRIVER,
+        cinder_store_password='not the password',
+    ))
+    assert stores['fast'].is_capable(ADD)
+    assert 'not the password' not in caplog.text
+    with pytest.raises(exceptions.Forbidden):
+        stores.add('fast', b'1234')
+
+
+def test_a_cinder_that_is_down_disables_nothing(
+    cloud, open_stores, caplog
+):
+    cloud.processes.stop('cinder')
+    try:
+        stores = open_stores(fast=given.cinder(
+            cloud, 'glance-fast', driver=DRIVER, cinder_http_retries=0
+        ))
+        assert stores['fast'].is_capable(ADD)
+        said = [
+            record.getMessage() for record in caplog.records
+            if 'volume type of store fast' in record.getMessage()
+        ]
+        assert len(said) == 1
+        with pytest.raises(exceptions.RemoteServiceUnavailable):
+            stores.add('fast', b'1234')
+    finally:
+        cloud.up()
+    _, url = stores.add('fast', b'1234')
+    stores.delete('fast', url)
+
+
+def test_a_type_is_looked_up_later_if_it_could_not_be_at_the_start(
+    cloud, open_stores
+):
+    cloud.processes.stop('cinder')
+    try:
+        stores = open_stores(fast=given.cinder(
+            cloud, 'no-such-type', driver=DRIVER, cinder_http_retries=0
+        ))
+    finally:
+        cloud.up()
+    with pytest.raises(exceptions.StoreAddDisabled, match='no-such-type'):
+        stores.add('fast', b'1234')
+    assert not stores['fast'].is_capable(ADD)
+
+
+@pytest.mark.parametrize('name', ['no-such-type', 'glance-private'])
+def test_a_type_that_cannot_be_used_disables_its_store_only(
+    cloud, open_stores, caplog, name
+):
+    stores = open_stores(
+        fast=given.cinder(cloud, 'glance-fast', driver=DRIVER),
+        bad=given.cinder(cloud, name, driver=DRIVER),
+    )
+    said = [
+        record.getMessage() for record in caplog.records
+        if name in record.getMessage() and record.levelname != 'DEBUG'
+    ]
+    assert len(said) == 1, said
+    assert not stores['bad'].is_capable(ADD)
+    with pytest.raises(exceptions.StoreAddDisabled):
+        stores.add('bad', b'1234')
+    _, url = stores.add('fast', b'1234')
+    same = url.replace('fast', 'bad')
+    assert stores.read('bad', same) == b'1234'
+    with pytest.raises(exceptions.Forbidden, match=name):
+        stores.delete('bad', same)
+    stores.delete('fast', url)
+
+
+def test_among_several_stores_one_without_a_type_is_disabled(
+    cloud, open_stores, caplog
+):
+    without = given.cinder(cloud, 'glance-slow', driver=DRIVER)
+    del without['cinder_volume_type']
+    stores = open_stores(
+        fast=given.cinder(cloud, 'glance-fast', driver=DRIVER), slow=without,
+    )
+    assert stores['fast'].is_capable(ADD)
+    assert not stores['slow'].is_capable(ADD)
+    assert 'cinder_volume_type must be set' in caplog.text
+
+
+def test_without_a_login_of_its_own_a_store_asks_as_the_user_of_the_request(
+    cloud, open_stores, block
+):
+    told = given.cinder(cloud, 'glance-fast', driver=DRIVER)
+    for name in ('user_name', 'password', 'project_name', 'auth_address'):
+        del told[f'cinder_store_{name}']
+    stores = open_stores(fast=told)
+    assert stores['fast'].is_capable(ADD)
+    with pytest.raises(exceptions.BadStoreConfiguration):
+        stores.add('fast', b'1234')
+    session = cloud.session('demo')
+    stores.context = context.RequestContext(
+        auth_token=session.get_token(), project_id=session.get_project_id(),
+    )
+    stores.context.service_catalog = [{
+        'type': 'block-storage', 'name': 'cinder', 'endpoints': [{
+            'region': 'RegionOne',
+            'publicURL': cloud.place.url('cinder', '/v3'),
+        }],
+    }]
+    _, url = stores.add('fast', b'1234')
+    (volume,) = block('demo').volumes.list()
+    assert cinder_parts.volume_of(url) == volume.id
+    assert stores.read('fast', url) == b'1234'
+    stores.delete('fast', url)

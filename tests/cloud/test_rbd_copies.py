@@ -1,0 +1,112 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Copies that Ceph's manager makes, asked for through a real Glance."""
+
+import pytest
+
+from tests.cloud import helpers as cloud_helpers
+from tests.cloud.services import stores as given
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+from tests.parts import filesystems
+
+pytestmark = pytest.mark.usefixtures('nothing_left')
+
+IMAGE = helpers.data(200 * MIB + 5)
+# For the user of the target: its own pool, and reading the other one.
+RIGHTS = 'profile rbd pool=images-b, profile rbd-read-only pool=images-a'
+
+
+@pytest.fixture(scope='module')
+def allow(cloud):
+    """Give a function that says what the user images-b may do."""
+    def caps(osd, *more):
+        cloud.ceph.run(
+            'ceph', 'auth', 'caps', 'client.images-b',
+            'mon', 'profile rbd', 'osd', osd, *more,
+        )
+
+    yield caps
+    caps('profile rbd pool=images-b', 'mgr', 'profile rbd')
+
+
+@pytest.fixture(scope='module')
+def server(cloud, start_glance):
+    """A Glance that has no room to stage an image."""
+    with filesystems.small('16m') as folder:
+        yield start_glance('rbd-copies', {
+            'local': given.file(),
+            'a': given.rbd(cloud, 'images-a'),
+            'b': given.rbd(cloud, 'images-b'),
+        }, {'copy_image': {'recovery_interval': 0.5}}, store_dirs={
+            'os_glance_staging_store': folder,
+        })
+
+
+@pytest.fixture
+def client(server, as_user):
+    return as_user(server)
+
+
+@pytest.fixture
+def image(client, server):
+    """An image that only the store a holds."""
+    image_id = client.create_image(IMAGE, store='a')
+    yield image_id
+    client.delete(image_id)
+
+
+def test_the_image_does_not_pass_through_glance(
+    cloud, server, client, image, allow
+):
+    allow(RIGHTS, 'mgr', 'profile rbd')
+    task = helpers.copy(client, image, ['b'])
+    assert task['status'] == 'success', task['message']
+    assert cloud_helpers.images(cloud, 'images-b') == [image]
+    helpers.assert_unlocked(server, client, image)
+    # It needs nothing of where it comes from.
+    client.delete(image, store='a')
+    assert client.download(image) == IMAGE
+    server.invariants.assert_hold()
+
+
+@pytest.mark.parametrize('rights', [
+    # It does not see the image, or may not have the manager work.
+    ('profile rbd pool=images-b', 'mgr', 'profile rbd'), (RIGHTS,),
+])
+def test_a_user_without_the_rights_has_the_image_streamed(
+    cloud, server, client, image, allow, rights
+):
+    """Which needs room for staging, and there is none."""
+    allow(*rights)
+    task = helpers.copy(client, image, ['b'])
+    assert task['status'] == 'failure'
+    assert 'staging' in task['message']
+    assert cloud_helpers.images(cloud, 'images-b') == []
+
+
+def test_a_killed_glance_finishes_the_copy(
+    cloud, server, client, image, allow
+):
+    allow(RIGHTS, 'mgr', 'profile rbd')
+    task_id = helpers.start(client, image, ['b'])
+    helpers.wait_until(
+        lambda: cloud_helpers.images(cloud, 'images-b'), 'a clone',
+    )
+    server.kill()
+    server.start()
+    task = client.wait_copy(image, task_id, timeout=240)
+    assert task['status'] == 'success', task['message']
+    assert cloud_helpers.images(cloud, 'images-b') == [image]
+    client.delete(image, store='a')
+    assert client.download(image) == IMAGE

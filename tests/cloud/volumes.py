@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Stores in Cinder, for the classes that inherit the conformance suite."""
+
+import io
+
+import glance_store
+from oslo_config import cfg
+import pytest
+
+from glance_copy_plugin import stores
+from tests.cloud.services import rootwrap
+from tests.cloud.services import stores as options
+from tests.functional import helpers
+from tests.stores import conformance
+
+CONF = cfg.CONF
+SLOW = ('s1', 's3')
+
+
+class CinderTarget(conformance.Target):
+    """A store whose images are volumes."""
+
+    def __init__(self, name, configure):
+        super().__init__(name)
+        self._configure = configure
+
+    @property
+    def driver(self):
+        return stores.driver(self.name)
+
+    def objects(self):
+        return [
+            volume.id for volume in self.driver.image_volumes()
+            if volume.status != 'deleting'
+        ]
+
+    def plant(self, image_id, content):
+        added = glance_store.add_with_multihash(
+            CONF, image_id, io.BytesIO(content), len(content), self.name,
+            'sha256',
+        )
+        return added[0]
+
+    def refuse_writing(self):
+        self._configure(cinder_volume_type='glance-private')
+
+
+class InCinder:
+    """Inherit this too; the stores have two volume types in turn."""
+
+    @pytest.fixture
+    def make(self, configured, cloud, own_environment, tmp_path):
+        made = []
+
+        def make_store(name):
+            told = options.cinder(
+                cloud,
+                'glance-slow' if name in SLOW else 'glance-fast',
+                driver='cinder_multi',
+                rootwrap_config=str(rootwrap.write(tmp_path)),
+            )
+            kind = told.pop('driver')
+
+            def configure(**more):
+                configured(name, kind, **{**told, **more})
+
+            configure()
+            made.append(CinderTarget(name, configure))
+            return made[-1]
+
+        yield make_store
+        for target in made:
+            for volume_id in target.objects():
+                target.driver.remove_volume(volume_id)
+        for target in made:
+            helpers.wait_until(
+                lambda driver=target.driver: not driver.image_volumes(),
+                f'the volumes of {target.name} to be gone',
+            )
+
+    @pytest.fixture
+    def make_full(self):
+        pytest.skip('a volume is as large as the image, and Cinder has room')

@@ -1,0 +1,43 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Stores of glance_store, configured in the process of the tests."""
+
+import glance_store
+from oslo_config import cfg
+import pytest
+
+from glance_copy_plugin import stores
+
+CONF = cfg.CONF
+
+
+@pytest.fixture
+def configured():
+    """Return a function that configures one more store of glance_store."""
+    CONF([], project='glance', default_config_files=[])
+    backends, changed = {}, []
+
+    def add(name, kind, **options):
+        backends[name] = kind
+        CONF.set_override('enabled_backends', backends)
+        glance_store.register_store_opts(CONF)
+        for option, value in options.items():
+            CONF.set_override(option, value, group=name)
+            changed.append((option, name))
+        glance_store.create_multi_stores(CONF)
+        assert stores.is_writable(name)
+
+    yield add
+    for option, name in changed:
+        CONF.clear_override(option, group=name)
+    CONF.clear_override('enabled_backends')

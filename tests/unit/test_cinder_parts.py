@@ -1,0 +1,267 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import types
+
+import pytest
+
+pytest.importorskip('os_brick', reason='the extra cinder is not installed')
+
+from cinderclient import exceptions as cinder_exceptions
+from glance_store import exceptions
+from keystoneauth1 import exceptions as keystone_exceptions
+from oslo_utils import units
+
+from glance_copy_plugin.cinder_store import devices
+from glance_copy_plugin.cinder_store import errors
+from glance_copy_plugin.cinder_store import growth
+from glance_copy_plugin.cinder_store import legacy
+from glance_copy_plugin.cinder_store import locations
+from glance_copy_plugin.cinder_store import marks
+from glance_copy_plugin.cinder_store import processes
+from glance_copy_plugin.cinder_store import sharing
+
+VOLUME = '3fa85f64-5717-4562-b3fc-2c963f66afa6'
+
+
+# Locations.
+
+@pytest.mark.parametrize('url', [
+    f'cinder://{VOLUME}', f'cinder://fast/{VOLUME}',
+])
+def test_both_forms_of_a_location_name_a_volume(url):
+    location = locations.StoreLocation({}, None, backend_group='fast')
+    location.parse_uri(url)
+    assert location.volume_id == VOLUME
+    assert location.get_uri() == f'cinder://fast/{VOLUME}'
+
+
+@pytest.mark.parametrize('url', [
+    'cinder://', 'cinder://fast/', f'cinder://a/b/{VOLUME}',
+    f'cinder_multi://fast/{VOLUME}', f'file://{VOLUME}',
+    'cinder://fast/volume', f'cinder://fast/{VOLUME}/',
+])
+def test_what_is_no_location_is_refused(url):
+    location = locations.StoreLocation({}, None, backend_group='fast')
+    with pytest.raises(exceptions.BadStoreUri):
+        location.parse_uri(url)
+
+
+def test_the_prefix_of_a_store_is_not_that_of_one_with_a_longer_name():
+    prefix = locations.prefix_of('fast')
+    assert f'cinder://fast/{VOLUME}'.startswith(prefix)
+    assert not f'cinder://faster/{VOLUME}'.startswith(prefix)
+    # As glance.common.store_utils makes a new location.
+    url = '%s/%s' % (prefix, VOLUME)  # noqa: UP031
+    assert url == locations.url_of('fast', VOLUME)
+
+
+# Sizes.
+
+@pytest.mark.parametrize('size, expected', [
+    (0, 1), (1, 1), (units.Gi, 1), (units.Gi + 1, 2), (7 * units.Gi, 7),
+])
+def test_a_volume_has_whole_gigabytes(size, expected):
+    assert growth.gigabytes_for(size) == expected
+
+
+def test_a_volume_doubles_up_to_a_step_of_64_gigabytes():
+    sizes = [1]
+    while sizes[-1] < 300:
+        sizes.append(growth.next_sizes(sizes[-1])[0])
+    assert sizes == [1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 320]
+
+
+def test_where_a_large_step_is_not_allowed_a_small_one_is_tried():
+    assert growth.next_sizes(1) == [2]
+    assert growth.next_sizes(8) == [16, 9]
+    assert growth.next_sizes(200) == [264, 201]
+
+
+def test_the_size_of_an_image_is_in_the_metadata_or_that_of_the_volume():
+    volume = types.SimpleNamespace(metadata={'image_size': '5'}, size=2)
+    assert marks.image_size(volume) == 5
+    for metadata in ({}, {'image_size': ''}, {'image_size': 'x'}):
+        volume.metadata = metadata
+        assert marks.image_size(volume) == 2 * units.Gi
+
+
+# Processes.
+
+def test_a_process_is_dead_when_it_was_killed_and_not_before():
+    code = (
+        'from glance_copy_plugin.cinder_store import processes; '
+        'print(processes.token(), flush=True); input()'
+    )
+    with subprocess.Popen(
+        [sys.executable, '-c', code], stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE, text=True,
+    ) as child:
+        token = child.stdout.readline().strip()
+        assert not processes.is_dead(token)
+        assert f'process {child.pid} on host' in processes.describe(token)
+        os.kill(child.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert processes.is_dead(token)
+    assert processes.is_dead(token)
+
+
+def test_another_process_with_the_same_number_is_not_the_same():
+    host, boot, pid, start = processes.token().split()
+    assert not processes.is_dead(f'{host} {boot} {pid} {start}')
+    assert processes.is_dead(f'{host} {boot} {pid} {int(start) - 1}')
+    assert processes.is_dead(f'{host} other {pid} {start}')
+
+
+def test_of_another_host_nothing_is_known():
+    _, boot, pid, _ = processes.token().split()
+    for token in (f'elsewhere {boot} {pid} 1', '', 'x', 'a b c d e'):
+        assert not processes.is_dead(token)
+
+
+# Errors.
+
+@pytest.mark.parametrize('error, expected', [
+    (cinder_exceptions.NotFound(404), exceptions.NotFound),
+    (cinder_exceptions.Forbidden(403), exceptions.Forbidden),
+    (cinder_exceptions.Unauthorized(401), exceptions.Forbidden),
+    (cinder_exceptions.OverLimit(413), exceptions.StorageFull),
+    (cinder_exceptions.ClientException(500), errors.Unreachable),
+    (cinder_exceptions.ClientException(503), errors.Unreachable),
+    (cinder_exceptions.BadRequest(400), exceptions.BackendException),
+    (keystone_exceptions.ConnectFailure(), errors.Unreachable),
+    (keystone_exceptions.Unauthorized(), exceptions.Forbidden),
+    (keystone_exceptions.ServiceUnavailable(), errors.Unreachable),
+    (keystone_exceptions.EndpointNotFound(), exceptions.BackendException),
+])
+def test_errors_of_the_clients_become_those_of_glance_store(error, expected):
+    with (
+        pytest.raises(expected, match='Cinder could not do it'),
+        errors.translated('do it'),
+    ):
+        raise error
+
+
+# Files.
+
+def test_a_volume_that_is_opened_again_still_has_what_was_written(tmp_path):
+    path = tmp_path / 'volume'
+    path.touch()
+
+    def chown(_path):
+        return open(os.devnull)
+
+    for offset, data in ((0, b'first'), (5, b'second')):
+        file, _ = devices.open_path(str(path), True, chown)
+        device = devices.Device(VOLUME, file)
+        device.write(offset, data)
+        device.flush()
+        device.close()
+    file, _ = devices.open_path(str(path), False, chown)
+    device = devices.Device(VOLUME, file)
+    assert device.size() == 11
+    assert device.read(3, 4) == b'stse'
+    with pytest.raises(exceptions.BackendException, match='ends at byte 11'):
+        device.read(9, 4)
+    device.close()
+
+
+@pytest.mark.skipif(
+    not os.path.exists('/dev/full'), reason='there is no /dev/full'
+)
+def test_a_device_without_room_is_full():
+    with open('/dev/full', 'r+b', buffering=0) as full:
+        device = devices.Device(VOLUME, devices.File(full, lambda: None))
+        with pytest.raises(exceptions.StorageFull):
+            device.write(0, b'1')
+
+
+# Remembering.
+
+def test_something_is_remembered_for_a_while():
+    now = [0]
+    memory = legacy.Memory(now=lambda: now[0])
+    assert 'a' not in memory
+    memory.add('a', 10)
+    assert 'a' in memory
+    now[0] = 10
+    assert 'a' not in memory
+
+
+def test_what_is_remembered_does_not_grow_without_end():
+    now = [0]
+    memory = legacy.Memory(now=lambda: now[0])
+    for number in range(20001):
+        memory.add(number, 10)
+    assert 0 in memory
+    assert 20000 not in memory
+    now[0] = 11
+    memory.add('a', 10)
+    assert 'a' in memory
+
+
+# Sharing.
+
+class Attached:
+    def __init__(self):
+        self.closed = threading.Event()
+
+    def close(self):
+        self.closed.set()
+
+
+def test_one_attachment_serves_all_readers_until_the_last_has_left():
+    made = []
+
+    def attach():
+        made.append(Attached())
+        return made[-1]
+
+    readers = sharing.Readers(5, later=pytest.fail)
+    first, second = readers.acquire('v', attach), readers.acquire('v', attach)
+    assert len(made) == 1
+    first.release()
+    assert not made[0].closed.is_set()
+    assert readers.has('v')
+    second.release()
+    assert made[0].closed.is_set()
+    assert not readers.has('v')
+    readers.acquire('v', attach).release()
+    assert len(made) == 2
+
+
+def test_after_an_error_the_next_reader_attaches_anew():
+    readers = sharing.Readers(5, later=pytest.fail)
+    first = readers.acquire('v', Attached)
+    first.broken()
+    second = readers.acquire('v', Attached)
+    assert second.attachment is not first.attachment
+    first.release()
+    assert readers.has('v')
+    second.release()
+    assert not readers.has('v')
+
+
+def test_an_attachment_that_fails_is_no_reader():
+    readers = sharing.Readers(5, later=pytest.fail)
+
+    def attach():
+        raise errors.Unreachable(message='no')
+
+    with pytest.raises(errors.Unreachable):
+        readers.acquire('v', attach)
+    assert not readers.has('v')
