@@ -21,6 +21,7 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
+export REPLICATE_IMAGES
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
 	bench soak docs releasenotes pep8 clean
