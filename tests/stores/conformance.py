@@ -94,6 +94,26 @@ class Progress(progress.Progress):
             self.when_copied(store, count)
 
 
+class Entry(journal.Entry):
+    """Tells when nothing of a copy lives on in a thread left behind."""
+
+    def __init__(self):
+        super().__init__('', None)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self):
+        super().hold()
+        self._free.clear()
+
+    def let_go(self):
+        super().let_go()
+        self._free.set()
+
+    def wait_until_free(self):
+        assert self._free.wait(60), 'something lives on'
+
+
 class Copy:
     """One copy of one image into some stores, as the flow runs it.
 
@@ -121,7 +141,7 @@ class Copy:
             checksum=data.md5(content), locations=tuple(locations),
             copiers=dict.fromkeys(names, copier),
         )
-        self.entry = journal.Entry('', None)
+        self.entry = Entry()
         self.stored, self.errors = {}, {}
         self._candidates = candidates
         self._staging_options = staging.StagingOptions(
@@ -248,6 +268,7 @@ class StoreConformance(reading.ReadingConformance):
         """Run a copy that must fail and leave nothing; return the error."""
         before = target.objects()
         copied.run()
+        copied.entry.wait_until_free()
         assert copied.stored == {}
         assert target.objects() == before
         return copied.errors[target.name]
@@ -478,6 +499,7 @@ class StoreConformance(reading.ReadingConformance):
 
         copied.progress.when_copied = stop
         copied.run()
+        copied.entry.wait_until_free()
         assert copied.errors == {'s1': reason, 's2': reason}
         assert [target.objects() for target in targets] == [[], []]
 
