@@ -82,6 +82,9 @@ class Target:
         """Make every further write fail, or skip the test with a reason."""
         raise NotImplementedError
 
+    def wait_gone(self):
+        """Wait until what was deleted is gone, if that takes a while."""
+
 
 class Progress(progress.Progress):
     """Calls ``when_copied(store, count)`` as bytes arrive."""
@@ -225,6 +228,8 @@ class StoreConformance(reading.ReadingConformance):
     window = None
     # False if nothing but the size of a copy is compared.
     proves_bytes = True
+    # Longer than a store that is alive is silent.
+    silent_seconds = 0.2
 
     @pytest.fixture
     def make(self):
@@ -474,7 +479,9 @@ class StoreConformance(reading.ReadingConformance):
 
         monkeypatch.setattr(writing.StoreWriter, '_patiently', hanging)
         target = make('s1')
-        copied = copy([target], [source(IMAGE)], store_timeout=0.2)
+        copied = copy(
+            [target], [source(IMAGE)], store_timeout=self.silent_seconds
+        )
         monkeypatch.setattr(copied.entry, 'let_go', ended.set)
         copied.run()
         assert 'has not answered' in copied.errors['s1'].reason
@@ -488,7 +495,7 @@ class StoreConformance(reading.ReadingConformance):
     ):
         targets = [make(name) for name in ('s1', 's2')]
         go_on = threading.Event()
-        paused = Stream(IMAGE, paused_at=CHUNK, go_on=go_on)
+        paused = Stream(IMAGE, paused_at=4 * CHUNK, go_on=go_on)
         copied = copy(targets, [paused])
         reason = errors.TargetError('no space left', store='s1')
 
