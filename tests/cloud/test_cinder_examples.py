@@ -153,6 +153,7 @@ def keystone(cloud):
             'SCRIPT_NAME': '/identity',
         }),
     )
+    cloud.processes.wait(name, lambda: not places.is_free(PORT))
     yield
     cloud.processes.stop(name, timeout=10)
 
