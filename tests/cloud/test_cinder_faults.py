@@ -117,6 +117,6 @@ def test_a_copy_beyond_the_quota_of_cinder_says_so(cloud, server, client):
     with limited(cloud, volumes=0):
         task = client.copy_and_wait(image_id, ['fast'])
     assert task['status'] == 'failure', task
-    assert 'VolumeLimitExceeded' in task['message']
+    assert 'store fast: no space left' in task['message']
     assert client.wait_unlocked(image_id)['stores'] == 'local'
     client.delete(image_id)
