@@ -24,9 +24,8 @@ from tests.cloud import cinder_parts
 from tests.cloud.services import leftovers
 from tests.harness import RequestFailed
 
-NAME = 'cinder'
 MARK = 'fails_with_stock'
-IS_TESTED = cinder_parts.DRIVER == NAME
+IS_TESTED = cinder_parts.DRIVER == cinder_parts.STOCK
 # Not among them: what a test gets wrong, such as an AttributeError.
 FAILURES = (
     AssertionError, RequestFailed, pytest.fail.Exception,
