@@ -17,6 +17,7 @@ Both have the same records, the same stores and the same images.
 
 import contextlib
 import hashlib
+import shutil
 import time
 
 from tests.cloud import services
@@ -92,6 +93,9 @@ class CloudBench:
         finally:
             path.unlink(missing_ok=True)
             leftovers.remove(self._cloud)
+            shutil.rmtree(
+                self._cloud.place.path('glance', NAME), ignore_errors=True
+            )
 
     def measure(self, who, number, sizes):
         """Let one contender copy all sizes in all ways."""

@@ -254,7 +254,9 @@ def test_an_upload_that_was_killed_is_found_by_the_audit(
     upload.end.set()
     server.start()
     client.delete(image_id)
-    (volume,) = block('glance').volumes.list()
+    (volume,) = block('glance').volumes.list(
+        search_opts={'name': f'image-{image_id}'}
+    )
     found = server.invariants.audit(stores=['fast'], fix=True)
     assert [
         (row['kind'], row['store'], row['action']) for row in found

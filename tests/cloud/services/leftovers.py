@@ -60,13 +60,24 @@ def remove(cloud, servers=()):
     """Remove everything that :func:`find` finds."""
     _remove_from_cinder(cloud.cinder())
     for pool, image in _images(cloud.ceph):
-        cloud.ceph.run('rbd', 'snap', 'purge', f'{pool}/{image}')
-        cloud.ceph.run('rbd', 'rm', f'{pool}/{image}')
+        _remove_image(cloud.ceph, f'{pool}/{image}')
     for pool in ceph.POOLS:
         cloud.ceph.run('rbd', 'trash', 'purge', pool)
     for server in servers:
         for path in server.temporary_files():
             path.unlink()
+
+
+def _remove_image(cluster, name):
+    for snapshot in json.loads(
+        cluster.run('rbd', '--format', 'json', 'snap', 'ls', name)
+    ):
+        if snapshot['protected'] == 'true':
+            cluster.run(
+                'rbd', 'snap', 'unprotect', f'{name}@{snapshot["name"]}'
+            )
+    cluster.run('rbd', 'snap', 'purge', name)
+    cluster.run('rbd', 'rm', name)
 
 
 def _remove_from_cinder(cinder):
