@@ -15,8 +15,8 @@
 Stock Glance with glance_store's cinder driver, and Glance with the plugin and
 ``cinder_multi``, copy the same images in the same cloud, in turns.
 
-Environment variables: ``ROUNDS`` (3), ``SIZES`` (300M,1G), ``CLOUD_FOLDER``
-(.cloud), ``BENCH_DIR`` (.bench) for the result.
+Environment variables: ``ROUNDS`` (3), ``SIZES`` (300M,1G), ``PARTS``
+(cinder,rbd), ``CLOUD_FOLDER`` (.cloud), ``BENCH_DIR`` (.bench) for the result.
 """
 
 import json
@@ -44,9 +44,9 @@ def main():
     """Run the benchmark; return the exit status."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        rounds, sizes = read_plan()
+        plan = read_plan()
         with services.Cloud().used() as cloud:
-            keep(measure(cloud, rounds, sizes))
+            keep(measure(cloud, *plan))
     except services.Unavailable as error:
         print(f'Skipped: {error}.')
         return 0
@@ -60,17 +60,21 @@ def main():
 
 
 def read_plan():
-    """Return the rounds and the sizes that the environment asks for."""
+    """Return rounds, sizes and parts that the environment asks for."""
     rounds = int(os.environ.get('ROUNDS') or 3)
     if rounds < 1:
         raise ValueError('ROUNDS is 1 or more')
     text = os.environ.get('SIZES') or '300M,1G'
-    return rounds, sorted({images.parse_size(s) for s in text.split(',')})
+    parts = (os.environ.get('PARTS') or 'cinder,rbd').split(',')
+    if not set(parts) <= set(cloud_contenders.PARTS):
+        raise ValueError('PARTS holds some of cinder, rbd')
+    sizes = sorted({images.parse_size(each) for each in text.split(',')})
+    return rounds, sizes, parts
 
 
-def measure(cloud, rounds, sizes):
+def measure(cloud, rounds, sizes, parts):
     """Let all contenders copy; return what that took."""
-    found = cloud_contenders.CloudBench(cloud, report)
+    found = cloud_contenders.CloudBench(cloud, parts, report)
     machine = results.machine(cloud.place.folder)
     with found.uploaded(sizes):
         for number in range(rounds):

@@ -33,12 +33,16 @@ NAME = 'bench'
 STOCK, PLUGIN = 'stock', 'plugin'
 # {who: (with the plugin, the driver of the Cinder stores)}
 GLANCES = {STOCK: (False, 'cinder'), PLUGIN: (True, 'cinder_multi')}
-# {what the table says: (source, targets)}
-WAYS = {
-    'file -> fast, slow': ('local', ('fast', 'slow')),
-    'fast -> slow': ('fast', ('slow',)),
-    'images-a -> images-b': ('images-a', ('images-b',)),
+# {part: {what the table says: (source, targets)}}
+PARTS = {
+    'cinder': {
+        'file -> fast, slow': ('local', ('fast', 'slow')),
+        'fast -> slow': ('fast', ('slow',)),
+    },
+    'rbd': {'images-a -> images-b': ('images-a', ('images-b',))},
 }
+POOLS = ('images-a', 'images-b')
+USER = 'bench'
 LOOK_INTERVAL = 0.05
 
 
@@ -51,8 +55,9 @@ def order(number):
 
 def rank(run):
     """Sort runs as the table shows them."""
+    ways = [way for ways in PARTS.values() for way in ways]
     return (
-        run['size'], (*WAYS,).index(run['stores']),
+        run['size'], ways.index(run['stores']),
         (*GLANCES,).index(run['who']), run['round'],
     )
 
@@ -61,11 +66,15 @@ class CloudBench:
     """Copies the same images again and again, and measures that.
 
     :param cloud: ``Cloud``, which runs and is empty
+    :param parts: some of ``PARTS``
     :param report: called with each measurement
     """
 
-    def __init__(self, cloud, report):
+    def __init__(self, cloud, parts, report):
         self.runs = []
+        self._ways = {
+            way: PARTS[part][way] for part in parts for way in PARTS[part]
+        }
         self._cloud = cloud
         self._report = report
         self._images = {}
@@ -79,12 +88,13 @@ class CloudBench:
             raise contenders.BenchFailed(
                 'the OpenStack is not empty: ' + ', '.join(left)
             )
+        _make_user(self._cloud)
         path = self._cloud.place.path('tmp', 'image.raw')
         try:
             with self._glance(PLUGIN, keep=False) as (_server, client):
                 for size in sorted({contenders.WARM_UP, *sizes}):
                     images.make_image(path, size)
-                    for source, _targets in WAYS.values():
+                    for source, _targets in self._ways.values():
                         self._images[source, size] = client.create_image(
                             path, store=source
                         )
@@ -101,10 +111,10 @@ class CloudBench:
         """Let one contender copy all sizes in all ways."""
         with self._glance(who) as (server, client):
             runner = Runner(server, who, client, self._cloud)
-            for source, targets in WAYS.values():
+            for source, targets in self._ways.values():
                 runner.copy(self._images[source, contenders.WARM_UP], targets)
             for size in sizes:
-                for way, (source, targets) in WAYS.items():
+                for way, (source, targets) in self._ways.items():
                     self._settle()
                     first = (who, size, way) not in self._checked
                     self._checked.add((who, size, way))
@@ -126,8 +136,10 @@ class CloudBench:
             'local': stores.file(),
             'fast': stores.cinder(cloud, 'glance-fast', driver=driver),
             'slow': stores.cinder(cloud, 'glance-slow', driver=driver),
-            'images-a': stores.rbd(cloud, 'images-a'),
-            'images-b': stores.rbd(cloud, 'images-b'),
+            **{
+                pool: stores.rbd(cloud, pool, rbd_store_user=USER)
+                for pool in POOLS
+            },
         }, keep=keep, plugin=plugin) as server:
             yield server, Client(server, cloud.token())
 
@@ -177,6 +189,16 @@ class Runner(contenders.Runner):
                 raise contenders.BenchFailed(
                     f'{self.who}: wrong data in {store}'
                 )
+
+
+def _make_user(cloud):
+    """Make a user of both pools: only such a one can copy between them."""
+    rights = ', '.join(f'profile rbd pool={pool}' for pool in POOLS)
+    key = cloud.ceph.run(
+        'ceph', 'auth', 'get-or-create', f'client.{USER}',
+        'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
+    )
+    cloud.place.write_private(cloud.ceph.user_keyring(USER), key)
 
 
 def _place(store, url):
