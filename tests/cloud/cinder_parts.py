@@ -15,6 +15,7 @@
 import contextlib
 import hashlib
 import http.server
+import importlib
 import io
 import json
 import os
@@ -28,7 +29,6 @@ import uuid
 from cinderclient import exceptions as cinder_exceptions
 import glance_store
 from glance_store import location
-from glance_store._drivers.cinder import store as stock_driver
 from oslo_concurrency import lockutils
 from oslo_config import cfg
 from oslo_context import context
@@ -81,8 +81,12 @@ class Stores:
 
     def _load(self):
         self._opened = []
-        # glance_store's driver keeps it in the module, with a catalogue.
-        stock_driver._reset_cinder_session()
+        if DRIVER == STOCK:
+            # It keeps a session in its module, with an old catalogue. Loaded
+            # any earlier, os-brick would not find the bindings of Ceph.
+            importlib.import_module(
+                'glance_store._drivers.cinder.store'
+            )._reset_cinder_session()
         self.conf = cfg.ConfigOpts()
         self.conf.register_opt(cfg.DictOpt('enabled_backends'))
         self.conf([], default_config_files=[str(self.path)])
