@@ -24,7 +24,7 @@ export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
-	bench soak docs releasenotes pep8 clean
+	bench bench-cloud soak docs releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -66,6 +66,10 @@ demo: venv ## Copy an image in a real Glance, and compare (IMAGE=file)
 
 bench: venv ## Measure it (ROUNDS=3 SIZES=256M,2G STORES=1,3 PARTS= XFS=1)
 	@$(BIN)/python -m tools.bench
+
+bench-cloud: $(CLOUD_STAMP) ## Measure it there (ROUNDS=3 SIZES=300M,1G PARTS=)
+	@$(BIN)/python -m tests.cloud.services install
+	@$(BIN)/python -m tools.cloud_bench
 
 $(DOC_STAMP): $(STAMP) doc/requirements.txt
 	$(BIN)/python -m pip install --quiet -r doc/requirements.txt
