@@ -13,13 +13,12 @@
 #
 # DevStack calls this with a mode and, in the mode stack, with a phase.
 
-GLANCE_COPY_LIB=$GLANCE_COPY_DIR/devstack/lib
 # shellcheck source=devstack/lib/recorded
-source "$GLANCE_COPY_LIB/recorded"
+source "$GLANCE_COPY_DIR/devstack/lib/recorded"
 # shellcheck source=devstack/lib/stores
-source "$GLANCE_COPY_LIB/stores"
+source "$GLANCE_COPY_DIR/devstack/lib/stores"
 # shellcheck source=devstack/lib/glance-copy
-source "$GLANCE_COPY_LIB/glance-copy"
+source "$GLANCE_COPY_DIR/devstack/lib/glance-copy"
 
 if is_service_enabled g-api; then
     case "$1 ${2:-}" in

@@ -68,8 +68,9 @@ def test_a_stacked_glance_copies_images(make):
 def test_the_package_is_installed_with_setup_develop(make):
     devstack = make()
     devstack.run('stack install')
-    root = host.process.ROOT
-    assert devstack.calls('setup_develop') == [f'setup_develop {root} ']
+    assert devstack.calls('setup_develop') == [
+        f'setup_develop {host.process.ROOT} '
+    ]
     assert devstack.conf.read_text() == devstack.files()[
         'glance-api.conf'
     ].decode()
