@@ -86,8 +86,9 @@ $(RUFF): $(STAMP)
 	$(BIN)/python -m pip install --quiet 'ruff>=0.17.6'
 	@touch $@
 
-pep8: $(RUFF) ## Check the style with ruff
+pep8: $(RUFF) ## Check the style, also of shell scripts
 	$(RUFF) check .
+	tools/check-shell $(BIN)
 
 clean: ## Remove everything that make has made
 	[ ! -d .cloud ] || $(BIN)/python -m tests.cloud.services down

@@ -17,8 +17,8 @@ import shutil
 import subprocess
 import sys
 
-from tests.harness import GlanceServer
 from tests.harness import database
+from tests.harness import GlanceServer
 from tests.harness import process
 
 HERE = pathlib.Path(__file__).resolve().parent

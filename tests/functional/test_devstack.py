@@ -230,6 +230,22 @@ def test_a_second_run_of_stack_changes_nothing_more(make, stores):
     assert devstack.files() == before
 
 
+def test_a_run_with_other_stores_leaves_nothing_of_the_one_before(make):
+    devstack = make('GLANCE_COPY_STORES=new:file', stores='own')
+    before = devstack.files()
+    devstack.run('stack post-config')
+    expected = devstack.files()
+    devstack.run('unstack')
+    devstack.localrc = 'GLANCE_COPY_STORES=old:file,older:irods'
+    devstack.run('stack post-config')
+    assert devstack.value('older', 'irods_store_host') == '127.0.0.1'
+    devstack.localrc = 'GLANCE_COPY_STORES=new:file'
+    devstack.run('stack post-config')
+    assert devstack.files() == expected
+    devstack.run('unstack')
+    assert devstack.files() == before
+
+
 def test_a_phase_that_is_repeated_changes_nothing_more(make):
     devstack = make()
     devstack.run('stack post-config')
