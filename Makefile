@@ -23,7 +23,7 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
-	bench soak docs releasenotes pep8 clean
+	check-release bench soak docs releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -56,6 +56,10 @@ cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=)
 
 cloud-down: $(CLOUD_STAMP) ## Stop it
 	@$(BIN)/python -m tests.cloud.services down
+
+check-release: venv ## Build sdist and wheel, use them beside Glance (ARGS=)
+	@$(BIN)/python -m pip install --quiet 'build>=1.6.1'
+	$(BIN)/python -m pytest tests/release $(ARGS)
 
 test-unit: venv ## Run the fast tests, which need no server (ARGS=...)
 	$(BIN)/python -m pytest tests/unit $(ARGS)
