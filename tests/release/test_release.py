@@ -30,7 +30,9 @@ from tests.harness.wsgi import gunicorn
 from tests.release.conftest import ROOT
 from tests.release.conftest import run
 
-PACKAGES = ('glance_copy_plugin', 'glance_store_irods')
+PACKAGES = (
+    'glance_copy_plugin', 'glance_copy_plugin_tempest', 'glance_store_irods',
+)
 # pbr leaves it out, since it means nothing outside of git.
 NOT_IN_SDIST = {'.gitignore'}
 
