@@ -34,6 +34,8 @@ ELSEWHERE = {
 TEMPLATES = {'release-notes-jobs-python3'}
 # Tests of Tempest 47 that see images imported and copied.
 COPIES = (
+    'glance_copy_plugin_tempest.tests.test_copies.CopiesTest'
+    '.test_an_image_is_copied_to_every_store_that_is_named',
     'tempest.api.image.v2.admin.test_images.ImportCopyImagesTest'
     '.test_image_copy_image_import',
     'tempest.api.image.v2.admin.test_images.MultiStoresImagesTest'
