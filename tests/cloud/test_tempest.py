@@ -84,6 +84,7 @@ def tempest(cloud, server, tmp_path):
             'run', '--concurrency', '1', '--regex', regex,
             '--exclude-regex', NOT_HERE, cwd=workspace,
         )
+        print(said[said.rfind('Totals'):])
         return dict(LINE.findall(said)), said
 
     return run
