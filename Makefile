@@ -24,7 +24,7 @@ export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
-	bench bench-cloud soak docs releasenotes pep8 clean
+	check-release bench bench-cloud soak docs releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -57,6 +57,10 @@ cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=)
 
 cloud-down: $(CLOUD_STAMP) ## Stop it
 	@$(BIN)/python -m tests.cloud.services down
+
+check-release: venv ## Build sdist and wheel, use them beside Glance (ARGS=)
+	@$(BIN)/python -m pip install --quiet 'build>=1.6.1'
+	$(BIN)/python -m pytest tests/release $(ARGS)
 
 test-unit: venv ## Run the fast tests, which need no server (ARGS=...)
 	$(BIN)/python -m pytest tests/unit $(ARGS)
@@ -91,8 +95,9 @@ $(RUFF): $(STAMP)
 	$(BIN)/python -m pip install --quiet 'ruff>=0.17.6'
 	@touch $@
 
-pep8: $(RUFF) ## Check the style with ruff
+pep8: $(RUFF) ## Check the style, also of shell scripts
 	$(RUFF) check .
+	tools/check-shell $(BIN)
 
 clean: ## Remove everything that make has made
 	[ ! -d .cloud ] || $(BIN)/python -m tests.cloud.services down
