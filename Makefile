@@ -20,10 +20,11 @@ RUFF := $(BIN)/ruff
 INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
-export N SEED WORKERS IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
+export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
+export REPLICATE_IMAGES WORKERS
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
-	bench soak soak-workers docs releasenotes pep8 clean
+	check-release bench bench-cloud soak soak-workers docs releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -57,6 +58,10 @@ cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=)
 cloud-down: $(CLOUD_STAMP) ## Stop it
 	@$(BIN)/python -m tests.cloud.services down
 
+check-release: venv ## Build sdist and wheel, use them beside Glance (ARGS=)
+	@$(BIN)/python -m pip install --quiet 'build>=1.6.1'
+	$(BIN)/python -m pytest tests/release $(ARGS)
+
 test-unit: venv ## Run the fast tests, which need no server (ARGS=...)
 	$(BIN)/python -m pytest tests/unit $(ARGS)
 
@@ -65,6 +70,10 @@ demo: venv ## Copy an image in a real Glance, and compare (IMAGE=file)
 
 bench: venv ## Measure it (ROUNDS=3 SIZES=256M,2G STORES=1,3 PARTS= XFS=1)
 	@$(BIN)/python -m tools.bench
+
+bench-cloud: $(CLOUD_STAMP) ## Measure it there (ROUNDS=3 SIZES=300M,1G PARTS=)
+	@$(BIN)/python -m tests.cloud.services install
+	@$(BIN)/python -m tools.cloud_bench
 
 $(DOC_STAMP): $(STAMP) doc/requirements.txt
 	$(BIN)/python -m pip install --quiet -r doc/requirements.txt
@@ -89,8 +98,9 @@ $(RUFF): $(STAMP)
 	$(BIN)/python -m pip install --quiet 'ruff>=0.17.6'
 	@touch $@
 
-pep8: $(RUFF) ## Check the style with ruff
+pep8: $(RUFF) ## Check the style, also of shell scripts
 	$(RUFF) check .
+	tools/check-shell $(BIN)
 
 clean: ## Remove everything that make has made
 	[ ! -d .cloud ] || $(BIN)/python -m tests.cloud.services down

@@ -18,17 +18,20 @@ import pytest
 # Inherited by tests elsewhere, which are to show what was compared.
 pytest.register_assert_rewrite('tests.stores', 'tests.cloud.pools')
 
-CLOUD = pathlib.Path(__file__).with_name('cloud')
+HERE = pathlib.Path(__file__).parent
+ON_DEMAND = (HERE / 'cloud', HERE / 'release')
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Leave the tests with a real OpenStack out unless they are asked for.
+    """Leave out the tests that take minutes unless they are asked for.
 
-    They need root, Debian and minutes: ``make test-cloud`` runs them.
+    ``make test-cloud`` runs those with a real OpenStack, which need root and
+    Debian, and ``make check-release`` those of what is released.
     """
-    if collection_path != CLOUD:
+    if collection_path not in ON_DEMAND:
         return None
     here = config.invocation_params.dir
     asked = [(here / word.partition('::')[0]).resolve()
              for word in config.args]
-    return None if any(each.is_relative_to(CLOUD) for each in asked) else True
+    wanted = any(each.is_relative_to(collection_path) for each in asked)
+    return None if wanted else True

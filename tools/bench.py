@@ -12,11 +12,12 @@
 
 """The benchmark: the same copies by stock Glance, the plugin and a floor.
 
-First into file stores, then from one iRODS store to another.
+First into file stores, then from one iRODS store to another, then from one
+cloud to another.
 
 Environment variables: ``ROUNDS`` (3), ``SIZES`` (256M,2G), ``STORES`` (1,3),
-``BENCH_DIR`` (.bench), ``PARTS`` (files,irods), ``XFS=1`` to measure file
-stores on XFS too.
+``BENCH_DIR`` (.bench), ``PARTS`` (files,irods,clouds), ``XFS=1`` to measure
+file stores on XFS too, ``REPLICATE_IMAGES`` (200).
 """
 
 import dataclasses
@@ -32,6 +33,7 @@ from tests.harness import ServerError
 from tools import contenders
 from tools import filesystem
 from tools import images
+from tools import replicate_bench
 from tools import results
 from tools import zone
 from tools import zone_bench
@@ -173,6 +175,35 @@ def zone_part(plan, folder):
     }
 
 
+def replicate_part(plan, folder):
+    """Measure copies from one cloud to another; return it."""
+    place = folder / 'data'
+    place.mkdir()
+    machine = results.machine(place)
+    print(f'\nFrom cloud to cloud, {machine["file system"]}: {place}')
+    try:
+        with (
+            zone.Zone(place / 'irods') as running,
+            replicate_bench.databases() as databases,
+        ):
+            bench = replicate_bench.ReplicateBench(
+                place, running, databases, report
+            )
+            bench.run(plan.rounds)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    runs = sorted(bench.runs, key=replicate_bench.rank)
+    floors = (replicate_bench.LIVECOPY, replicate_bench.IN_THE_ZONE)
+    summary = [
+        row for floor in floors for row in results.summarize(runs, floor)
+        if row['wall_ratio']
+    ]
+    return {
+        'machine': machine, 'floor': 'the faster way', 'summary': summary,
+        'runs': runs,
+    }
+
+
 def report(found):
     """Print one measurement."""
     print(
@@ -184,7 +215,9 @@ def report(found):
     )
 
 
-PARTS = {'files': file_part, 'irods': zone_part}
+PARTS = {
+    'files': file_part, 'irods': zone_part, 'clouds': replicate_part,
+}
 
 
 def describe(found):

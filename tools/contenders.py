@@ -183,16 +183,16 @@ class Runner:
         answer = self._client.copy(image_id, list(stores))
         if answer.status_code != 202:
             raise BenchFailed(f'{self.who}: {answer.text}')
-        end = self._wait(image_id)
+        end = self.wait_ended(image_id)
         self._client.wait_unlocked(image_id)
         found = meter.stop()
         self._demand_success(image_id, known)
-        self._check(image_id, stores, compare)
+        self.check_copies(image_id, stores, compare)
         for store in stores:
             self._client.delete(image_id, store)
         return {'wall': end - start, **found}
 
-    def _wait(self, image_id, timeout=3600):
+    def wait_ended(self, image_id, timeout=3600):
         """Look at the task in the database, which costs Glance nothing.
 
         :returns: when the task ended, in seconds since the epoch
@@ -216,7 +216,11 @@ class Runner:
             if task['id'] not in known and task['status'] != 'success':
                 raise BenchFailed(f'{self.who}: {task["message"]}')
 
-    def _check(self, image_id, stores, compare):
+    def check_copies(self, image_id, stores, compare):
+        """Raise :class:`BenchFailed` if a store has not what it should.
+
+        :param compare: hash it, instead of looking at its size only
+        """
         image = self._client.image(image_id)
         for store in stores:
             path = self._file_of(store, image_id)

@@ -21,6 +21,7 @@ from glance_copy_plugin.cinder_store import errors
 
 LOG = logging.getLogger(__name__)
 
+_LOOK = 5
 _PAUSE = 5
 _LONGEST_PAUSE = 300
 
@@ -30,9 +31,12 @@ class Janitor:
 
     The thread begins with the first use, so that a process that forks its
     workers has none to lose.
+
+    :param look: called every few seconds beside that; does not raise
     """
 
-    def __init__(self):
+    def __init__(self, look):
+        self._look = look
         # The only kind that a destructor may put something into.
         self._queue = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -58,7 +62,7 @@ class Janitor:
                 function = self._queue.get(timeout=_next(waiting))
                 waiting.append((time.monotonic(), _PAUSE, function))
             except queue.Empty:
-                LOG.debug('Trying again what has failed')
+                self._look()
             waiting = [
                 left for entry in waiting
                 if (left := _try(*entry)) is not None
@@ -66,10 +70,9 @@ class Janitor:
 
 
 def _next(waiting):
-    """Return the seconds until something is due, or None."""
-    if not waiting:
-        return None
-    return max(0.1, min(due for due, _, _ in waiting) - time.monotonic())
+    """Return the seconds until something is due, or worth a look."""
+    due = min((due for due, _, _ in waiting), default=float('inf'))
+    return min(_LOOK, max(0.1, due - time.monotonic()))
 
 
 def _try(due, pause, function):

@@ -45,7 +45,7 @@ class Chunks:
             raise StopIteration
         size = min(self._size, self._end - self._offset)
         try:
-            data = self._shared.device.read(self._offset, size)
+            data = self._shared.read(self._offset, size)
         except BaseException:
             self._shared.broken()
             self.close()
@@ -69,7 +69,7 @@ class Chunks:
             self._later(shared.release)
 
     def _check_size(self):
-        size = self._shared.device.size()
+        size = self._shared.size()
         if size < self._end:
             raise exceptions.BackendException(
                 f'Volume {self._shared.volume_id} has {size} bytes, but '

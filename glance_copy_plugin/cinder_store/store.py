@@ -67,7 +67,7 @@ class Store(stock.Store):
         self._problem = None
         self._sessions = None
         self._readers = None
-        self._janitor = janitor.Janitor()
+        self._janitor = janitor.Janitor(self._look_for_abandoned)
         self._type_is_known = False
 
     @property
@@ -312,6 +312,10 @@ class Store(stock.Store):
         client = self.client(context)
         volume_id = location.store_location.volume_id
         return client, volumes.get(client, volume_id)
+
+    def _look_for_abandoned(self):
+        if self._readers is not None:
+            self._readers.collect_abandoned()
 
     def _remove(self, client, volume_id):
         """Remove a volume of no use with all that holds it; never raises."""

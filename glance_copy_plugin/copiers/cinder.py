@@ -53,7 +53,9 @@ class CinderCopier:
         for volume_id in _volumes(request.locations):
             try:
                 return _copy(volume_id, request)
-            except request.target.driver.CopyRefused as exc:
+            except (
+                request.target.driver.CopyRefused, read_back.NotTheImage,
+            ) as exc:
                 problems.append(str(exc))
         raise base.CannotServerCopy(
             '; '.join(problems) or 'no volume holds the image'

@@ -70,7 +70,8 @@ def _copy(source, request):
         request.on_bytes(0)
 
     def check(checksum, path):
-        _compare(checksum, request)
+        if request.verify != 'none':
+            compare(checksum, request.expected)
         request.on_bytes(request.size)
         if request.verify == 'full':
             read_back.check(driver.read(path), request)
@@ -84,17 +85,19 @@ def _copy(source, request):
     )
 
 
-def _compare(checksum, request):
-    """Compare what the zone computed with the image's hash, if possible."""
-    if request.verify == 'none':
-        return
+def compare(checksum, expected):
+    """Compare what the zone computed with the image's hash, if possible.
+
+    :param checksum: as iRODS writes it, such as 'sha2:' and base64
+    :param expected: :class:`Expected`
+    :raises: BackendException if it is another one
+    """
     scheme, colon, value = checksum.partition(':')
     if colon:
         algorithm = _ALGORITHMS.get(scheme)
         digest = base64.b64decode(value).hex()
     else:
         algorithm, digest = 'md5', checksum
-    expected = request.expected
     if algorithm == expected.algorithm and digest != expected.value:
         raise exceptions.BackendException(
             f'the object has another {algorithm} than the image'

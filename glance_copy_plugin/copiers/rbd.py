@@ -72,22 +72,28 @@ class RbdCopier:
         """
         if not request.size:
             raise base.CannotServerCopy('Ceph clones no image without bytes')
+        problems = []
         with _module().connected(request.target.driver) as cluster:
-            problems = []
             for source in _protected(request.locations):
-                found = _size(cluster, source)
-                if found == request.size:
+                try:
                     return _copy(cluster, source, request)
-                problems.append(
-                    'an image of the store cannot be seen' if found is None
-                    else f'it has {found} bytes in the store'
-                )
-            raise base.CannotServerCopy(
-                '; '.join(problems) or 'no store of this cluster has it'
-            )
+                except (_Unsuitable, read_back.NotTheImage) as exc:
+                    problems.append(str(exc))
+        raise base.CannotServerCopy(
+            '; '.join(problems) or 'no store of this cluster has it'
+        )
+
+
+class _Unsuitable(Exception):
+    """An image of a store cannot be copied from; the text says why."""
 
 
 def _copy(cluster, source, request):
+    size = _size(cluster, source)
+    if size is None:
+        raise _Unsuitable('an image of a store cannot be seen')
+    if size != request.size:
+        raise _Unsuitable(f'an image has {size} bytes in a store')
     name, partial = request.image_id, partial_name(request.image_id)
     if cluster.size(name) is not None:
         raise exceptions.Duplicate(image=name)

@@ -18,11 +18,8 @@ It needs Ceph's bindings, which come with Ceph and not from PyPI.
 import contextlib
 import json
 
-from oslo_log import log as logging
 import rados
 import rbd
-
-LOG = logging.getLogger(__name__)
 
 ERRORS = (rados.Error, rbd.Error)
 # What a user's rights or an older cluster say to a task for the manager.
@@ -150,17 +147,14 @@ class Cluster:
         :returns: False if somebody has it open, or did within the last half
             minute and died
         """
+        if self.size(name) is None:
+            return True
         try:
             with self._open(name) as image:
-                for snapshot in list(image.list_snaps()):
-                    if image.is_protected_snap(snapshot['name']):
-                        image.unprotect_snap(snapshot['name'])
-                    image.remove_snap(snapshot['name'])
+                _remove_snapshots(image)
             rbd.RBD().remove(self._ioctx, name)
         except rbd.ImageBusy:
             return False
-        except rbd.ImageNotFound:
-            LOG.debug('Image %s is gone', name)
         return True
 
     def read(self, name, size=8 * 1024 * 1024):
@@ -182,6 +176,15 @@ class Cluster:
         if code:
             raise TaskFailed(why.strip() or f'error {code}')
         return json.loads(answer or '{}')
+
+
+def _remove_snapshots(image):
+    for snapshot in list(image.list_snaps()):
+        # Others are being removed already, or Ceph's own.
+        if snapshot['namespace'] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER:
+            if image.is_protected_snap(snapshot['name']):
+                image.unprotect_snap(snapshot['name'])
+            image.remove_snap(snapshot['name'])
 
 
 @contextlib.contextmanager

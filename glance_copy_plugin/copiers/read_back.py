@@ -17,13 +17,17 @@ from glance_store import exceptions
 from glance_copy_plugin.transfer import digests
 
 
+class NotTheImage(exceptions.BackendException):
+    """What was copied is not the image, and so is what it was copied from."""
+
+
 def check(chunks, request):
     """Compare an object with the hash that the image's record has.
 
     :param chunks: yields the object's bytes; closed in any case, for an
         object that is open cannot be removed
     :param request: :class:`CopyRequest`
-    :raises: BackendException if they are not the image's
+    :raises NotTheImage: if they are not the image's
     """
     try:
         _check(chunks, request)
@@ -43,6 +47,4 @@ def _check(chunks, request):
         hasher.update(chunk)
         request.on_bytes(request.size)
     if hasher.hexdigests()[expected.algorithm] != expected.value:
-        raise exceptions.BackendException(
-            'the new object, read back, is not the image'
-        )
+        raise NotTheImage('the new object, read back, is not the image')

@@ -20,8 +20,12 @@ from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.records import quotas
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import patience
 
 LOG = logging.getLogger(__name__)
+
+# Seconds that a backend may take to tell whether it can copy.
+_PATIENCE = 20
 
 
 def make_plan(run):
@@ -40,7 +44,7 @@ def make_plan(run):
         )
     known = load_copiers(run.options.copiers)
     copiers = {
-        store: _copier_for(run.target(store), locations, known)
+        store: _copier_for(run, store, locations, known)
         for store in run.stores
     }
     return run_.Plan(
@@ -63,11 +67,36 @@ def load_copiers(names):
     ]
 
 
-def _copier_for(target, locations, copiers):
+def _copier_for(run, store, locations, copiers):
     for copier in copiers:
-        if copier.can_copy(locations, target):
+        if _can_copy(run, store, locations, copier):
             return copier
     return None
+
+
+def _can_copy(run, store, locations, copier):
+    """Ask a copier, which asks its backend; take silence for a no."""
+    target = run.target(store)
+    silence = patience.Silence()
+    silence.asked()
+    call = patience.PatientCall(
+        lambda _token: copier.can_copy(locations, target),
+        name=f'copy-image-asks-{store}', silence=silence,
+        limit=min(_PATIENCE, run.options.store_timeout), cancel=run.cancel,
+        on_late=lambda _answer: None,
+    )
+    try:
+        return call.result()
+    except patience.GaveUp as exc:
+        LOG.warning(
+            'Image %(image)s is streamed to store %(store)s: whether the '
+            'copier %(copier)s could copy it is not known, as its backend '
+            '%(why)s', {
+                'image': run.image_id, 'store': store,
+                'copier': copier.name, 'why': exc.reason,
+            },
+        )
+        return False
 
 
 def _expected(facts, copiers, verify):

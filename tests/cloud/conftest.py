@@ -18,11 +18,13 @@ import pytest
 
 from tests.cloud import cinder_parts
 from tests.cloud import services
+from tests.cloud import stock
 from tests.cloud.services import errors
 from tests.cloud.services import install
 from tests.cloud.services import leftovers
 from tests.cloud.services import place
 from tests.cloud.services import stores
+from tests.functional import helpers as data
 from tests.harness import Client
 from tests.parts.configured import configured
 
@@ -120,11 +122,23 @@ def glance(cloud, start_glance):
     return start_glance('usual', stores.usual(cloud))
 
 
+def pytest_collection_modifyitems(items):
+    stock.expect_failures(items)
+
+
 @pytest.fixture
 def nothing_left(cloud, request):
-    """A test leaves nothing behind."""
-    yield
-    leftovers.assert_none(cloud, request.config.stash.get(SERVERS, []))
+    """A test leaves nothing behind; it may call this to see that early."""
+    def look():
+        leftovers.assert_none(
+            cloud, request.config.stash.get(SERVERS, []), stock.PATIENCE
+        )
+
+    yield look
+    if stock.fails(request.node):
+        # It may have stopped in the middle.
+        leftovers.remove(cloud, request.config.stash.get(SERVERS, []))
+    look()
 
 
 @pytest.fixture(scope='session')
@@ -138,12 +152,47 @@ def own_environment(cloud, tmp_path_factory):
 @pytest.fixture
 def open_stores(cloud, own_environment, tmp_path):
     """Give a function that loads drivers: {store: {option: value}}."""
+    made = []
+
     def load(**given):
         folder = tmp_path / f'stores-{len(list(tmp_path.iterdir()))}'
         folder.mkdir()
-        return cinder_parts.Stores(cloud, folder, given)
+        made.append(cinder_parts.Stores(cloud, folder, given))
+        return made[-1]
 
-    return load
+    yield load
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def both(cloud, open_stores):
+    """Two stores in Cinder, with the two types, used without Glance."""
+    return open_stores(**{
+        name: stores.cinder(cloud, volume_type, driver=cinder_parts.DRIVER)
+        for name, volume_type in (
+            ('fast', 'glance-fast'), ('slow', 'glance-slow'),
+        )
+    })
+
+
+@pytest.fixture
+def gated(cloud, open_stores, gate):
+    """One store that reaches Cinder through the gate, without Glance."""
+    return open_stores(fast=stores.cinder(
+        cloud, 'glance-fast', driver=cinder_parts.DRIVER,
+        cinder_os_region_name=cinder_parts.FAULTY_REGION,
+    ))
+
+
+@pytest.fixture
+def image(both, request):
+    """An image of several chunks: its URL, its volume, and its bytes."""
+    content = data.data(20 * data.MIB)
+    _, url = both.add('fast', content)
+    yield url, cinder_parts.volume_of(url), content
+    if not stock.fails(request.node):
+        both.delete('fast', url)
 
 
 @pytest.fixture(scope='session')

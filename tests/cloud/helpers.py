@@ -12,6 +12,7 @@
 
 """What the tests with a real OpenStack share."""
 
+import contextlib
 import json
 
 from tests.functional.helpers import wait_until
@@ -47,3 +48,25 @@ def volume_of(server, image_id, store):
         if row['store'] == store
     ]
     return url.rpartition('/')[2]
+
+
+def attachments(cloud, volume_id):
+    """Return the attachments of a volume, whoever has made them."""
+    return cloud.cinder().attachments.list(search_opts={
+        'all_tenants': 1, 'volume_id': volume_id,
+    })
+
+
+@contextlib.contextmanager
+def limited(cloud, **limits):
+    """Limit what the project of the stores may have.
+
+    :param limits: ``volumes``, ``gigabytes``
+    """
+    project_id = cloud.session('glance').get_project_id()
+    quotas = cloud.cinder().quotas
+    quotas.update(project_id, **limits)
+    try:
+        yield
+    finally:
+        quotas.delete(project_id)

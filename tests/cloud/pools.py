@@ -93,6 +93,8 @@ class Pool:
             for name in self._rbd.RBD().list(ioctx):
                 with self._rbd.Image(ioctx, name) as image:
                     for snapshot in list(image.list_snaps()):
+                        if snapshot['namespace']:
+                            continue  # is being removed
                         if image.is_protected_snap(snapshot['name']):
                             image.unprotect_snap(snapshot['name'])
                         image.remove_snap(snapshot['name'])

@@ -19,7 +19,7 @@ volume types, and rootwrap's configuration.
 
 import configparser
 import pathlib
-import sys
+import shutil
 
 import pytest
 
@@ -28,6 +28,7 @@ from tests.cloud.cinder_parts import DRIVER
 from tests.cloud.services import glance as cloud_glance
 from tests.cloud.services import identity
 from tests.cloud.services import place as places
+from tests.cloud.services import rootwrap
 from tests.cloud.test_cinder_glance import relocate
 from tests.functional import helpers
 from tests.functional.helpers import MIB
@@ -152,6 +153,7 @@ def keystone(cloud):
             'SCRIPT_NAME': '/identity',
         }),
     )
+    cloud.processes.wait(name, lambda: not places.is_free(PORT))
     yield
     cloud.processes.stop(name, timeout=10)
 
@@ -182,30 +184,22 @@ def types(cloud):
 
 
 @pytest.fixture
-def rootwrap():
+def usual_rootwrap():
     """The configuration of rootwrap at its usual place."""
     if ROOTWRAP.exists():
         pytest.skip(f'{ROOTWRAP} is there already')
     made = not ROOTWRAP.parent.exists()
     ROOTWRAP.parent.mkdir(exist_ok=True)
-    filters = ROOTWRAP.with_name('rootwrap.d')
-    filters.mkdir()
-    (filters / 'cinder.filters').write_text(
-        '[Filters]\nprivsep: CommandFilter, privsep-helper, root\n'
-    )
-    ROOTWRAP.write_text(cloud_glance.ROOTWRAP.format(
-        filters=filters, venv=sys.prefix
-    ))
+    assert rootwrap.write(ROOTWRAP.parent) == ROOTWRAP
     yield
-    (filters / 'cinder.filters').unlink()
-    filters.rmdir()
+    shutil.rmtree(ROOTWRAP.with_name('rootwrap.d'))
     ROOTWRAP.unlink()
     if made:
         ROOTWRAP.parent.rmdir()
 
 
 @pytest.fixture
-def start(cloud, account, rootwrap):
+def start(cloud, account, usual_rootwrap):
     """Give a function that starts a Glance with an example."""
     running = []
 

@@ -117,6 +117,7 @@ class Upload(threading.Thread):
 
 # Types.
 
+@pytest.mark.fails_with_stock('it is a 500')
 @pytest.mark.parametrize('store', ['nowhere', 'private'])
 def test_a_store_whose_type_cannot_be_used_refuses_images(
     server, client, store
@@ -147,6 +148,7 @@ def test_an_image_in_a_store_whose_type_cannot_be_used_is_not_deleted(
     client.delete(image_id)
 
 
+@pytest.mark.fails_with_stock('it does not say which store')
 def test_one_sentence_in_the_log_tells_which_type_is_missing(server):
     lines = [
         line for line in helpers.log_of(server).splitlines()
@@ -170,6 +172,7 @@ def test_copies_go_to_the_stores_whose_types_are_there(server, client, block):
     client.delete(image_id)
 
 
+@pytest.mark.fails_with_stock('all volumes go to the project of one store')
 def test_each_store_puts_its_volumes_into_its_own_project(
     server, client, block
 ):
@@ -178,9 +181,10 @@ def test_each_store_puts_its_volumes_into_its_own_project(
     for user, owned, store in (
         ('glance2', image_id, 'other'), ('glance', other, 'slow'),
     ):
-        (volume,) = block(user).volumes.list()
-        assert volume.name == f'image-{owned}'
-        assert url_of(server, owned, store) == f'cinder://{store}/{volume.id}'
+        assert [
+            (volume.name, f'cinder://{store}/{volume.id}')
+            for volume in block(user).volumes.list()
+        ] == [(f'image-{owned}', url_of(server, owned, store))]
     client.delete(image_id)
     client.delete(other)
 
@@ -199,6 +203,7 @@ def test_ranges_are_read_from_where_they_begin(client):
     client.delete(image_id)
 
 
+@pytest.mark.fails_with_stock('it is a 500')
 def test_an_image_that_is_being_downloaded_is_not_deleted(client):
     content = helpers.data(48 * MIB)
     image_id = client.create_image(content, store='fast')
@@ -210,6 +215,7 @@ def test_an_image_that_is_being_downloaded_is_not_deleted(client):
     client.delete(image_id)
 
 
+@pytest.mark.fails_with_stock('the others get a 500 after 24 s')
 def test_a_slow_reader_keeps_no_other_away(server, client, as_user):
     content = helpers.data(48 * MIB)
     image_id = client.create_image(content, store='fast')
@@ -230,6 +236,7 @@ def test_a_client_that_goes_away_leaves_the_volume_free(client, block):
 
 # Killed in the middle.
 
+@pytest.mark.fails_with_stock('the volume stays for ever')
 def test_an_upload_that_was_killed_is_found_by_the_audit(
     server, client, block
 ):
@@ -247,7 +254,9 @@ def test_an_upload_that_was_killed_is_found_by_the_audit(
     upload.end.set()
     server.start()
     client.delete(image_id)
-    (volume,) = block('glance').volumes.list()
+    (volume,) = block('glance').volumes.list(
+        search_opts={'name': f'image-{image_id}'}
+    )
     found = server.invariants.audit(stores=['fast'], fix=True)
     assert [
         (row['kind'], row['store'], row['action']) for row in found
@@ -256,6 +265,7 @@ def test_an_upload_that_was_killed_is_found_by_the_audit(
     assert server.temporary_files() == []
 
 
+@pytest.mark.fails_with_stock('the first volume stays for ever')
 def test_a_copy_that_was_killed_is_made_anew_and_leaves_one_volume(
     server, client, block
 ):

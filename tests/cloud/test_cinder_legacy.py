@@ -76,6 +76,7 @@ def test_a_location_without_a_store_gets_the_one_with_the_type(
     assert client.download(image_id) == content
 
 
+@pytest.mark.fails_with_stock('it is the first one')
 def test_of_two_stores_with_the_type_it_is_the_default_one(
     server, client, image, block
 ):
@@ -131,6 +132,7 @@ def test_the_location_of_a_retired_store_goes_to_the_one_it_was_retyped_for(
     assert client.download(image_id) == content
 
 
+@pytest.mark.fails_with_stock('it is')
 def test_a_volume_that_is_gone_is_not_looked_up_by_every_request(
     server, client, image, gate
 ):
@@ -144,6 +146,7 @@ def test_a_volume_that_is_gone_is_not_looked_up_by_every_request(
     relocate(server, image_id, f'cinder://slow/{volume_id}', 'slow')
 
 
+@pytest.mark.fails_with_stock('it is')
 def test_a_store_is_not_taken_for_one_whose_name_begins_like_its_own(
     server, client, image
 ):

@@ -12,6 +12,7 @@
 
 """Logins of the driver ``cinder_multi``, with the real Keystone."""
 
+from concurrent import futures
 import contextlib
 import datetime
 import ipaddress
@@ -31,12 +32,17 @@ import pytest
 
 from tests.cloud import cinder_parts
 from tests.cloud.cinder_parts import DRIVER
+from tests.cloud.services import conf
 from tests.cloud.services import identity
+from tests.cloud.services import place as places
 from tests.cloud.services import stores as given
+from tests.functional import helpers
+from tests.functional.helpers import MIB
 
 pytestmark = pytest.mark.usefixtures('nothing_left')
 
 ADD = capabilities.BitMasks.WRITE_ACCESS
+TOKEN_SECONDS = 5
 
 
 def write_certificate(folder):
@@ -128,6 +134,7 @@ def types_seen(store):
     return {each.name for each in store.client().volume_types.list()}
 
 
+@pytest.mark.fails_with_stock('all volumes go to the project of the first')
 def test_two_stores_of_two_users_use_their_own_projects(
     cloud, open_stores, block
 ):
@@ -139,8 +146,9 @@ def test_two_stores_of_two_users_use_their_own_projects(
     )
     urls = {name: stores.add(name, b'1234')[1] for name in ('one', 'two')}
     for name, user in (('one', 'glance'), ('two', 'glance2')):
-        (volume,) = block(user).volumes.list()
-        assert cinder_parts.volume_of(urls[name]) == volume.id
+        assert [volume.id for volume in block(user).volumes.list()] == [
+            cinder_parts.volume_of(urls[name])
+        ]
         assert stores.read(name, urls[name]) == b'1234'
     for name, url in urls.items():
         stores.delete(name, url)
@@ -176,6 +184,58 @@ def test_a_token_that_is_not_accepted_any_more_is_replaced(
     )
     assert 'glance-fast' in types_seen(stores['fast'])
     assert client.client.get_token() != token
+
+
+@pytest.fixture
+def hasty(cloud):
+    """Keystone at another port, whose tokens are soon over: its address."""
+    folder = cloud.place.path('keystone')
+    conf.write(cloud.place, folder / 'hasty.conf', {
+        'token': {'expiration': TOKEN_SECONDS},
+    })
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+    venv, name = cloud.place.folder / 'venv', 'keystone-hasty'
+    cloud.processes.start(
+        name,
+        [venv / 'bin' / 'gunicorn', f'--bind=127.0.0.1:{port}',
+         '--worker-class=gthread', '--threads=4', '--timeout=300',
+         '--no-control-socket', f'--chdir={folder}', 'served:application'],
+        cloud.processes.environment(venv, {
+            'OS_KEYSTONE_CONFIG_FILES': 'keystone.conf;hasty.conf',
+            'OS_KEYSTONE_CONFIG_DIR': str(folder),
+        }),
+    )
+    cloud.processes.wait(name, lambda: not places.is_free(port))
+    yield f'http://127.0.0.1:{port}/v3'
+    cloud.processes.stop(name, timeout=10)
+
+
+def test_an_upload_may_last_longer_than_a_token(cloud, open_stores, hasty):
+    stores = open_stores(fast=given.cinder(
+        cloud, 'glance-fast', driver=DRIVER, cinder_store_auth_address=hasty,
+    ))
+    slow = cinder_parts.Slow(bytes(9 * MIB), 4 * MIB)
+    with futures.ThreadPoolExecutor() as beside:
+        adding = beside.submit(stores.add, 'fast', b'', 9 * MIB, slow)
+        assert slow.begun.wait(60)
+        token = stores['fast'].client().client.get_token()
+        assert accepts(cloud, token)
+        helpers.wait_until(
+            lambda: not accepts(cloud, token), 'the end of the token'
+        )
+        slow.go_on.set()
+        _, url = adding.result()
+    assert stores.read('fast', url) == bytes(9 * MIB)
+    stores.delete('fast', url)
+
+
+def accepts(cloud, token):
+    """Tell whether Keystone accepts a token."""
+    return cloud.session().get(
+        cloud.place.url('keystone', '/v3/auth/tokens'),
+        headers={'X-Subject-Token': token}, raise_exc=False,
+    ).ok
 
 
 def test_a_certificate_that_the_file_vouches_for_is_accepted(

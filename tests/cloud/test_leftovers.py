@@ -46,6 +46,12 @@ def leave_orphan(cloud, cinder):
     cloud.ceph.run('rbd', 'create', '--size', '1M', 'images-b/orphan')
 
 
+def leave_protected(cloud, cinder):
+    leave_orphan(cloud, cinder)
+    cloud.ceph.run('rbd', 'snap', 'create', 'images-b/orphan@snap')
+    cloud.ceph.run('rbd', 'snap', 'protect', 'images-b/orphan@snap')
+
+
 def leave_trash(cloud, cinder):
     leave_orphan(cloud, cinder)
     cloud.ceph.run('rbd', 'trash', 'mv', 'images-b/orphan')
@@ -55,6 +61,7 @@ def leave_trash(cloud, cinder):
     (leave_attached, {'volume', 'attachment', 'rbd'}),
     (leave_snapshot, {'volume', 'snapshot', 'rbd'}),
     (leave_orphan, {'rbd'}),
+    (leave_protected, {'rbd'}),
     (leave_trash, {'rbd'}),
 ])
 def test_what_is_left_is_told_and_removed(cloud, block, leave, expected):

@@ -29,19 +29,26 @@ SLOW = ('s1', 's3')
 
 
 class CinderTarget(conformance.Target):
-    """A store whose images are volumes."""
+    """A store whose images are volumes.
 
-    def __init__(self, name, configure):
+    :param client: of Cinder, as the user of the store
+    """
+
+    def __init__(self, name, client, configure):
         super().__init__(name)
+        self._client = client
         self._configure = configure
 
-    @property
-    def driver(self):
-        return stores.driver(self.name)
+    def volumes(self):
+        """Return all volumes of the store, those that are deleted too."""
+        return [
+            volume for volume in self._client.volumes.list()
+            if volume.metadata.get('glance_store') == self.name
+        ]
 
     def objects(self):
         return [
-            volume.id for volume in self.driver.image_volumes()
+            volume.id for volume in self.volumes()
             if volume.status != 'deleting'
         ]
 
@@ -53,14 +60,21 @@ class CinderTarget(conformance.Target):
         return added[0]
 
     def refuse_writing(self):
-        self._configure(cinder_volume_type='glance-private')
+        self._configure(cinder_store_password='wrong')
+
+    def wait_gone(self):
+        helpers.wait_until(
+            lambda: not self.volumes(), f'{self.name} to be empty'
+        )
 
 
 class InCinder:
     """Inherit this too; the stores have two volume types in turn."""
 
+    silent_seconds = 15
+
     @pytest.fixture
-    def make(self, configured, cloud, own_environment, tmp_path):
+    def make(self, configured, cloud, block, own_environment, tmp_path):
         made = []
 
         def make_store(name):
@@ -76,18 +90,15 @@ class InCinder:
                 configured(name, kind, **{**told, **more})
 
             configure()
-            made.append(CinderTarget(name, configure))
+            made.append(CinderTarget(name, block('glance'), configure))
             return made[-1]
 
         yield make_store
         for target in made:
             for volume_id in target.objects():
-                target.driver.remove_volume(volume_id)
+                stores.driver(target.name).remove_volume(volume_id)
         for target in made:
-            helpers.wait_until(
-                lambda driver=target.driver: not driver.image_volumes(),
-                f'the volumes of {target.name} to be gone',
-            )
+            target.wait_gone()
 
     @pytest.fixture
     def make_full(self):

@@ -148,6 +148,18 @@ def stock(start_glance):
     return start_glance('stock', plugin=False)
 
 
+@pytest.fixture(scope='session')
+def cloud_a(start_glance):
+    """A cloud that images are copied from."""
+    return start_glance('cloud-a')
+
+
+@pytest.fixture(scope='session')
+def cloud_b(start_glance):
+    """Another cloud, which images are copied to."""
+    return start_glance('cloud-b')
+
+
 @pytest.fixture(params=['copier', 'stream'])
 def either(request):
     """Each of the two ways in which bytes reach a store."""

@@ -34,17 +34,23 @@ def zone(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def glance(start_glance, zone):
+def start(start_glance, zone):
+    """Give a function that starts a Glance with these further options."""
     archive = {
         f'irods_store_{name}': value for name, value in zone.options().items()
     }
-    return start_glance(
-        'irods-copies', {
+    return lambda name, **more: start_glance(
+        name, {
             'archive': archive,
             'vault': {**archive, 'irods_store_path': zone.vault},
-            'copy_image': {'recovery_interval': 0.5},
+            'copy_image': {'recovery_interval': 0.5, **more},
         }, backends={'archive': 'irods', 'vault': 'irods'},
     )
+
+
+@pytest.fixture(scope='module')
+def glance(start):
+    return start('irods-copies')
 
 
 @pytest.fixture
@@ -153,3 +159,18 @@ def test_a_killed_glance_finishes_the_copy(zone, glance, image):
     assert task['status'] == 'success', task['message']
     assert in_vault(zone) == [f'{zone.vault}/{image_id}']
     glance.invariants.assert_hold()
+
+
+def test_a_zone_that_does_not_tell_whether_it_can_copy_is_streamed_to(
+    zone, start
+):
+    glance = start('irods-impatient', store_timeout=1)
+    client = Client(glance)
+    image_id = client.create_image(IMAGE, store='archive')
+    zone.server.counters.reset()
+    hanging = zone.server.faults.hang_on('query')
+    task = helpers.copy(client, image_id, ['vault'])
+    hanging.release()
+    assert task['status'] == 'success', task['message']
+    assert zone.server.bytes_written == len(IMAGE)
+    client.delete(image_id)

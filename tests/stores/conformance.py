@@ -82,6 +82,9 @@ class Target:
         """Make every further write fail, or skip the test with a reason."""
         raise NotImplementedError
 
+    def wait_gone(self):
+        """Wait until what was deleted is gone, if that takes a while."""
+
 
 class Progress(progress.Progress):
     """Calls ``when_copied(store, count)`` as bytes arrive."""
@@ -92,6 +95,26 @@ class Progress(progress.Progress):
         super().copied(store, count)
         if self.when_copied is not None:
             self.when_copied(store, count)
+
+
+class Entry(journal.Entry):
+    """Tells when nothing of a copy lives on in a thread left behind."""
+
+    def __init__(self):
+        super().__init__('', None)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self):
+        super().hold()
+        self._free.clear()
+
+    def let_go(self):
+        super().let_go()
+        self._free.set()
+
+    def wait_until_free(self):
+        assert self._free.wait(60), 'something lives on'
 
 
 class Copy:
@@ -121,7 +144,7 @@ class Copy:
             checksum=data.md5(content), locations=tuple(locations),
             copiers=dict.fromkeys(names, copier),
         )
-        self.entry = journal.Entry('', None)
+        self.entry = Entry()
         self.stored, self.errors = {}, {}
         self._candidates = candidates
         self._staging_options = staging.StagingOptions(
@@ -205,6 +228,8 @@ class StoreConformance(reading.ReadingConformance):
     window = None
     # False if nothing but the size of a copy is compared.
     proves_bytes = True
+    # Longer than a store that is alive is silent.
+    silent_seconds = 0.2
 
     @pytest.fixture
     def make(self):
@@ -248,6 +273,7 @@ class StoreConformance(reading.ReadingConformance):
         """Run a copy that must fail and leave nothing; return the error."""
         before = target.objects()
         copied.run()
+        copied.entry.wait_until_free()
         assert copied.stored == {}
         assert target.objects() == before
         return copied.errors[target.name]
@@ -453,7 +479,9 @@ class StoreConformance(reading.ReadingConformance):
 
         monkeypatch.setattr(writing.StoreWriter, '_patiently', hanging)
         target = make('s1')
-        copied = copy([target], [source(IMAGE)], store_timeout=0.2)
+        copied = copy(
+            [target], [source(IMAGE)], store_timeout=self.silent_seconds
+        )
         monkeypatch.setattr(copied.entry, 'let_go', ended.set)
         copied.run()
         assert 'has not answered' in copied.errors['s1'].reason
@@ -467,7 +495,7 @@ class StoreConformance(reading.ReadingConformance):
     ):
         targets = [make(name) for name in ('s1', 's2')]
         go_on = threading.Event()
-        paused = Stream(IMAGE, paused_at=CHUNK, go_on=go_on)
+        paused = Stream(IMAGE, paused_at=4 * CHUNK, go_on=go_on)
         copied = copy(targets, [paused])
         reason = errors.TargetError('no space left', store='s1')
 
@@ -478,6 +506,7 @@ class StoreConformance(reading.ReadingConformance):
 
         copied.progress.when_copied = stop
         copied.run()
+        copied.entry.wait_until_free()
         assert copied.errors == {'s1': reason, 's2': reason}
         assert [target.objects() for target in targets] == [[], []]
 

@@ -78,6 +78,7 @@ class ReadingConformance:
         target, url = self.keep(make, source, copy)
         stores.delete('s1', url, None)
         assert target.objects() == []
+        target.wait_gone()
         with pytest.raises(exceptions.NotFound):
             glance_store.delete(url, 's1')
         with pytest.raises(exceptions.NotFound):

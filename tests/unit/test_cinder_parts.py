@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import gc
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ from glance_copy_plugin.cinder_store import legacy
 from glance_copy_plugin.cinder_store import locations
 from glance_copy_plugin.cinder_store import marks
 from glance_copy_plugin.cinder_store import processes
+from glance_copy_plugin.cinder_store import reading
 from glance_copy_plugin.cinder_store import sharing
 
 VOLUME = '3fa85f64-5717-4562-b3fc-2c963f66afa6'
@@ -219,6 +221,13 @@ def test_what_is_remembered_does_not_grow_without_end():
 class Attached:
     def __init__(self):
         self.closed = threading.Event()
+        self.device = self
+
+    def size(self):
+        return 8
+
+    def read(self, offset, size):
+        return bytes(size)
 
     def close(self):
         self.closed.set()
@@ -254,6 +263,55 @@ def test_after_an_error_the_next_reader_attaches_anew():
     assert readers.has('v')
     second.release()
     assert not readers.has('v')
+
+
+@pytest.fixture
+def collected(monkeypatch):
+    """Count the garbage collections that are asked for."""
+    made, collect = [], gc.collect
+    monkeypatch.setattr(gc, 'collect', lambda: made.append(collect()))
+    return made
+
+
+def test_a_reader_that_only_a_cycle_refers_to_is_found(collected):
+    now, left = [0], []
+    readers = sharing.Readers(5, pytest.fail, lambda: now[0])
+    cycle = [reading.Chunks(
+        readers.acquire('v', Attached), 0, 8, 4, left.append
+    )]
+    cycle.append(cycle)
+    next(cycle[0])
+    gc.disable()
+    try:
+        del cycle
+        now[0] = 9
+        readers.collect_abandoned()
+        assert left == [], 'it may be slow'
+        now[0] = 10
+        readers.collect_abandoned()
+    finally:
+        gc.enable()
+    (release,) = left
+    release()
+    assert not readers.has('v')
+
+
+def test_garbage_is_not_collected_all_the_time(collected):
+    now = [0]
+    readers = sharing.Readers(5, pytest.fail, lambda: now[0])
+    shared = readers.acquire('v', Attached)
+    for second in range(100):
+        now[0] = second
+        readers.collect_abandoned()
+    assert len(collected) == 4, 'after 10, 20, 40, and 80 seconds'
+    shared.read(0, 4)
+    now[0] += 10
+    readers.collect_abandoned()
+    assert len(collected) == 5
+    shared.release()
+    now[0] += 1000
+    readers.collect_abandoned()
+    assert len(collected) == 5, 'nobody reads'
 
 
 def test_an_attachment_that_fails_is_no_reader():

@@ -65,6 +65,9 @@ bluestore_cache_size = 134217728
 osd_op_num_shards = 2
 osd_op_num_threads_per_shard = 1
 osd_numa_auto_affinity = false
+# What a killed process had open can be deleted once that is over. Clients tell
+# every 5 s that they live.
+osd_client_watch_timeout = 10
 
 [client]
 keyring = {folder}/$name.keyring

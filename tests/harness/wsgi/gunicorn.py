@@ -23,10 +23,12 @@ class Gunicorn:
     """The usual one: everything stands in its command line.
 
     :param options: more of them, as ``--preload``
+    :param python: of another virtual environment
     """
 
-    def __init__(self, *options):
+    def __init__(self, *options, python=sys.executable):
         self._options = options
+        self._python = python
 
     @staticmethod
     def missing():
@@ -40,10 +42,10 @@ class Gunicorn:
         """
         return process.ProcessGroup(
             [
-                sys.executable,
+                self._python,
                 '-m',
                 'gunicorn',
-                *_extra_options(),
+                *_extra_options(self._python),
                 '--worker-class=gthread',
                 f'--workers={server.workers}',
                 f'--threads={server.threads}',
@@ -65,10 +67,10 @@ class Gunicorn:
 
 
 @functools.cache
-def _extra_options():
+def _extra_options(python):
     """Return the options that only newer releases of gunicorn have."""
     done = subprocess.run(
-        [sys.executable, '-m', 'gunicorn', '--help'],
+        [python, '-m', 'gunicorn', '--help'],
         capture_output=True,
         text=True,
         check=True,

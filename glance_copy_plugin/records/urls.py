@@ -1,0 +1,81 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The URLs of all locations: read page by page, changed one by one."""
+
+import dataclasses
+
+from glance.common import crypt
+from glance.db.sqlalchemy import api
+from glance.db.sqlalchemy import models
+from oslo_config import cfg
+
+from glance_copy_plugin.records import rows
+from glance_copy_plugin.records.retry import retried
+
+CONF = cfg.CONF
+_PAGE = 500
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """One location row.
+
+    :param row: its id
+    :param url: in clear; it may hold a password
+    """
+
+    row: int
+    image_id: str
+    url: str = dataclasses.field(repr=False)
+    metadata: dict
+
+
+def everything():
+    """Yield each location that is not deleted, as :class:`Recorded`."""
+    after = 0
+    while page := _page(after):
+        yield from page
+        after = page[-1].row
+
+
+@retried
+def _page(after):
+    with api.session_for_read() as session:
+        found = session.query(models.ImageLocation).filter(
+            models.ImageLocation.id > after,
+            models.ImageLocation.deleted.is_(False),
+        ).order_by(models.ImageLocation.id).limit(_PAGE).all()
+        return [
+            Recorded(
+                row=each.id, image_id=each.image_id, url=rows.url_of(each),
+                metadata=dict(each.meta_data or {}),
+            ) for each in found
+        ]
+
+
+@retried
+def change(recorded, url, metadata):
+    """Give a location another URL and metadata.
+
+    :returns: False if it is not what was read any more
+    """
+    key = CONF.metadata_encryption_key
+    with api.session_for_write() as session:
+        if not rows.begin(session, recorded.image_id):
+            return False
+        row = session.get(models.ImageLocation, recorded.row)
+        if row is None or row.deleted or rows.url_of(row) != recorded.url:
+            return False
+        row.value = crypt.urlsafe_encrypt(key, url) if key else url
+        row.meta_data = metadata
+        return True

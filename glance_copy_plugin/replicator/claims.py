@@ -1,0 +1,144 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A record on the target that is ours to fill, whatever was there before."""
+
+import time
+
+from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import following
+from glance_copy_plugin.replicator import marks
+from glance_copy_plugin.replicator import records
+
+_BUSY = ('saving', 'importing', 'uploading')
+_LOOK = 0.2
+
+
+class Claims:
+    """Makes and takes over the records that data is brought into.
+
+    :param service: :class:`ImageService` of the target
+    :param rules: :class:`Rules`
+    :param cancel: :class:`CancelToken`
+    :param patience: seconds that the target gets to notice that a process
+        has died in the middle of an upload
+    :param redo: take over what another machine has not finished
+    """
+
+    def __init__(self, service, rules, cancel, *, patience, redo):
+        self._service = service
+        self._rules = rules
+        self._cancel = cancel
+        self._patience = patience
+        self._redo = redo
+
+    def claim(self, source, found):
+        """Return the target's :class:`Image` to bring the data into.
+
+        It bears the mark of this process and waits for data; or it has the
+        right data already.
+
+        :param source: :class:`Image` to copy
+        :param found: what an earlier run has left of it, or None
+        """
+        if found is None:
+            return self._create(source)
+        self._check_left_alone(found)
+        found = self.settled(found.id)
+        if found is None:
+            return self._create(source)
+        if comparing.is_same_data(source, found):
+            return found
+        if found.status == 'queued':
+            return self._take_over(source, found)
+        # It cannot be filled a second time.
+        self._service.delete(found.id)
+        return self._create(source)
+
+    def settled(self, image_id):
+        """Return the target's :class:`Image` once nothing is written to it.
+
+        :returns: None if it is gone; it as it is when the time is up
+        """
+        ends = time.monotonic() + self._patience
+        while True:
+            record = self._service.image(image_id)
+            if record is None:
+                return None
+            image = records.of_api(record)
+            busy = image.status in _BUSY or following.LOCK in record
+            if not busy or time.monotonic() > ends:
+                return image
+            self._cancel.wait(_LOOK)
+
+    def _check_left_alone(self, found):
+        """Raise if another process may still be at work on a record."""
+        mark = found.mark
+        if mark.is_ours or not mark.may_be_alive():
+            return
+        here = mark.host == marks.new('').host
+        if here:
+            raise errors.ReplicatorError(
+                f'process {mark.pid} of this machine is copying it'
+            )
+        if not self._redo:
+            raise errors.ReplicatorError(
+                f'process {mark.pid} of the machine {mark.host} is copying '
+                f'it, or was ended before it was done; if that is so, add '
+                f'--redo-unfinished'
+            )
+
+    def _take_over(self, source, found):
+        return records.of_api(self._service.patch(found.id, [{
+            'op': 'replace', 'path': records.pointer(marks.UNFINISHED),
+            'value': str(marks.new(source.id)),
+        }]))
+
+    def _create(self, source):
+        record = self._record(source)
+        try:
+            made = self._service.create({**record, 'id': source.id})
+        except errors.Refused as exc:
+            if exc.status != 409:
+                raise
+            appeared = self._service.image(source.id)
+            if appeared is not None:
+                return self._appeared(source, records.of_api(appeared))
+            # The id was used before, or belongs to an image out of sight.
+            made = self._service.create({**record, marks.SOURCE: source.id})
+        return records.of_api(made)
+
+    def _appeared(self, source, found):
+        """Return what somebody has made meanwhile, if it is the image."""
+        if found.mark is not None:
+            self._check_left_alone(found)
+            if found.status == 'queued':
+                return self._take_over(source, found)
+        if comparing.is_same_data(source, found):
+            return found
+        raise errors.ReplicatorError(
+            f'another image with this id has just appeared on '
+            f'{self._service.name}'
+        )
+
+    def _record(self, source):
+        wanted = records.wanted(source, self._rules)
+        return {
+            **{k: v for k, v in wanted.base.items() if v is not None},
+            **wanted.properties,
+            'tags': sorted(wanted.tags),
+            # Nobody else is to see it before it is whole.
+            'visibility': 'private',
+            'protected': False,
+            marks.UNFINISHED: str(marks.new(source.id)),
+        }

@@ -1,0 +1,157 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Where images come from and go to: clouds, the environment, or a URL."""
+
+import dataclasses
+import ipaddress
+import re
+import urllib.parse
+
+from keystoneauth1 import adapter
+from keystoneauth1 import exceptions as auth_exceptions
+from keystoneauth1 import noauth
+from keystoneauth1 import session
+from keystoneauth1 import token_endpoint
+import openstack
+import openstack.exceptions
+
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import service
+from glance_copy_plugin.replicator import text
+
+ENVIRONMENT = ('env', 'envvars')
+_HOST_PORT = re.compile(r'(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$')
+_VERSION = re.compile(r'/v2/?$')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One side of a copy, as the user names it.
+
+    :param name: a cloud of ``clouds.yaml``, ``env`` for the ``OS_*``
+        variables, a URL, or ``host:port``
+    :param token: for a URL; never shown
+    :param ca_file: certificates to trust instead of the system's
+    :param insecure: do not verify the server's certificate
+    """
+
+    name: str
+    token: str | None = dataclasses.field(default=None, repr=False)
+    ca_file: str | None = None
+    insecure: bool = False
+
+
+def connect(endpoint, warn):
+    """Return the :class:`ImageService` of an endpoint.
+
+    :param warn: called with each sentence that the user has to know
+    """
+    if endpoint.insecure:
+        warn(f'The certificate of {text.safe(endpoint.name)} is not verified.')
+    url = url_of(endpoint.name)
+    if url is not None:
+        return service.ImageService(
+            _by_url(url, endpoint, warn), text.safe(endpoint.name)
+        )
+    if endpoint.token:
+        raise errors.ReplicatorError(
+            f'A token goes with a URL; {text.safe(endpoint.name)} names a '
+            f'cloud, whose credentials are in clouds.yaml'
+        )
+    return service.ImageService(
+        _by_cloud(endpoint), text.safe(endpoint.name)
+    )
+
+
+def url_of(name):
+    """Return the URL that a name stands for, or None if it is a cloud's.
+
+    :raises: :class:`ReplicatorError` if it holds a password
+    """
+    if _HOST_PORT.match(name):
+        name = f'http://{name}'
+    if '://' not in name:
+        return None
+    try:
+        parts = urllib.parse.urlsplit(name)
+        port = parts.port
+    except ValueError as exc:
+        raise errors.ReplicatorError(f'This URL is not valid: {exc}') from None
+    if parts.scheme not in ('http', 'https') or not parts.hostname:
+        raise errors.ReplicatorError(
+            f'{text.safe(name)} is not a URL of an Image service: it begins '
+            f'with https:// or http://'
+        )
+    if parts.username is not None or parts.password is not None:
+        raise errors.ReplicatorError(
+            'The URL of an Image service holds no user and password: use a '
+            'token, or a cloud of clouds.yaml'
+        )
+    host = f'[{parts.hostname}]' if ':' in parts.hostname else parts.hostname
+    place = host if port is None else f'{host}:{port}'
+    return f'{parts.scheme}://{place}{_VERSION.sub("", parts.path)}'.rstrip(
+        '/'
+    )
+
+
+def _by_url(url, endpoint, warn):
+    if endpoint.token and url.startswith('http:') and not _is_local(url):
+        warn(f'The token for {url} goes over the network without encryption.')
+    if endpoint.token:
+        auth = token_endpoint.Token(url, endpoint.token)
+    else:
+        auth = noauth.NoAuth(endpoint=url)
+    verify = False if endpoint.insecure else endpoint.ca_file or True
+    return adapter.Adapter(
+        session.Session(auth=auth, verify=verify),
+        service_type='image', endpoint_override=f'{url}/v2',
+    )
+
+
+def _is_local(url):
+    host = urllib.parse.urlsplit(url).hostname
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
+
+
+def _by_cloud(endpoint):
+    more = {}
+    if endpoint.ca_file:
+        more['cacert'] = endpoint.ca_file
+    if endpoint.insecure:
+        more['verify'] = False
+    name = endpoint.name
+    if name in ENVIRONMENT:
+        name = 'envvars'
+    try:
+        return with_version(openstack.connect(cloud=name, **more).image)
+    except (
+        openstack.exceptions.SDKException, auth_exceptions.ClientException
+    ) as exc:
+        raise errors.ReplicatorError(
+            f'The cloud {text.safe(endpoint.name)} cannot be used: '
+            f'{text.safe(exc)}'
+        ) from None
+
+
+def with_version(proxy):
+    """Let openstacksdk's proxy of an Image service speak to its v2 API.
+
+    Not every way to log in finds out by itself where that is.
+    """
+    endpoint = proxy.get_endpoint()
+    if endpoint and not _VERSION.search(endpoint):
+        proxy.endpoint_override = f'{endpoint.rstrip("/")}/v2'
+    return proxy

@@ -1,0 +1,287 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Options that several commands have, and what they are turned into."""
+
+import argparse
+import os
+
+from glance_copy_plugin.replicator import clouds
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import text
+
+_NAMED = (
+    'a cloud of clouds.yaml, "env" for the OS_* variables, a URL, or host:port'
+)
+_VISIBILITIES = ('public', 'private', 'shared', 'community')
+ENVIRONMENT = 'GLANCE_REPLICATE_{}'
+_HIDDEN = 'ARGUMENT_OF_'
+
+
+def add_clouds(parser, *sides):
+    """Add an argument for each side, such as 'from', and its token."""
+    for side in sides:
+        parser.add_argument(side, metavar=side.upper(), help=_NAMED)
+    _add_access(parser, *sides)
+
+
+def add_own_cloud(parser):
+    """Add the options that name the one cloud of a command."""
+    parser.add_argument(
+        '--server',
+        help=f'{_NAMED} (default: the one of this client, $OS_CLOUD, or env)',
+    )
+    _add_access(parser, 'server')
+
+
+def _add_access(parser, *sides):
+    for side in sides:
+        option = _token_option(side)
+        parser.add_argument(
+            option, metavar='TOKEN', dest=f'{side}_token',
+            help=f'the token, if {side.upper()} is a URL; '
+                 f'${_variable(side)} or {option}-file keep it out of the '
+                 f'history of the shell',
+        )
+        parser.add_argument(
+            f'{option}-file', metavar='FILE', dest=f'{side}_token_file',
+            help='a file that holds the token',
+        )
+    parser.add_argument(
+        '--cacert', metavar='FILE', dest='ca_file',
+        default=os.environ.get('OS_CACERT'),
+        help='certificates to trust instead of those of the system',
+    )
+    parser.add_argument(
+        '--insecure', action='store_true',
+        help='do not verify the certificates of the servers',
+    )
+
+
+def _token_option(side):
+    return '--token' if side == 'server' else f'--{side}-token'
+
+
+def _variable(side):
+    return ENVIRONMENT.format(_token_option(side).strip('-')).upper().replace(
+        '-', '_'
+    )
+
+
+def endpoint(parsed, side):
+    """Return the :class:`Endpoint` of one side."""
+    name = getattr(parsed, side) or os.environ.get(
+        'OS_CLOUD', clouds.ENVIRONMENT[0]
+    )
+    token = _token(parsed, side)
+    if clouds.url_of(name) is None and not _is_given(parsed, side):
+        token = None
+    return clouds.Endpoint(
+        name=name, token=token, ca_file=parsed.ca_file,
+        insecure=parsed.insecure,
+    )
+
+
+def _is_given(parsed, side):
+    return bool(
+        _given(parsed, side) or getattr(parsed, f'{side}_token_file')
+    )
+
+
+def _given(parsed, side):
+    """Return the token among the arguments, also if it was hidden."""
+    hidden = os.environ.get(_HIDDEN + _variable(side))
+    return getattr(parsed, f'{side}_token') or hidden
+
+
+def _token(parsed, side):
+    path = getattr(parsed, f'{side}_token_file')
+    given = _given(parsed, side)
+    if path and given:
+        option = _token_option(side)
+        raise errors.ReplicatorError(
+            f'{option} and {option}-file exclude each other'
+        )
+    if not path:
+        return given or os.environ.get(_variable(side))
+    try:
+        with open(path, encoding='utf-8') as stream:
+            return stream.read().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise errors.ReplicatorError(
+            f'The token cannot be read from {text.safe(path)}: '
+            f'{getattr(exc, "strerror", None) or "it is not text"}'
+        ) from None
+
+
+def hidden(argv):
+    """Return arguments without tokens, and the variables to put them into.
+
+    Every user of the machine can see the arguments of a process.
+    """
+    options = {
+        _token_option(side): _HIDDEN + _variable(side)
+        for side in ('from', 'to', 'server')
+    }
+    kept, variables = [], {}
+    left = iter(argv)
+    for argument in left:
+        option, equals, value = argument.partition('=')
+        if option not in options:
+            kept.append(argument)
+            continue
+        value = value if equals else next(left, None)
+        if value is None:
+            kept.append(argument)
+        else:
+            variables[options[option]] = value
+    return kept, variables
+
+
+def add_filters(parser):
+    """Add the options that say which images are meant."""
+    group = parser.add_argument_group('which images')
+    group.add_argument(
+        '--id', metavar='IMAGE', action='append', default=[], dest='ids',
+        help='only this image; may be repeated',
+    )
+    group.add_argument('--name', help='only images of this name')
+    group.add_argument(
+        '--property', metavar='NAME=VALUE', action='append', default=[],
+        type=_pair, dest='properties',
+        help='only images with this property; may be repeated',
+    )
+    group.add_argument(
+        '--tag', action='append', default=[], dest='tags',
+        help='only images with this tag; may be repeated',
+    )
+    group.add_argument(
+        '--owner', metavar='PROJECT', help='only images of this project',
+    )
+    group.add_argument(
+        '--visibility', choices=_VISIBILITIES,
+        help='only images of this visibility',
+    )
+
+
+def filters(parsed):
+    """Return the :class:`Filters`."""
+    for image_id in parsed.ids:
+        if not records.is_id(image_id):
+            raise errors.ReplicatorError(
+                f'{text.safe(image_id)} is not the id of an image'
+            )
+    return selecting.Filters(
+        ids=tuple(dict.fromkeys(parsed.ids)), name=parsed.name,
+        owner=parsed.owner, visibility=parsed.visibility,
+        properties=dict(parsed.properties), tags=tuple(parsed.tags),
+    )
+
+
+def add_rules(parser):
+    """Add the options that say how records differ on the target."""
+    group = parser.add_argument_group('records on the target')
+    group.add_argument(
+        '--drop-property', metavar='NAME', action='append', default=[],
+        help='do not copy this property (a star at its end stands for any '
+             'characters); may be repeated',
+    )
+    group.add_argument(
+        '--map-property', metavar='NAME=OTHER', action='append', default=[],
+        type=_pair, help='give this property another name; may be repeated',
+    )
+    group.add_argument(
+        '--set-property', metavar='NAME=VALUE', action='append', default=[],
+        type=_pair, help='give this property, where an image has it, another '
+                         'value; may be repeated',
+    )
+    group.add_argument(
+        '--keep-owner', action='store_true',
+        help='let copies belong to the projects of the same ids '
+             '(administrators only)',
+    )
+
+
+def rules(parsed):
+    """Return the :class:`Rules`."""
+    return records.Rules(
+        renamed=dict(parsed.map_property), changed=dict(parsed.set_property),
+        dropped=tuple(parsed.drop_property), keep_owner=parsed.keep_owner,
+    )
+
+
+def add_work(parser, workers=4):
+    """Add the options that say how much is done at once."""
+    parser.add_argument(
+        '--workers', metavar='N', type=positive, default=workers,
+        help='images at a time (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--bandwidth', metavar='BYTES', type=_size,
+        help='bytes per second for all together, such as 50M',
+    )
+
+
+def add_putting(parser):
+    """Add the options that say how images get to the target."""
+    parser.add_argument(
+        '--members', action='store_true',
+        help='share copies with the projects of the same ids as on the '
+             'source',
+    )
+    parser.add_argument(
+        '--metadata-only', action='store_true',
+        help='copy no image, only update the records of those that are there',
+    )
+    parser.add_argument(
+        '--dry-run', action='store_true', help='change nothing',
+    )
+    parser.add_argument(
+        '--store', action='append', default=[], dest='stores',
+        help='the store of the target that images are written to; if it is '
+             'repeated, the target copies them to the others',
+    )
+    parser.add_argument(
+        '--redo-unfinished', action='store_true',
+        help='do again also what a process of another machine has begun, '
+             'which must have ended',
+    )
+
+
+def _pair(argument):
+    name, equals, value = argument.partition('=')
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(
+            f'{text.safe(argument)} is not NAME=VALUE'
+        )
+    return name, value
+
+
+def positive(argument):
+    """Turn an argument into a number above 0."""
+    if not argument.isdecimal() or not int(argument):
+        raise argparse.ArgumentTypeError(
+            f'{text.safe(argument)} is not a number above 0'
+        )
+    return int(argument)
+
+
+def _size(argument):
+    try:
+        found = text.parse_size(argument)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from None
+    if not found:
+        raise argparse.ArgumentTypeError('0 bytes per second is never')
+    return found

@@ -1,0 +1,58 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``compare FROM TO``: what would livecopy do?"""
+
+from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import text
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import base
+
+
+class Compare(base.Command):
+    """Show how the images of TO differ from those of FROM.
+
+    Each image that is not the same on both is shown: missing on TO,
+    different (in which fields; "data" are the bytes), not finished by an
+    earlier livecopy, or extra on TO. The status is 0 if there is none, and 1
+    otherwise.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        arguments.add_clouds(parser, 'from', 'to')
+        arguments.add_filters(parser)
+        arguments.add_rules(parser)
+        parser.add_argument(
+            '--all', action='store_true', help='show also what is the same',
+        )
+        return parser
+
+    def take_action(self, parsed_args):
+        filters = arguments.filters(parsed_args)
+        source = self.connect(parsed_args, 'from')
+        target = self.connect(parsed_args, 'to')
+        images = selecting.active(source, filters)
+        index = comparing.Index(selecting.everything(target))
+        found = list(comparing.compare(
+            images, index, arguments.rules(parsed_args), filters
+        ))
+        differing = [f for f in found if f.kind != comparing.SAME]
+        self.status = int(bool(differing))
+        return ('Image', 'Name', 'Difference', 'Fields', 'Bytes'), [
+            (
+                each.image_id, text.safe(each.name), each.kind,
+                text.safe(', '.join(each.fields)), each.size,
+            )
+            for each in (found if parsed_args.all else differing)
+        ]

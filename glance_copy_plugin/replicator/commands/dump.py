@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``dump FROM DIR``: every image of a cloud, in a directory."""
+
+from glance_copy_plugin.replicator import dumping
+from glance_copy_plugin.replicator import items
+from glance_copy_plugin.replicator import running
+from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import base
+from glance_copy_plugin.replicator.commands import livecopy
+from glance_copy_plugin.transfer import limits
+
+
+class Dump(base.Job):
+    """Write the images of FROM to a directory, for the command load.
+
+    The directory has a folder for each image and a list with all hashes. An
+    image is in it whole, or not at all. What is there already is skipped. To
+    go on after an interruption, run it again.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        arguments.add_clouds(parser, 'from')
+        parser.add_argument('directory', metavar='DIR', help='the directory')
+        parser.add_argument(
+            '--members', action='store_true',
+            help='write down, too, who the images are shared with',
+        )
+        parser.add_argument(
+            '--dry-run', action='store_true', help='write nothing',
+        )
+        arguments.add_filters(parser)
+        arguments.add_work(parser)
+        return parser
+
+    def work(self, parsed, cancel, shown):
+        source = self.connect(parsed, 'from')
+        images = selecting.active(source, arguments.filters(parsed))
+        shown.expect(len(images), sum(image.size or 0 for image in images))
+        limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
+        todo = [
+            items.CloudItem(source, image, livecopy.chunk_of(limit))
+            for image in images
+        ]
+        with dumping.Dump(parsed.directory, parsed.dry_run) as dump:
+            dumper = dumping.Dumper(
+                dump, members=parsed.members, dry_run=parsed.dry_run,
+                display=shown, limit=limit, cancel=cancel,
+            )
+            return running.each(
+                todo, dumper.put, workers=parsed.workers, display=shown,
+                cancel=cancel,
+            )

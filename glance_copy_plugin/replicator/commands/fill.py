@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``fill STORE...``: every image of a cloud, in further stores of it."""
+
+from glance_copy_plugin.replicator import filling
+from glance_copy_plugin.replicator import running
+from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import base
+
+
+class Fill(base.Job):
+    """Have a cloud copy its images into these stores.
+
+    Each image that is not in all of them gets a copy-image request, a number
+    of them at a time, and is followed to the end. To go on after an
+    interruption, run it again; copies that have begun go on without it.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'stores', metavar='STORE', nargs='+', help='name of a store',
+        )
+        arguments.add_own_cloud(parser)
+        arguments.add_filters(parser)
+        parser.add_argument(
+            '--workers', metavar='N', type=arguments.positive, default=4,
+            help='copies at a time (default: %(default)s)',
+        )
+        parser.add_argument(
+            '--order', choices=sorted(filling.ORDERS), default='smallest',
+            help='which images come first (default: %(default)s)',
+        )
+        parser.add_argument(
+            '--dry-run', action='store_true',
+            help='ask for no copies, only tell which and how many bytes',
+        )
+        return parser
+
+    def work(self, parsed, cancel, shown):
+        service = self.connect(parsed, 'server')
+        stores = tuple(dict.fromkeys(parsed.stores))
+        filling.check_stores(service, stores)
+        images = sorted(
+            selecting.active(service, arguments.filters(parsed)),
+            key=filling.ORDERS[parsed.order],
+        )
+        shown.expect(len(images), sum(
+            image.size * len(set(stores) - set(image.stores))
+            for image in images
+        ))
+        filler = filling.Filler(
+            service=service, stores=stores, display=shown, cancel=cancel,
+            dry_run=parsed.dry_run,
+        )
+        return running.each(
+            images, filler.fill, workers=parsed.workers, display=shown,
+            cancel=cancel,
+        )

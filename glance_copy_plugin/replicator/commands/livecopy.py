@@ -1,0 +1,103 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``livecopy FROM TO``: every image of one cloud, on another."""
+
+from glance_copy_plugin.replicator import claims
+from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import delivering
+from glance_copy_plugin.replicator import items
+from glance_copy_plugin.replicator import putting
+from glance_copy_plugin.replicator import running
+from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import streams
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import base
+from glance_copy_plugin.replicator.commands import irods
+from glance_copy_plugin.transfer import limits
+
+_PATIENCE = 30.0
+
+
+class Livecopy(base.Job):
+    """Copy the images of FROM to TO, and update the records of those there.
+
+    Every active image that the user sees on FROM is copied, with the same id
+    where that is possible. Nothing is stored on the way. What is the same on
+    TO already is skipped; nothing is deleted there but what an interrupted
+    run of this command has left unfinished. To go on after an interruption,
+    run it again.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        arguments.add_clouds(parser, 'from', 'to')
+        arguments.add_filters(parser)
+        arguments.add_putting(parser)
+        arguments.add_rules(parser)
+        arguments.add_work(parser)
+        irods.add_options(parser)
+        return parser
+
+    def work(self, parsed, cancel, shown):
+        source = self.connect(parsed, 'from')
+        target = self.connect(parsed, 'to')
+        images = selecting.active(source, arguments.filters(parsed))
+        shown.expect(len(images), sum(image.size or 0 for image in images))
+        limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
+        if parsed.via_irods:
+            delivery = irods.delivery(parsed, source, target, cancel)
+        else:
+            delivery = streaming(parsed, target, limit, cancel)
+        putter = make_putter(parsed, target, delivery, cancel, shown)
+        todo = [
+            items.CloudItem(source, image, chunk_of(limit))
+            for image in images
+        ]
+        return running.each(
+            todo, putter.put, workers=parsed.workers, display=shown,
+            cancel=cancel,
+        )
+
+
+def chunk_of(limit):
+    """Return how many bytes to read at a time."""
+    return limit.chunk(streams.CHUNK)
+
+
+def streaming(parsed, target, limit, cancel):
+    """Return the :class:`Delivery` that passes all bytes through here."""
+    return delivering.Streaming(
+        service=target, limit=limit, cancel=cancel,
+        store=parsed.stores[0] if parsed.stores else None,
+    )
+
+
+def make_putter(parsed, target, delivery, cancel, shown):
+    """Return the :class:`Putter` that the options of a command ask for."""
+    rules = arguments.rules(parsed)
+    return putting.Putter(
+        service=target,
+        index=comparing.Index(selecting.everything(target)),
+        rules=rules,
+        options=putting.Options(
+            members=parsed.members, metadata_only=parsed.metadata_only,
+            dry_run=parsed.dry_run, stores=tuple(parsed.stores[1:]),
+        ),
+        claims=claims.Claims(
+            target, rules, cancel, patience=_PATIENCE,
+            redo=parsed.redo_unfinished,
+        ),
+        delivery=delivery,
+        display=shown,
+        cancel=cancel,
+    )

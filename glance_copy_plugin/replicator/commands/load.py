@@ -1,0 +1,76 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``load TO DIR``: every image of a dump, on a cloud."""
+
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import folders
+from glance_copy_plugin.replicator import loading
+from glance_copy_plugin.replicator import running
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import base
+from glance_copy_plugin.replicator.commands import livecopy
+from glance_copy_plugin.transfer import limits
+
+
+class Load(base.Job):
+    """Copy the images of a directory, which dump has written, to TO.
+
+    The bytes of an image are verified before anything of it is uploaded.
+    What is the same on TO already is skipped. To go on after an
+    interruption, run it again.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        arguments.add_clouds(parser, 'to')
+        parser.add_argument('directory', metavar='DIR', help='the directory')
+        arguments.add_filters(parser)
+        arguments.add_putting(parser)
+        arguments.add_rules(parser)
+        arguments.add_work(parser)
+        return parser
+
+    def work(self, parsed, cancel, shown):
+        filters = arguments.filters(parsed)
+        with (
+            folders.Folder.of_user(parsed.directory) as top,
+            loading.opened(top, cancel) as found,
+        ):
+            todo = [
+                item for item in found
+                if isinstance(item, loading.Unusable)
+                or filters.meets(item.image)
+            ]
+            target = self.connect(parsed, 'to')
+            return self._load(todo, target, parsed, cancel, shown)
+
+    @staticmethod
+    def _load(todo, target, parsed, cancel, shown):
+        shown.expect(len(todo), sum(
+            item.image.size for item in todo
+            if isinstance(item, loading.FolderItem)
+        ))
+        limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
+        putter = livecopy.make_putter(
+            parsed, target, livecopy.streaming(parsed, target, limit, cancel),
+            cancel, shown,
+        )
+
+        def put(item):
+            if isinstance(item, loading.Unusable):
+                raise errors.ReplicatorError(item.problem)
+            return putter.put(item)
+
+        return running.each(
+            todo, put, workers=parsed.workers, display=shown, cancel=cancel,
+        )

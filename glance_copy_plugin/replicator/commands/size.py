@@ -1,0 +1,36 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``size SERVER``: how much would a dump or a livecopy write?"""
+
+from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import text
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import base
+
+
+class Size(base.Command):
+    """Show the number and the bytes of the images that would be written."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        arguments.add_clouds(parser, 'server')
+        arguments.add_filters(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        service = self.connect(parsed_args, 'server')
+        images = selecting.active(service, arguments.filters(parsed_args))
+        total = sum(image.size or 0 for image in images)
+        return ('Images', 'Bytes', 'Size'), [
+            (len(images), total, text.size(total))
+        ]

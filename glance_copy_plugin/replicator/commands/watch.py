@@ -1,0 +1,56 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``watch IMAGE``: follow a copy that runs inside a cloud."""
+
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import running
+from glance_copy_plugin.replicator import text
+from glance_copy_plugin.replicator import watching
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import base
+
+
+class Watch(base.Command):
+    """Follow the copy of an image between stores to its end.
+
+    If none is running, the newest one is shown. The status is 0 if the copy
+    succeeded.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('image', metavar='IMAGE', help='its id')
+        arguments.add_own_cloud(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        if not records.is_id(parsed_args.image):
+            raise errors.ReplicatorError(
+                f'{text.safe(parsed_args.image)} is not the id of an image'
+            )
+        service = self.connect(parsed_args, 'server')
+        with running.stoppable() as cancel:
+            seen = watching.watch(
+                service, parsed_args.image, cancel, watching.suitable()
+            )
+        return self.outcome(seen)
+
+    def outcome(self, seen):
+        """Return columns and the row for how a copy has ended."""
+        task, record = seen.task, seen.record or {}
+        self.status = int(task['status'] != 'success')
+        return ('Task', 'Status', 'Stores', 'Message'), [(
+            task['id'], task['status'], record.get('stores', ''),
+            text.safe(seen.message),
+        )]

@@ -1,0 +1,118 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What differs between the images of two clouds."""
+
+import dataclasses
+
+from glance_copy_plugin.replicator import records
+
+SAME, MISSING, DIFFERENT, EXTRA = 'same', 'missing', 'different', 'extra'
+UNFINISHED = 'unfinished'
+DATA = 'data'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One image, compared.
+
+    :param kind: one of the words above
+    :param fields: names of what is not the same; ``data`` for the bytes
+    :param size: bytes of the image where it is
+    """
+
+    kind: str
+    image_id: str
+    name: str
+    size: int
+    fields: tuple = ()
+
+
+class Index:
+    """The images of the target, found by what they are copies of.
+
+    :param images: all images of the target that the user sees
+    """
+
+    def __init__(self, images):
+        self._by_id = {image.id: image for image in images}
+        self._copies = {}
+        for image in images:
+            source = image.source or (image.mark and image.mark.source)
+            if source and source != image.id:
+                self._copies.setdefault(source, []).append(image)
+
+    def find(self, source):
+        """Return the target's :class:`Image` for one of the source, or None.
+
+        The same id comes first, unless it is another image and there is a
+        copy under an id of its own, which was made for that reason.
+        """
+        same = self._by_id.get(source.id)
+        if same is not None and (same.mark or is_same_data(source, same)):
+            return same
+        for image in self._copies.get(source.id, ()):
+            # Anybody can write such a property: the bytes have to fit too.
+            if image.mark or is_same_data(source, image):
+                return image
+        return same
+
+    def others(self, sources):
+        """Return the active images that are no copies of these sources."""
+        known = {image.id for image in map(self.find, sources) if image}
+        return [
+            image for image in self._by_id.values()
+            if image.id not in known and image.status == 'active'
+        ]
+
+
+def is_same_data(source, target):
+    """True if both records say that the bytes are the same."""
+    if target.status != 'active' or source.size != target.size:
+        return False
+    if source.digest and target.digest and (
+        source.algorithm == target.algorithm
+    ):
+        return source.digest == target.digest
+    return bool(source.checksum) and source.checksum == target.checksum
+
+
+def compare(sources, index, rules, filters):
+    """Yield a :class:`Difference` for each image of either side.
+
+    :param sources: what a livecopy would copy
+    :param index: :class:`Index` of the target
+    """
+    for source in sources:
+        yield of_image(source, index.find(source), rules)
+    for image in index.others(sources):
+        if filters.meets(image):
+            yield Difference(
+                kind=EXTRA, image_id=image.id, name=image.name,
+                size=image.size or 0,
+            )
+
+
+def of_image(source, target, rules):
+    """Return the :class:`Difference` of one image of the source."""
+    known = {
+        'image_id': source.id, 'name': source.name, 'size': source.size or 0,
+    }
+    if target is None:
+        return Difference(kind=MISSING, **known)
+    if target.mark is not None:
+        return Difference(kind=UNFINISHED, **known)
+    fields = records.differing(records.wanted(source, rules), target)
+    if not is_same_data(source, target):
+        fields = [DATA, *fields]
+    kind = DIFFERENT if fields else SAME
+    return Difference(kind=kind, fields=tuple(fields), **known)

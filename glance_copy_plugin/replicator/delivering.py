@@ -1,0 +1,57 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How the bytes of an image get into a record: streamed through here."""
+
+import dataclasses
+import typing
+
+from glance_copy_plugin.replicator import streams
+
+
+class Delivery(typing.Protocol):
+    """A way for bytes from a source into a record of the target."""
+
+    def deliver(self, item, image, record, count):
+        """Bring the bytes of an item into a record that waits for data.
+
+        :param image: the item's :class:`Image` as it is now
+        :param record: the target's :class:`Image`
+        :param count: called with the number of bytes that were moved
+        :raises: :class:`ReplicatorError`; nothing is left then that the
+            target does not know of
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Streaming:
+    """Read from the source and upload at the same time, without a file.
+
+    :param service: :class:`ImageService` of the target
+    :param store: the target's store, or None for its default
+    """
+
+    service: object
+    limit: object
+    cancel: object
+    store: str | None = None
+    attempts: int = 4
+
+    def deliver(self, item, image, record, count):
+        chunks = streams.Steady(
+            item.data(), image.size, self.attempts,
+            lambda: self.cancel.wait(0.5),
+        )
+        body = streams.Body(
+            chunks, image, limit=self.limit, cancel=self.cancel, count=count,
+        )
+        self.service.upload(record.id, body, self.store)

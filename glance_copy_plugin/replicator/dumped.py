@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The record of an image in a dump: written, read, and not believed."""
+
+import hashlib
+
+from glance_copy_plugin.replicator import folders
+from glance_copy_plugin.replicator import manifest
+from glance_copy_plugin.replicator import records
+
+LARGEST = 16 * 1024 * 1024
+_VISIBILITIES = ('public', 'private', 'shared', 'community')
+_MOST = 2 ** 31 - 1
+_SHORT, _LONG = 255, 65535
+_KEYS = {
+    'id', 'base', 'properties', 'tags', 'owner', 'members', 'checksum',
+    'created_at',
+}
+
+
+def encode(image, members):
+    """Return the bytes of the file for an :class:`Image`."""
+    return manifest.encode({
+        'id': image.id, 'base': dict(image.base),
+        'properties': dict(image.properties), 'tags': sorted(image.tags),
+        'owner': image.owner, 'members': sorted(members),
+        'checksum': image.checksum, 'created_at': image.created_at,
+    })
+
+
+def decode(data, image_id, entry):
+    """Return the :class:`Image` that a file tells of, and its members.
+
+    :param entry: :class:`Entry` of the list for the image
+    :raises: :class:`BadDump` for anything that ``encode`` does not write
+    """
+    if hashlib.sha256(data).hexdigest() != entry.metadata:
+        raise folders.BadDump(
+            f'its {manifest.METADATA} is not the one that {manifest.NAME} '
+            f'tells of'
+        )
+    found = manifest.parse(data, f'its {manifest.METADATA}')
+    if not isinstance(found, dict) or set(found) != _KEYS:
+        raise _bad('fields')
+    if found['id'] != image_id:
+        raise _bad('id')
+    if found['checksum'] is not None and not manifest.is_digest(
+        'md5', found['checksum']
+    ):
+        raise _bad('checksum')
+    for name in ('owner', 'created_at'):
+        if found[name] is not None and not _is_word(found[name]):
+            raise _bad(name)
+    image = records.Image(
+        id=image_id, status='active', size=entry.size,
+        algorithm=entry.algorithm, digest=entry.digest,
+        checksum=found['checksum'], owner=found['owner'],
+        base=_base(found['base']), properties=_properties(
+            found['properties']
+        ),
+        tags=frozenset(_words(found['tags'], 'tags')), stores=(),
+        created_at=found['created_at'] or '',
+    )
+    return image, set(_words(found['members'], 'members'))
+
+
+def _base(found):
+    if not isinstance(found, dict) or set(found) != set(records.BASE):
+        raise _bad('base')
+    for name in ('disk_format', 'container_format'):
+        if found[name] is not None and not _is_word(found[name]):
+            raise _bad(name)
+    if found['name'] is not None and not _is_text(found['name'], _SHORT):
+        raise _bad('name')
+    for name in ('min_disk', 'min_ram'):
+        if type(found[name]) is not int or not 0 <= found[name] <= _MOST:
+            raise _bad(name)
+    for name in ('protected', 'os_hidden'):
+        if type(found[name]) is not bool:
+            raise _bad(name)
+    if found['visibility'] not in _VISIBILITIES:
+        raise _bad('visibility')
+    return found
+
+
+def _properties(found):
+    if not isinstance(found, dict):
+        raise _bad('properties')
+    for name, value in found.items():
+        if (
+            not _is_word(name) or name in records.OWN
+            or name.startswith(records.RESERVED)
+        ):
+            raise _bad('names of properties')
+        if not _is_text(value, _LONG):
+            raise _bad('values of properties')
+    return found
+
+
+def _words(found, what):
+    if not isinstance(found, list) or not all(map(_is_word, found)):
+        raise _bad(what)
+    return found
+
+
+def _is_word(value):
+    """True for a short text that can be shown in one line."""
+    return _is_text(value, _SHORT) and value.isprintable() and value != ''
+
+
+def _is_text(value, longest):
+    return (
+        isinstance(value, str) and len(value) <= longest
+        and all(c.isprintable() or c in '\t\n\r' or c > '\x9f' for c in value)
+    )
+
+
+def _bad(what):
+    return folders.BadDump(
+        f'its {manifest.METADATA} has {what} that dump does not write'
+    )

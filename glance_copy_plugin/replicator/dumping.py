@@ -1,0 +1,212 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Writing a dump: an image is in it whole, or not at all."""
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import threading
+
+from glance_copy_plugin.replicator import dumped
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import folders
+from glance_copy_plugin.replicator import manifest
+from glance_copy_plugin.replicator import results
+from glance_copy_plugin.replicator import streams
+
+
+class Dump:
+    """A directory that images are dumped into; a context manager.
+
+    :param path: the directory, which is made if it is not there
+    :param only_look: make nothing, and look at nothing that is not there
+    """
+
+    def __init__(self, path, only_look=False):
+        self._path = path
+        self._only_look = only_look
+        self._lock = threading.Lock()
+        self._open = contextlib.ExitStack()
+        self._entries = {}
+
+    def __enter__(self):
+        if self._only_look and not os.path.exists(self._path):
+            return self
+        with contextlib.ExitStack() as stack:
+            make = not self._only_look
+            self.top = stack.enter_context(
+                folders.Folder.of_user(self._path, make)
+            )
+            _claim(self.top)
+            self._entries = _known(self.top)
+            if make or self._entries:
+                self.images = stack.enter_context(
+                    self.top.folder(manifest.IMAGES, make)
+                )
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(self, *error):
+        self._open.close()
+
+    def entry(self, image_id):
+        """Return what the list tells of an image, or None."""
+        return self._entries.get(image_id)
+
+    def add(self, image_id, entry):
+        """Let the list tell of an image that is there."""
+        with self._lock:
+            self._entries[image_id] = entry
+            manifest.write(self.top, self._entries)
+
+
+class Dumper:
+    """Dumps images, several at a time.
+
+    :param dump: :class:`Dump`
+    :param members: ask who the images are shared with, too
+    """
+
+    def __init__(
+        self, dump, *, members, dry_run, display, limit, cancel, attempts=4,
+    ):
+        self._dump = dump
+        self._members = members
+        self._dry_run = dry_run
+        self._display = display
+        self._limit = limit
+        self._cancel = cancel
+        self._attempts = attempts
+
+    def put(self, item):
+        """Dump an :class:`Item`; return the :class:`Result`."""
+        try:
+            image = item.refresh()
+            metadata = dumped.encode(image, self._members_of(item, image))
+            entry = self._dump.entry(image.id)
+            if entry is not None and self._is_there(image, entry):
+                return self._update(image, entry, metadata)
+            if self._dry_run:
+                return _result(results.WOULD_COPY, image, image.size)
+            self._write(item, image, metadata)
+            return _result(results.COPIED, image, image.size)
+        except errors.Vanished as exc:
+            return _result(results.VANISHED, item.image, detail=str(exc))
+
+    def _members_of(self, item, image):
+        if not self._members or image.base['visibility'] != 'shared':
+            return set()
+        return item.members()
+
+    def _is_there(self, image, entry):
+        """True if the data in the directory are those of the image."""
+        algorithm, digest = streams.expectation(image)
+        if digest is None or entry.size != image.size:
+            return False
+        if (entry.algorithm, entry.digest) != (algorithm, digest):
+            return False
+        try:
+            with self._dump.images.folder(image.id) as folder:
+                return folder.size(manifest.DATA) == image.size
+        except folders.BadDump:
+            # It is lost or damaged, and is written again.
+            return False
+
+    def _update(self, image, entry, metadata):
+        digest = hashlib.sha256(metadata).hexdigest()
+        with self._dump.images.folder(image.id) as folder:
+            before = folder.read(manifest.METADATA, dumped.LARGEST)
+            if digest == entry.metadata and before == metadata:
+                return _result(results.SAME, image)
+            if self._dry_run:
+                return _result(results.WOULD_UPDATE, image)
+            folder.write(manifest.METADATA, metadata)
+        self._dump.add(image.id, manifest.Entry(
+            size=entry.size, algorithm=entry.algorithm, digest=entry.digest,
+            metadata=digest,
+        ))
+        return _result(results.UPDATED, image)
+
+    def _write(self, item, image, metadata):
+        """Write everything under another name, and rename it at the end."""
+        images, part = self._dump.images, f'.{image.id}.part'
+        images.remove(part)
+        try:
+            with images.folder(part, make=True) as folder:
+                digest, algorithm = self._write_data(item, image, folder)
+                folder.write(manifest.METADATA, metadata)
+                folder.sync()
+            item.refresh()
+        except errors.ReplicatorError:
+            # Others may need the room that it takes.
+            images.remove(part)
+            raise
+        # Of an image that is to be replaced the list still tells.
+        images.remove(image.id)
+        images.rename(part, image.id)
+        self._dump.add(image.id, manifest.Entry(
+            size=image.size, algorithm=algorithm, digest=digest,
+            metadata=hashlib.sha256(metadata).hexdigest(),
+        ))
+
+    def _write_data(self, item, image, folder):
+        self._display.begin(image.id, image.name, image.size)
+        chunks = streams.Steady(
+            item.data(), image.size, self._attempts,
+            lambda: self._cancel.wait(0.5),
+        )
+        body = streams.Body(
+            chunks, image, limit=self._limit, cancel=self._cancel,
+            count=functools.partial(self._display.advance, image.id),
+        )
+        with folder.create(manifest.DATA) as stream:
+            try:
+                for chunk in body:
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[stream.write(view):]
+                os.fsync(stream.fileno())
+            except OSError as exc:
+                raise errors.ReplicatorError(
+                    f'it cannot be written: {exc.strerror}'
+                ) from exc
+        return body.digest, body.algorithm
+
+
+def _claim(top):
+    """Keep others from dumping into the directory while it is open."""
+    try:
+        fcntl.flock(top.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise errors.ReplicatorError(
+            f'Another process is dumping into {top.path}'
+        ) from None
+
+
+def _known(top):
+    """Return what the list tells of, without what is not valid."""
+    if not top.has(manifest.NAME):
+        return {}
+    return {
+        image_id: entry for image_id, entry in manifest.read(top).items()
+        if isinstance(entry, manifest.Entry)
+    }
+
+
+def _result(what, image, size=0, detail=''):
+    return results.Result(
+        what=what, image_id=image.id, name=image.name, size=size or 0,
+        detail=detail,
+    )

@@ -1,0 +1,76 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""An image that is to be put on a target, wherever it comes from."""
+
+import typing
+
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import streams
+
+
+class Item(typing.Protocol):
+    """One image to put.
+
+    ``image`` is its :class:`Image`; ``id`` and ``name`` are those of it.
+    """
+
+    def refresh(self):
+        """Return the :class:`Image` as it is now.
+
+        :raises: :class:`Vanished` if it is not to be copied any more
+        """
+
+    def prepare(self):
+        """Look whether its bytes can be had, before anything is made.
+
+        :raises: :class:`ReplicatorError` if not
+        """
+
+    def data(self):
+        """Return the :class:`Source` of its bytes."""
+
+    def members(self):
+        """Return the projects that it is shared with."""
+
+
+class CloudItem:
+    """An image of an Image service."""
+
+    def __init__(self, service, image, chunk=streams.CHUNK):
+        self._service = service
+        self._chunk = chunk
+        self.image = image
+        self.id, self.name = image.id, image.name
+
+    def refresh(self):
+        record = self._service.image(self.id)
+        if record is None:
+            raise errors.Vanished(
+                f'it was deleted on {self._service.name} meanwhile'
+            )
+        image = records.of_api(record)
+        if image.status != 'active':
+            raise errors.Vanished(
+                f'it is {image.status} on {self._service.name}'
+            )
+        return image
+
+    def prepare(self):
+        """Only reading them would tell."""
+
+    def data(self):
+        return streams.CloudData(self._service, self.id, self._chunk)
+
+    def members(self):
+        return self._service.members(self.id)

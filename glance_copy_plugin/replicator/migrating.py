@@ -1,0 +1,124 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Locations of earlier times, brought up to date ahead of time.
+
+``cinder://<volume>`` becomes ``cinder://<store>/<volume>``: the store whose
+volume type is the volume's. ``irods://user:password@host/...`` becomes a URL
+of the path alone. Glance's own lazy update does the first when an image is
+used, if ever.
+"""
+
+import dataclasses
+
+from glance_store import exceptions
+
+from glance_copy_plugin import stores
+from glance_copy_plugin.records import urls
+from glance_copy_plugin.replicator import results
+from glance_copy_plugin.replicator import text
+from glance_store_irods import location as irods_location
+
+_CINDER = 'cinder://'
+
+
+class _CannotTell(Exception):
+    """There is no store for a location; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Migration:
+    """Looks at all locations of the database.
+
+    :param context: a request context with admin rights, for Cinder
+    :param dry_run: change nothing
+    """
+
+    context: object
+    dry_run: bool
+
+    def run(self):
+        """Yield a :class:`Result` for each location that is not up to date."""
+        for recorded in urls.everything():
+            if is_legacy(recorded.url):
+                yield self._migrate(recorded)
+
+    def _migrate(self, recorded):
+        try:
+            store, url = self._modern(recorded.url)
+        except _CannotTell as exc:
+            return _result(results.FAILED, recorded, str(exc))
+        if self.dry_run:
+            return _result(
+                results.WOULD_UPDATE, recorded, f'store {store}: {url}'
+            )
+        metadata = {**recorded.metadata, 'store': store}
+        if not urls.change(recorded, url, metadata):
+            return _result(
+                results.VANISHED, recorded, 'it was changed meanwhile'
+            )
+        return _result(results.UPDATED, recorded, f'store {store}: {url}')
+
+    def _modern(self, url):
+        """Return the store of a location and its URL of today."""
+        if url.startswith(_CINDER):
+            return self._of_cinder(url.removeprefix(_CINDER))
+        return _of_irods(url)
+
+    def _of_cinder(self, volume):
+        problems = []
+        for name, driver in _drivers('cinder'):
+            try:
+                if driver.is_image_associated_with_store(
+                    self.context, volume
+                ):
+                    return name, f'{_CINDER}{name}/{volume}'
+            except (
+                exceptions.BackendException, exceptions.GlanceStoreException
+            ) as exc:
+                problems.append(text.safe(exc))
+        raise _CannotTell('; '.join(problems) or (
+            f'no store of this node has the volume type of the volume '
+            f'{text.safe(volume)}'
+        ))
+
+
+def is_legacy(url):
+    """True if a location is not as it would be written today."""
+    if url.startswith(_CINDER):
+        return '/' not in url.removeprefix(_CINDER)
+    return url.startswith('irods://') and irods_location.is_legacy(url)
+
+
+def _of_irods(url):
+    try:
+        path = irods_location.path_of(url)
+    except exceptions.BadStoreUri as exc:
+        raise _CannotTell(text.safe(exc)) from None
+    for name, driver in _drivers('irods'):
+        if path.startswith(f'{driver.zone.settings.collection}/'):
+            return name, irods_location.url_of(path)
+    raise _CannotTell(f'no store of this node has the collection of {path}')
+
+
+def _drivers(scheme):
+    """Yield (name, driver) of each store of a scheme that can be used."""
+    for name in stores.names():
+        driver = stores.driver(name)
+        if driver is not None and scheme in driver.get_schemes():
+            yield name, driver
+
+
+def _result(what, recorded, detail):
+    return results.Result(
+        what=what, image_id=recorded.image_id, detail=text.safe(detail)
+    )

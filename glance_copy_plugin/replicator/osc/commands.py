@@ -1,0 +1,79 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``openstack image copy``: one image, into further stores of its cloud."""
+
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import filling
+from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import running
+from glance_copy_plugin.replicator import text
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import base
+from glance_copy_plugin.replicator.commands import watch
+
+
+class Copy(base.Job):
+    """Have the cloud copy an image into further stores.
+
+    With --wait the copy is followed to its end, and the status tells whether
+    it succeeded.
+    """
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('image', metavar='<image>', help='name or id')
+        parser.add_argument(
+            '--store', metavar='<store>', action='append', required=True,
+            dest='stores', help='name of a store; may be repeated',
+        )
+        parser.add_argument(
+            '--wait', action='store_true', help='wait for the end',
+        )
+        arguments.add_own_cloud(parser)
+        return parser
+
+    def work(self, parsed, cancel, shown):
+        service = self.connect(parsed, 'server')
+        stores = tuple(dict.fromkeys(parsed.stores))
+        filling.check_stores(service, stores)
+        image = _find(service, parsed.image)
+        filler = filling.Filler(
+            service=service, stores=stores, display=shown, cancel=cancel,
+            wait=parsed.wait,
+        )
+        shown.expect(1, 0)
+        return running.each(
+            [image], filler.fill, workers=1, display=shown, cancel=cancel,
+        )
+
+
+class Watch(watch.Watch):
+    """Follow the copy of an image between stores to its end."""
+
+
+def _find(service, name):
+    """Return the one :class:`Image` of that id or name."""
+    if records.is_id(name):
+        record = service.image(name)
+        found = [] if record is None else [record]
+    else:
+        found = [
+            record for record in service.images(name=f'in:"{name}"')
+            if record.get('name') == name
+        ]
+    if len(found) != 1:
+        many = 'more than one image' if found else 'no image'
+        raise errors.ReplicatorError(
+            f'There is {many} {text.safe(name)} on {service.name}'
+        )
+    return records.of_api(found[0])

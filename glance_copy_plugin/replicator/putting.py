@@ -1,0 +1,232 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Putting one image on a target: claimed, filled, verified, completed."""
+
+import dataclasses
+import functools
+
+from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import following
+from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import results
+
+_PASSING = (409, 429, 500, 502, 503, 504)
+_PAUSE = 0.5  # seconds; twice as long each time
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to do about each image.
+
+    :param members: share copies with the projects of the same ids too
+    :param metadata_only: copy no image, only update those that are there
+    :param dry_run: change nothing
+    :param stores: further stores of the target
+    :param attempts: how often data is sent
+    """
+
+    members: bool = False
+    metadata_only: bool = False
+    dry_run: bool = False
+    stores: tuple = ()
+    attempts: int = 3
+
+
+class Putter:
+    """Puts images on a target. Safe to use from any thread.
+
+    :param service: :class:`ImageService` of the target
+    :param index: :class:`Index` of what is there
+    :param rules: :class:`Rules`
+    :param claims: :class:`Claims`
+    :param delivery: :class:`Delivery`
+    :param display: :class:`Display`
+    :param cancel: :class:`CancelToken`
+    """
+
+    def __init__(
+        self, *, service, index, rules, options, claims, delivery, display,
+        cancel,
+    ):
+        self._service = service
+        self._index = index
+        self._rules = rules
+        self._options = options
+        self._claims = claims
+        self._delivery = delivery
+        self._display = display
+        self._cancel = cancel
+
+    def put(self, item):
+        """Make the target have this :class:`Item`; return the result."""
+        try:
+            image = item.refresh()
+        except errors.Vanished as exc:
+            return self._result(results.VANISHED, item.image, detail=str(exc))
+        found = self._fresh(self._index.find(image))
+        if found is not None and found.mark is None:
+            return self._update(item, image, found)
+        if self._options.metadata_only:
+            return self._result(
+                results.SAME, image,
+                detail=f'not on {self._service.name}, and not copied',
+            )
+        if self._options.dry_run:
+            return self._result(results.WOULD_COPY, image, size=image.size)
+        try:
+            return self._copy(item, image, found)
+        except errors.Vanished as exc:
+            return self._result(results.VANISHED, image, detail=str(exc))
+
+    def _fresh(self, found):
+        """Read again what was read when the run began."""
+        record = found and self._service.image(found.id)
+        return record and records.of_api(record)
+
+    def _update(self, item, image, found):
+        """Bring the record of a copy that has its data up to date."""
+        if not comparing.is_same_data(image, found):
+            raise errors.ReplicatorError(
+                f'{self._service.name} has another image with this id, '
+                f'{_why_another(image, found)}; it was left alone'
+            )
+        wanted = records.wanted(image, self._rules)
+        fields = records.differing(wanted, found)
+        projects = self._missing_members(item, image, found)
+        if projects:
+            fields.append('members')
+        if not fields:
+            return self._result(results.SAME, image, found)
+        detail = ', '.join(fields)
+        if self._options.dry_run:
+            return self._result(
+                results.WOULD_UPDATE, image, found, detail=detail
+            )
+        self._complete(wanted, found, projects)
+        return self._result(results.UPDATED, image, found, detail=detail)
+
+    def _copy(self, item, image, found):
+        item.prepare()
+        target = self._filled(item, image, found)
+        try:
+            latest = item.refresh()
+        except errors.Vanished:
+            self._service.delete(target.id)
+            raise
+        self._fill_stores(target)
+        target = records.of_api(self._service.image(target.id))
+        self._complete(
+            records.wanted(latest, self._rules), target,
+            self._missing_members(item, latest, target),
+        )
+        return self._result(
+            results.COPIED, latest, target, size=image.size or 0
+        )
+
+    def _filled(self, item, image, found):
+        """Return a record of the target that has the right data."""
+        problem = None
+        for attempt in range(self._options.attempts):
+            try:
+                target = self._claims.claim(image, found)
+                if target.status == 'queued':
+                    problem = self._deliver(item, image, target)
+                    target = self._claims.settled(target.id)
+                if target and comparing.is_same_data(image, target):
+                    return target
+                found = target
+            except errors.Unreachable as exc:
+                problem = exc
+            except errors.Refused as exc:
+                if exc.status not in _PASSING:
+                    raise
+                problem = exc
+            self._cancel.wait(_PAUSE * 2 ** attempt)
+        raise problem or errors.WrongData(
+            f'the bytes that arrived on {self._service.name} are others, '
+            f'each of {self._options.attempts} times'
+        )
+
+    def _deliver(self, item, image, target):
+        """Bring the data; return what went wrong if it is worth repeating."""
+        self._display.begin(image.id, image.name, image.size or 0)
+        count = functools.partial(self._display.advance, image.id)
+        try:
+            self._delivery.deliver(item, image, target, count)
+        except (errors.Unreachable, errors.WrongData) as exc:
+            return exc
+        except errors.Refused as exc:
+            self._check_still_there(item, target)
+            if exc.status not in _PASSING:
+                raise
+            return exc
+        return None
+
+    def _check_still_there(self, item, target):
+        """Clean up and raise if the image was taken away while it was read."""
+        try:
+            item.refresh()
+        except errors.Vanished:
+            self._service.delete(target.id)
+            raise
+
+    def _fill_stores(self, target):
+        """Have the target copy the image into its further stores."""
+        stores = [
+            name for name in self._options.stores if name not in target.stores
+        ]
+        if not stores:
+            return
+        self._service.copy(target.id, stores)
+        seen = following.follow(
+            self._service, target.id, self._cancel, lambda _seen: None
+        )
+        lacking = following.missing(seen, stores)
+        if lacking:
+            raise errors.ReplicatorError(
+                f'it was not copied to {", ".join(lacking)}: {seen.message}'
+            )
+
+    def _missing_members(self, item, image, target):
+        """Return the projects that a copy has to be shared with yet."""
+        if not self._options.members or image.base['visibility'] != 'shared':
+            return []
+        there = set()
+        if target.base['visibility'] == 'shared':
+            # Glance refuses to tell of those of any other image.
+            there = self._service.members(target.id)
+        return sorted(item.members() - there)
+
+    def _complete(self, wanted, found, projects):
+        changes = records.changes(wanted, found)
+        if changes:
+            self._service.patch(found.id, changes)
+        for project in projects:
+            self._service.add_member(found.id, project)
+
+    @staticmethod
+    def _result(what, image, target=None, **more):
+        other = target is not None and target.id != image.id
+        return results.Result(
+            what=what, image_id=image.id, name=image.name,
+            copy_id=target.id if other else '', **more,
+        )
+
+
+def _why_another(image, found):
+    if found.status != 'active':
+        return f'which is {found.status}'
+    if image.size == found.size and image.algorithm != found.algorithm:
+        return 'whose hash cannot be compared'
+    return 'whose data is other'

@@ -1,0 +1,215 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What an image is, apart from its bytes; and what of that is copied."""
+
+import collections.abc
+import dataclasses
+import re
+
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import marks
+from glance_copy_plugin.replicator import text
+
+BASE = (
+    'name', 'disk_format', 'container_format', 'min_disk', 'min_ram',
+    'visibility', 'protected', 'os_hidden',
+)
+OWN = frozenset((
+    *BASE, 'id', 'status', 'size', 'virtual_size', 'checksum', 'created_at',
+    'updated_at', 'os_hash_algo', 'os_hash_value', 'owner', 'tags', 'self',
+    'file', 'schema', 'stores', 'direct_url', 'locations', 'location',
+    'deleted', 'deleted_at',
+))
+RESERVED = 'os_glance'
+# What older releases do not tell, or tell only if it is set.
+_ABSENT = {
+    'name': None, 'disk_format': None, 'container_format': None,
+    'min_disk': 0, 'min_ram': 0, 'visibility': 'private', 'protected': False,
+    'os_hidden': False,
+}
+_ID = re.compile(
+    r'[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}', re.ASCII
+)
+
+
+def is_id(value):
+    """True if this can be the id of an image."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Image:
+    """The record of one image.
+
+    :param base: the values of ``BASE``
+    :param properties: what users have added, ``{name: text}``
+    :param algorithm: of the hash, such as sha512
+    :param digest: the hash in hexadecimal digits
+    :param checksum: the md5, or None
+    """
+
+    id: str
+    status: str
+    size: int | None
+    algorithm: str | None
+    digest: str | None
+    checksum: str | None
+    owner: str | None
+    base: collections.abc.Mapping
+    properties: collections.abc.Mapping
+    tags: frozenset
+    stores: tuple
+    created_at: str = ''
+
+    @property
+    def name(self):
+        return self.base.get('name') or ''
+
+    @property
+    def mark(self):
+        """The :class:`Mark` of an unfinished copy, or None."""
+        return marks.parse(self.properties.get(marks.UNFINISHED))
+
+    @property
+    def source(self):
+        """The id of the image that this one is a copy of, or None."""
+        return self.properties.get(marks.SOURCE)
+
+
+def of_api(record):
+    """Return the :class:`Image` of a record as the API shows it."""
+    if not is_id(record['id']):
+        # It becomes a part of URLs and of the names of folders.
+        raise errors.ReplicatorError(
+            f'{text.safe(record["id"])} is not the id of an image'
+        )
+    return Image(
+        id=record['id'],
+        status=record['status'],
+        size=record.get('size'),
+        algorithm=record.get('os_hash_algo'),
+        digest=record.get('os_hash_value'),
+        checksum=record.get('checksum'),
+        owner=record.get('owner'),
+        base={**_ABSENT, **{
+            name: record[name] for name in BASE if name in record
+        }},
+        properties={
+            name: value for name, value in record.items()
+            if name not in OWN and not name.startswith(RESERVED)
+        },
+        tags=frozenset(record.get('tags') or ()),
+        stores=tuple(filter(None, (record.get('stores') or '').split(','))),
+        created_at=record.get('created_at') or '',
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How the record of a copy differs from that of its source.
+
+    :param renamed: ``{property: its name on the target}``
+    :param changed: ``{property: its value on the target}``
+    :param dropped: properties that are not copied; a name that ends in a
+        star stands for all that begin so
+    :param keep_owner: copy the owner, which only administrators may
+    """
+
+    renamed: collections.abc.Mapping = dataclasses.field(default_factory=dict)
+    changed: collections.abc.Mapping = dataclasses.field(default_factory=dict)
+    dropped: tuple = ()
+    keep_owner: bool = False
+
+    def drops(self, name):
+        """True if a property is not copied."""
+        return name in marks.NAMES or any(
+            name.startswith(each[:-1]) if each.endswith('*') else name == each
+            for each in self.dropped
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the record on the target has to be."""
+
+    base: collections.abc.Mapping
+    properties: collections.abc.Mapping
+    tags: frozenset
+
+
+def wanted(image, rules):
+    """Return what the record of a copy of an image has to be."""
+    base = dict(image.base)
+    if rules.keep_owner:
+        base['owner'] = image.owner
+    properties = {
+        rules.renamed.get(name, name): rules.changed.get(name, value)
+        for name, value in image.properties.items() if not rules.drops(name)
+    }
+    return Wanted(base=base, properties=properties, tags=image.tags)
+
+
+def differing(wanted, image):
+    """Return the names of the fields that an image does not have as wanted.
+
+    A property that the target has and the source has not counts too.
+    """
+    has = {**image.base, 'owner': image.owner}
+    found = {
+        name for name, value in wanted.base.items() if has[name] != value
+    }
+    theirs = {
+        name: value for name, value in image.properties.items()
+        if name not in marks.NAMES
+    }
+    found.update(
+        name for name in {*theirs, *wanted.properties}
+        if theirs.get(name) != wanted.properties.get(name)
+    )
+    if wanted.tags != image.tags:
+        found.add('tags')
+    return sorted(found)
+
+
+def changes(wanted, image, finished=True):
+    """Return the JSON patch that makes an image what is wanted.
+
+    :param finished: remove the mark of an unfinished copy too
+    """
+    made = []
+    for name in differing(wanted, image):
+        if name == 'tags':
+            made.append(_replace(name, sorted(wanted.tags)))
+        elif name in wanted.base:
+            made.append(_replace(name, wanted.base[name]))
+        elif name not in wanted.properties:
+            made.append({'op': 'remove', 'path': pointer(name)})
+        else:
+            op = 'replace' if name in image.properties else 'add'
+            made.append({
+                'op': op, 'path': pointer(name),
+                'value': wanted.properties[name],
+            })
+    if finished and marks.UNFINISHED in image.properties:
+        made.append({'op': 'remove', 'path': pointer(marks.UNFINISHED)})
+    # Of a protected image nothing else is refused, but its end is.
+    return sorted(made, key=lambda change: change['path'] == '/protected')
+
+
+def _replace(name, value):
+    return {'op': 'replace', 'path': pointer(name), 'value': value}
+
+
+def pointer(name):
+    """Return the JSON pointer of a field."""
+    return '/' + name.replace('~', '~0').replace('/', '~1')

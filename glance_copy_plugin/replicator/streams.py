@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The bytes of an image on their way: read, hashed, counted, slowed down."""
+
+import hashlib
+import typing
+
+from glance_copy_plugin.replicator import errors
+
+CHUNK = 1024 * 1024
+DEFAULT_ALGORITHM = 'sha512'
+
+
+class Source(typing.Protocol):
+    """Something that holds the bytes of one image."""
+
+    def open(self, offset):
+        """Return an iterator of the bytes from an offset on.
+
+        :raises: :class:`Unreachable` if it broke and may be tried again
+        """
+
+
+class CloudData:
+    """The bytes of an image of an Image service.
+
+    :param chunk: how many bytes to ask for at a time
+    """
+
+    def __init__(self, service, image_id, chunk=CHUNK):
+        self._service = service
+        self._image_id = image_id
+        self._chunk = chunk
+
+    def open(self, offset):
+        """Yield the bytes from an offset on."""
+        with self._service.open(self._image_id, offset) as answer:
+            try:
+                yield from answer.iter_content(self._chunk)
+            except (OSError, ValueError) as exc:
+                # requests' own errors are OSErrors; urllib3 has others.
+                raise errors.Unreachable(
+                    f'{self._service.name} broke off sending the image'
+                ) from exc
+
+
+class Steady:
+    """Reads a source to its end, and goes on where a connection broke.
+
+    :param source: :class:`Source`
+    :param size: bytes that there have to be
+    :param attempts: how often nothing at all may come
+    :param pause: called before another attempt; raises to stop
+    """
+
+    def __init__(self, source, size, attempts, pause):
+        self._source = source
+        self._size = size
+        self._attempts = attempts
+        self._pause = pause
+
+    def __iter__(self):
+        done = failures = 0
+        while done < self._size:
+            before = done
+            failure = None
+            try:
+                for chunk in self._source.open(done):
+                    done += len(chunk)
+                    if done > self._size:
+                        raise errors.WrongData(
+                            f'there are more bytes than the {self._size} of '
+                            f'the image'
+                        )
+                    yield chunk
+            except errors.Unreachable as exc:
+                failure = exc
+            failures = 0 if done > before else failures + 1
+            if done < self._size and failures == self._attempts:
+                raise failure or errors.WrongData(
+                    f'there are only {done} bytes of {self._size}'
+                )
+            if done < self._size:
+                self._pause()
+
+
+class Body:
+    """What is uploaded: an iterable for one use, which ends only if all fits.
+
+    Who reads it sees the end of the stream only after the hash was found to
+    be that of the image, so that wrong bytes cannot become an image.
+
+    :param chunks: iterable of bytes
+    :param image: the :class:`Image` that the bytes are of
+    :param limit: :class:`BandwidthLimit`
+    :param cancel: :class:`CancelToken`
+    :param count: called with the number of bytes of each chunk
+    """
+
+    def __init__(self, chunks, image, *, limit, cancel, count):
+        self._chunks = chunks
+        self._image = image
+        self._limit = limit
+        self._cancel = cancel
+        self._count = count
+        self._used = False
+        self.algorithm, self._expected = expectation(image)
+        self.digest = None
+
+    def __iter__(self):
+        if self._used:
+            # An HTTP library that repeats a request would send nothing.
+            raise errors.Unreachable('the upload was broken off')
+        self._used = True
+        return self._read()
+
+    def _read(self):
+        hasher = hashlib.new(self.algorithm, usedforsecurity=False)
+        size = 0
+        for chunk in self._chunks:
+            self._cancel.check()
+            hasher.update(chunk)
+            size += len(chunk)
+            self._limit.consume(len(chunk))
+            yield chunk
+            self._count(len(chunk))
+        self._cancel.check()
+        self._check(size, hasher.hexdigest())
+
+    def _check(self, size, digest):
+        if size != self._image.size:
+            raise errors.WrongData(
+                f'there are {size} bytes instead of {self._image.size}'
+            )
+        if self._expected not in (None, digest):
+            raise errors.WrongData(
+                f'the bytes that came have another {self.algorithm} than the '
+                f'image'
+            )
+        self.digest = digest
+
+
+def expectation(image):
+    """Return the algorithm to hash an image's bytes with, and its value.
+
+    The value is None for an image whose record has no hash that is known
+    here.
+    """
+    known = hashlib.algorithms_available
+    if image.digest and image.algorithm in known:
+        return image.algorithm, image.digest
+    if image.checksum:
+        return 'md5', image.checksum
+    return DEFAULT_ALGORITHM, None

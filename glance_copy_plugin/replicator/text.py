@@ -1,0 +1,66 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Texts of others, made safe to show; numbers, made easy to read."""
+
+import re
+
+_LONGEST = 300
+_CREDENTIALS = re.compile(r'(?<=://)[^/\s@]*@')
+_UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
+_SIZE = re.compile(r'(?P<number>\d+(?:\.\d+)?)(?P<unit>[KMGT]?)(?:iB|B)?$')
+
+
+def safe(text, longest=_LONGEST):
+    """Return one line of a text without control characters and secrets.
+
+    Names of images, and what a server answers, are written by others: an
+    escape sequence among them must not reach a terminal.
+    """
+    text = _CREDENTIALS.sub('***@', str(text))
+    line = ''.join(c if c.isprintable() else '?' for c in text)
+    if len(line) > longest:
+        line = line[:longest - 3] + '...'
+    return line
+
+
+def size(count):
+    """Return bytes as, for example, ``8.0 MiB``."""
+    value = float(count)
+    for unit in _UNITS:
+        if value < 1024 or unit == _UNITS[-1]:
+            break
+        value /= 1024
+    return f'{value:.0f} B' if unit == 'B' else f'{value:.1f} {unit}'
+
+
+def parse_size(text):
+    """Turn, for example, ``10M`` into bytes.
+
+    :raises ValueError: with a sentence
+    """
+    match = _SIZE.match(text.strip())
+    if not match:
+        raise ValueError(
+            f'{safe(text)} is not a number of bytes, such as 500K, 10M or 2G'
+        )
+    factor = 1024 ** ' KMGT'.index(match['unit'] or ' ')
+    return int(float(match['number']) * factor)
+
+
+def seconds(count):
+    """Return a time as ``h:mm:ss``, or dashes if it is not known."""
+    if count is None:
+        return '-:--:--'
+    minutes, rest = divmod(int(count), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours}:{minutes:02}:{rest:02}'

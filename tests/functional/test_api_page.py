@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Every command of the page on the API, as a reader would type it."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from tests.functional import helpers
+from tests.harness import ADMIN
+from tests.harness import Client
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGE = ROOT / 'doc' / 'source' / 'api' / 'index.rst'
+
+pytestmark = [
+    pytest.mark.functional,
+    pytest.mark.skipif(
+        not shutil.which('curl'), reason='curl is not installed'
+    ),
+]
+
+
+def commands():
+    """Yield each command, and the status line that it shall be answered."""
+    blocks = re.findall(
+        r'\.\. code-block:: console\n\n((?:   .*\n|\n)+)', PAGE.read_text()
+    )
+    for block in blocks:
+        lines = [line.strip() for line in block.strip().splitlines()]
+        status = next(
+            (line for line in lines if line.startswith('HTTP/')), None
+        )
+        typed = [line for line in lines if line != status]
+        assert typed[0].startswith('$ ')
+        yield '\n'.join(typed).removeprefix('$ '), status
+
+
+@pytest.fixture(scope='module')
+def glance(start_glance):
+    return start_glance('api-page')
+
+
+def test_the_commands_of_the_page_are_answered_as_it_says(glance):
+    client = Client(glance)
+    image_id = client.create_image(helpers.data())
+    environment = {
+        'PATH': os.environ['PATH'], 'no_proxy': '127.0.0.1',
+        'GLANCE': glance.url, 'TOKEN': ADMIN, 'IMAGE': image_id,
+    }
+    answers = []
+    for command, status in commands():
+        done = subprocess.run(
+            ['/bin/sh', '-c', command], env=environment, check=True,
+            stdout=subprocess.PIPE, text=True, timeout=60,
+        )
+        if status:
+            assert done.stdout.splitlines()[0].strip() == status
+        else:
+            assert '-s' in shlex.split(command)
+            answers.append(json.loads(done.stdout))
+        for task in glance.tasks(image_id):
+            helpers.wait_ended(glance, task['id'])
+    stores, tasks, image = answers
+    assert {'s1', 's2'} <= {store['id'] for store in stores['stores']}
+    assert [task['status'] for task in tasks['tasks']] == ['success']
+    assert sorted(image['stores'].split(',')) == ['s1', 's2', 'src']
+    assert client.stores(image_id) == ['src', 's2']

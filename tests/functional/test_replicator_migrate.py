@@ -1,0 +1,132 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``glance-replicate migrate-locations``, beside a real Glance."""
+
+import uuid
+
+import pytest
+
+from tests import irods_server
+from tests.functional import helpers
+from tests.functional import replicating
+from tests.harness import Client
+from tests.parts import irods
+
+pytestmark = pytest.mark.functional
+
+PASSWORD = 'sesame-opens'
+
+
+@pytest.fixture(scope='module')
+def zone(tmp_path_factory):
+    with irods_server.IrodsServer(tmp_path_factory.mktemp('irods')) as server:
+        yield irods.Irods(server)
+
+
+@pytest.fixture(scope='module')
+def glance(start_glance, zone):
+    return start_glance('migrate', {'archive': {
+        f'irods_store_{name}': value for name, value in zone.options().items()
+    }}, backends={'archive': 'irods'})
+
+
+@pytest.fixture
+def image(zone, glance):
+    """An image whose location is as the first driver wrote it."""
+    with replicating.emptied(glance):
+        client = Client(glance)
+        image_id = client.create_image(helpers.data(), store='archive')
+        right, _store = url_of(glance, image_id)
+        set_url(glance, image_id, old_url(zone, image_id))
+        yield image_id
+        set_url(glance, image_id, right)
+
+
+def old_url(zone, name):
+    path = f'{zone.collection}/{name}'
+    return f'irods://rods:{PASSWORD}@irods.example.org:1247{path}'
+
+
+def set_url(glance, image_id, url, metadata='{"store": "archive"}'):
+    glance.execute(
+        'UPDATE image_locations SET value = :value, meta_data = :metadata '
+        'WHERE image_id = :image',
+        value=url, image=image_id, metadata=metadata,
+    )
+
+
+def url_of(glance, image_id):
+    (row,) = glance.locations(image_id)
+    return row['url'], row['store']
+
+
+def migrate(glance, *more):
+    return replicating.run(
+        'migrate-locations', '--config-dir', glance.conf.parent, *more
+    )
+
+
+def test_credentials_are_removed_from_locations(zone, glance, image):
+    data = Client(glance).download(image)
+    done = migrate(glance)
+    assert done.status == 0, done
+    assert done.by_image() == {image: 'updated'}
+    wanted = f'irods:/{zone.collection}/{image}'
+    assert url_of(glance, image) == (wanted, 'archive')
+    assert Client(glance).download(image) == data
+    assert PASSWORD not in done.out + done.err
+    assert migrate(glance).rows == []
+
+
+def test_a_location_without_a_store_gets_it(zone, glance, image):
+    set_url(glance, image, old_url(zone, image), '{}')
+    assert migrate(glance).status == 0
+    assert url_of(glance, image)[1] == 'archive'
+
+
+def test_a_dry_run_changes_nothing(zone, glance, image):
+    done = migrate(glance, '--dry-run')
+    assert done.status == 0
+    assert done.by_image() == {image: 'would update'}
+    assert url_of(glance, image)[0] == old_url(zone, image)
+    assert PASSWORD not in done.out + done.err
+
+
+def test_locations_of_today_are_left_alone(glance):
+    with replicating.emptied(glance):
+        client = Client(glance)
+        ids = [
+            client.create_image(helpers.data(), store='archive'),
+            client.create_image(helpers.data(), store='s1'),
+        ]
+        before = [glance.locations(each) for each in ids]
+        done = migrate(glance)
+        assert (done.status, done.rows) == (0, [])
+        assert [glance.locations(each) for each in ids] == before
+
+
+@pytest.mark.parametrize(('url', 'told'), [
+    (f'irods://rods:{PASSWORD}@h:1247/tempZone/home/else/x', 'collection'),
+    (f'irods://rods:{PASSWORD}@h:1247/x', 'wrong'),
+    (f'cinder://{uuid.UUID(int=7)}', 'volume type'),
+])
+def test_what_no_store_fits_is_reported_and_left_alone(
+    glance, image, url, told
+):
+    set_url(glance, image, url)
+    done = migrate(glance)
+    assert done.status == 1
+    assert done.by_image() == {image: 'failed'}
+    assert told in done.rows[0]['Detail']
+    assert url_of(glance, image)[0] == url
+    assert PASSWORD not in done.out + done.err

@@ -1,0 +1,87 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What is released, built once, and an environment that it is used in."""
+
+import pathlib
+import subprocess
+import sys
+import venv
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXTRAS = 'cinder,irods,s3'
+
+
+def run(*command, **options):
+    """Run a command, which must succeed; return what it prints."""
+    done = subprocess.run(
+        [str(part) for part in command], text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+class Environment:
+    """A virtual environment with a Glance, and then the wheel."""
+
+    def __init__(self, folder):
+        venv.create(folder, with_pip=True)
+        self.bin = folder / 'bin'
+        self.python = self.bin / 'python'
+
+    def install(self, *requirements):
+        run(self.python, '-m', 'pip', 'install', '--quiet', *requirements)
+
+    def versions(self):
+        """Return what is installed as ``{name: version}``."""
+        lines = run(self.python, '-m', 'pip', 'freeze').splitlines()
+        pairs = (line.partition('==') for line in lines if '==' in line)
+        return {name: version for name, _, version in pairs}
+
+
+@pytest.fixture(scope='session')
+def built(tmp_path_factory):
+    """The folder with the sdist, and the wheel that was built from it."""
+    folder = tmp_path_factory.mktemp('dist')
+    run(sys.executable, '-m', 'build', '--outdir', folder, ROOT)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def wheel(built):
+    (found,) = built.glob('*.whl')
+    return found
+
+
+@pytest.fixture(scope='session')
+def beside_glance(tmp_path_factory, wheel):
+    """An environment with the tests' Glance, and what was in it before."""
+    made = Environment(tmp_path_factory.mktemp('venv'))
+    pins = [
+        line.partition(' ')[0] for line in
+        (ROOT / 'test-requirements.txt').read_text().splitlines()
+        if line.startswith(('glance==', 'glance_store==', 'gunicorn'))
+    ]
+    assert len(pins) == 3
+    made.install(*pins)
+    made.before = made.versions()
+    made.install(wheel)
+    return made
+
+
+@pytest.fixture(scope='session')
+def with_extras(beside_glance, wheel):
+    """The same with all that the drivers need."""
+    beside_glance.install(f'{wheel}[{EXTRAS}]')
+    return beside_glance

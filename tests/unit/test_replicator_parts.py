@@ -1,0 +1,396 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The parts of the replicator that need no cloud."""
+
+import io
+import os
+import subprocess
+import sys
+
+from glance_store import exceptions
+import pytest
+import rich.console
+
+from glance_copy_plugin.records import urls
+from glance_copy_plugin.replicator import clouds
+from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import display
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import following
+from glance_copy_plugin.replicator import marks
+from glance_copy_plugin.replicator import migrating
+from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import results
+from glance_copy_plugin.replicator import streams
+from glance_copy_plugin.replicator import text
+from glance_copy_plugin.replicator import watching
+from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import limits
+from tests.parts import dumps
+
+ID = '22222222-1111-4222-8333-abcdefabcdef'
+RECORD = {
+    'id': ID, 'status': 'active', 'size': 5, 'checksum': 'c',
+    'os_hash_algo': 'sha512', 'os_hash_value': 'h', 'name': 'n',
+    'disk_format': 'raw', 'container_format': 'bare', 'min_disk': 0,
+    'min_ram': 0, 'visibility': 'private', 'protected': False,
+    'os_hidden': False, 'tags': ['t'], 'owner': 'o', 'stores': 'a,b',
+    'os_glance_import_task': 'x', 'kind': 'k', 'self': '/v2', 'file': '/v2',
+}
+
+
+def image(**changes):
+    return records.of_api({**RECORD, **changes})
+
+
+@pytest.mark.parametrize(('given', 'shown'), [
+    ('a\x1b[2Jb\n\x07', 'a?[2Jb??'), ('x' * 400, 'x' * 297 + '...'),
+    ('irods://user:pass@host/x', 'irods://***@host/x'),
+    ('https://:p@h and s3://k:s@h', 'https://***@h and s3://***@h'),
+    ('späte \u202eBirne', 'späte ?Birne'),
+])
+def test_a_text_of_others_is_made_safe(given, shown):
+    assert text.safe(given) == shown
+
+
+@pytest.mark.parametrize(('given', 'count'), [
+    ('1', 1), ('500K', 512000), ('1.5M', 1572864), ('2GiB', 2 ** 31),
+    ('10MB', 10485760),
+])
+def test_numbers_of_bytes_are_understood(given, count):
+    assert text.parse_size(given) == count
+
+
+@pytest.mark.parametrize('given', ['', 'x', '-1', '1Q', 'M', '1 M M', '1e9'])
+def test_what_is_no_number_of_bytes_is_told_so(given):
+    with pytest.raises(ValueError, match='not a number of bytes'):
+        text.parse_size(given)
+
+
+def test_sizes_and_times_are_easy_to_read():
+    assert [text.size(n) for n in (0, 1023, 2048, 5 * 2 ** 40)] == [
+        '0 B', '1023 B', '2.0 KiB', '5.0 TiB',
+    ]
+    assert text.seconds(3661) == '1:01:01'
+    assert text.seconds(None) == '-:--:--'
+
+
+@pytest.mark.parametrize(('name', 'url'), [
+    ('host:9292', 'http://host:9292'),
+    ('[::1]:9292', 'http://[::1]:9292'),
+    ('https://h/image/v2/', 'https://h/image'),
+    ('https://h/', 'https://h'),
+    ('cloud', None), ('my.cloud', None), ('a/b:1', None),
+])
+def test_a_name_is_a_url_or_a_cloud(name, url):
+    assert clouds.url_of(name) == url
+
+
+def test_an_endpoint_does_not_show_its_token():
+    assert 'secret' not in repr(clouds.Endpoint(name='x', token='secret'))
+
+
+def test_tokens_are_taken_out_of_arguments():
+    kept, variables = arguments.hidden([
+        'livecopy', 'a', '--from-token', 'one', '--to-token=two', 'b',
+        '--from-token-file', 'f', '--token',
+    ])
+    assert kept == [
+        'livecopy', 'a', 'b', '--from-token-file', 'f', '--token',
+    ]
+    assert sorted(variables.values()) == ['one', 'two']
+
+
+def test_a_record_is_split_into_what_is_copied_and_what_is_not():
+    found = image()
+    assert found.properties == {'kind': 'k'}
+    assert found.stores == ('a', 'b')
+    assert found.tags == {'t'}
+
+
+@pytest.mark.parametrize('bad', ['../../etc', 'x', '', f'{ID}/', f'{ID}\n'])
+def test_a_record_whose_id_is_none_is_refused(bad):
+    with pytest.raises(errors.ReplicatorError, match='not the id'):
+        image(id=bad)
+
+
+def test_a_patch_makes_a_record_what_is_wanted():
+    rules = records.Rules(
+        renamed={'kind': 'sort'}, dropped=('tmp_*',), changed={'zone': 'b'},
+    )
+    source = image(
+        name='new', protected=True, tmp_x='1', zone='a', **{'a/b~c': 'x'}
+    )
+    target = image(old='x', tags=['t', 'u'], **{marks.UNFINISHED: 'x'})
+    wanted = records.wanted(source, rules)
+    assert records.changes(wanted, target) == [
+        {'op': 'add', 'path': '/a~1b~0c', 'value': 'x'},
+        {'op': 'remove', 'path': '/kind'},
+        {'op': 'replace', 'path': '/name', 'value': 'new'},
+        {'op': 'remove', 'path': '/old'},
+        {'op': 'add', 'path': '/sort', 'value': 'k'},
+        {'op': 'replace', 'path': '/tags', 'value': ['t']},
+        {'op': 'add', 'path': '/zone', 'value': 'b'},
+        {'op': 'remove', 'path': f'/{marks.UNFINISHED}'},
+        # Last: what is protected can still be changed, but not removed.
+        {'op': 'replace', 'path': '/protected', 'value': True},
+    ]
+
+
+@pytest.mark.parametrize(('ours', 'theirs', 'same'), [
+    ({}, {}, True),
+    ({}, {'size': 6}, False),
+    ({}, {'os_hash_value': 'i'}, False),
+    ({}, {'os_hash_algo': 'sha256', 'os_hash_value': 'i'}, True),
+    ({}, {'os_hash_algo': 'sha256', 'checksum': 'd'}, False),
+    ({}, {'os_hash_algo': 'sha256', 'checksum': None}, False),
+    ({'os_hash_value': None}, {}, True),
+    ({'os_hash_value': None, 'checksum': None}, {}, False),
+    ({'os_hash_value': None, 'checksum': None}, {'checksum': None}, False),
+    ({}, {'status': 'queued'}, False),
+])
+def test_data_are_the_same_only_if_a_hash_says_so(ours, theirs, same):
+    assert comparing.is_same_data(image(**ours), image(**theirs)) is same
+
+
+def test_a_copy_under_another_id_is_found_only_if_its_data_fit():
+    source = image()
+    other = '33333333-1111-4222-8333-abcdefabcdef'
+    copy = image(id=other, **{marks.SOURCE: ID})
+    fake = image(id=other, os_hash_value='i', **{marks.SOURCE: ID})
+    assert comparing.Index([copy]).find(source) is copy
+    assert comparing.Index([fake]).find(source) is None
+    unlike = image(os_hash_value='i')
+    assert comparing.Index([unlike, copy]).find(source) is copy
+    assert comparing.Index([unlike, fake]).find(source) is unlike
+
+
+def test_a_mark_tells_whether_its_process_may_be_alive():
+    ours = marks.new(ID)
+    assert marks.parse(str(ours)) == ours
+    assert ours.is_ours
+    assert ours.may_be_alive()
+    with subprocess.Popen([sys.executable, '-c', '']) as ended:
+        ended.wait()
+    gone = marks.Mark(ID, ours.host, ended.pid, ours.started)
+    assert not gone.may_be_alive()
+    # The same number, given to another process since.
+    assert not marks.Mark(ID, ours.host, os.getpid(), 5).may_be_alive()
+    assert marks.Mark(ID, 'elsewhere', ended.pid, 5).may_be_alive()
+
+
+@pytest.mark.parametrize('value', [None, '', 'x', 'a b c d', 'a b 1 x', 7])
+def test_what_is_no_mark_is_none(value):
+    assert marks.parse(value) is None
+
+
+class Broken:
+    """A source that breaks after so many bytes, and so often."""
+
+    def __init__(self, data, after, times):
+        self.data, self.after, self.times = data, after, times
+        self.offsets = []
+
+    def open(self, offset):
+        self.offsets.append(offset)
+        if self.times:
+            self.times -= 1
+            yield self.data[offset:offset + self.after]
+            raise errors.Unreachable('broken')
+        yield self.data[offset:]
+
+
+def steady(source, size=10, attempts=3):
+    return streams.Steady(source, size, attempts, lambda: None)
+
+
+def test_reading_goes_on_where_it_broke():
+    source = Broken(b'0123456789', 4, 2)
+    assert b''.join(steady(source)) == b'0123456789'
+    assert source.offsets == [0, 4, 8]
+
+
+def test_reading_gives_up_if_nothing_comes():
+    source = Broken(b'0123456789', 0, 99)
+    with pytest.raises(errors.Unreachable, match='broken'):
+        list(steady(source))
+    assert len(source.offsets) == 3
+
+
+def test_too_few_and_too_many_bytes_are_no_image():
+    with pytest.raises(errors.WrongData, match='only 5 bytes of 10'):
+        list(steady(Broken(b'01234', 9, 0)))
+    with pytest.raises(errors.WrongData, match='more bytes'):
+        list(steady(Broken(b'0123456789x', 99, 0)))
+
+
+def body(data, count=lambda n: None):
+    token = cancel.CancelToken()
+    return streams.Body(
+        [data], dumps.image(b'right'), cancel=token, count=count,
+        limit=limits.BandwidthLimit(None, token),
+    )
+
+
+def test_the_end_of_wrong_bytes_is_never_seen():
+    seen = []
+    with pytest.raises(errors.WrongData, match='another sha512'):
+        for chunk in body(b'wrong'):
+            seen.append(chunk)
+    assert seen == [b'wrong']
+    with pytest.raises(errors.WrongData, match='4 bytes instead of 5'):
+        list(body(b'less'))
+
+
+def test_a_body_cannot_be_sent_twice():
+    made = body(b'right')
+    assert list(made) == [b'right']
+    with pytest.raises(errors.Unreachable):
+        iter(made)
+
+
+def test_lines_tell_of_what_ended_and_now_and_then_of_all():
+    stream, now = io.StringIO(), [0.0]
+    shown = display.Lines(stream, lambda: now[0])
+    shown.expect(2, 4000)
+    shown.begin('a', 'A', 2000)
+    now[0] = 5.0
+    shown.advance('a', 1000)
+    assert stream.getvalue() == ''
+    now[0] = 10.0
+    shown.advance('a', 1000)
+    shown.end('a', results.Result(
+        what=results.COPIED, image_id='a', name='A\x1b', size=2000,
+    ))
+    shown.end('b', results.Result(what=results.SAME, image_id='b'))
+    assert stream.getvalue().splitlines() == [
+        '0 of 2 images, 2.0 KiB of 3.9 KiB, 200 B/s, 0:00:10 left',
+        'copied: a (A?) 2.0 KiB',
+    ]
+
+
+def test_bytes_of_a_second_attempt_are_not_counted_twice():
+    count = display.Count(lambda: 1.0)
+    count.begin('a')
+    count.advance('a', 10)
+    count.begin('a')
+    count.advance('a', 30)
+    count.end('a')
+    assert (count.bytes, count.images) == (30, 1)
+
+
+def test_a_watched_copy_has_a_bar_for_each_store():
+    stream = io.StringIO()
+    console = rich.console.Console(file=stream, force_terminal=True)
+    message = (
+        'copying: 43 %, 2097152 bytes/s, 6 s left; image 1000 bytes, '
+        'staged 50 % 500; fast 40 % 400; slow done; late queued'
+    )
+    with watching.Bars(console) as shown:
+        shown.show(following.Seen(task=None, record={}, ended=False))
+        shown.show(following.Seen(
+            task={'message': message}, record={}, ended=False
+        ))
+    for part in ('2.0 MiB/s, 0:00:06 left', 'staging', 'fast', 'slow',
+                 'late', 'queued'):
+        assert part in stream.getvalue()
+
+
+def test_a_watched_copy_is_told_in_lines_when_it_changes():
+    stream = io.StringIO()
+    shown = watching.Lines(stream)
+    for message in ('one', 'one', '', 'two\x1b'):
+        shown.show(following.Seen(
+            task={'message': message}, record={}, ended=False
+        ))
+    assert stream.getvalue() == 'one\ntwo?\n'
+
+
+class Cinder:
+    """A store of Cinder, as far as old locations are concerned."""
+
+    def __init__(self, *volumes):
+        self._volumes = volumes
+
+    def is_image_associated_with_store(self, context, volume):
+        if volume == 'broken':
+            raise exceptions.BackendException('Cinder does not answer')
+        return volume in self._volumes
+
+
+@pytest.mark.parametrize(('volume', 'store'), [('v1', 'gold'), ('v2', 'tin')])
+def test_an_old_volume_belongs_to_the_store_of_its_type(
+    monkeypatch, volume, store
+):
+    stores = {'gold': Cinder('v1'), 'tin': Cinder('v2')}
+    monkeypatch.setattr(migrating, '_drivers', lambda _s: stores.items())
+    migration = migrating.Migration(context=None, dry_run=True)
+    recorded = urls.Recorded(
+        row=1, image_id=ID, url=f'cinder://{volume}', metadata={}
+    )
+    monkeypatch.setattr(urls, 'everything', lambda: [recorded])
+    (found,) = migration.run()
+    assert found.what == results.WOULD_UPDATE
+    assert found.detail == f'store {store}: cinder://{store}/{volume}'
+
+
+@pytest.mark.parametrize(('volume', 'told'), [
+    ('v3', 'no store of this node has the volume type'),
+    ('broken', 'Cinder does not answer'),
+])
+def test_an_old_volume_that_no_store_claims_is_left_alone(
+    monkeypatch, volume, told
+):
+    monkeypatch.setattr(
+        migrating, '_drivers', lambda _s: [('gold', Cinder('v1'))]
+    )
+    monkeypatch.setattr(urls, 'everything', lambda: [urls.Recorded(
+        row=1, image_id=ID, url=f'cinder://{volume}', metadata={}
+    )])
+    (found,) = migrating.Migration(context=None, dry_run=False).run()
+    assert found.what == results.FAILED
+    assert told in found.detail
+
+
+@pytest.mark.parametrize(('url', 'legacy'), [
+    ('cinder://x', True), ('cinder://s/x', False), ('irods://z/a/b', False),
+    ('irods://u:p@h:1/z/a/b', True), ('irods://h:1247/z/a/b', True),
+    ('file:///x', False), ('rbd://a', False), ('s3://k:s@h/b/o', False),
+])
+def test_only_locations_of_earlier_times_are_migrated(url, legacy):
+    assert migrating.is_legacy(url) is legacy
+
+
+WITHOUT_GLANCE = """
+import sys
+for name in ('glance', 'glance_store', 'irods', 'oslo_config'):
+    sys.modules[name] = None
+from glance_copy_plugin.replicator import main
+main.main({!r})
+"""
+
+
+@pytest.mark.parametrize(('given', 'told'), [
+    (['complete'], 'livecopy'),
+    (['help', 'livecopy'], '--via-irods'),
+    (['migrate-locations'], 'where the Image service is installed'),
+    (['livecopy', 'http://127.0.0.1:9', 'http://127.0.0.1:9'], 'be reached'),
+])
+def test_a_client_needs_no_glance(given, told):
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT_GLANCE.format(given)],
+        capture_output=True, text=True,
+    )
+    assert told in done.stdout + done.stderr
+    assert 'Traceback' not in done.stderr

@@ -1,0 +1,39 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The scripts of the shell: those of DevStack's plugin, and the tools."""
+
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def test_the_shell_scripts_are_clean():
+    done = subprocess.run(
+        ['tools/check-shell', pathlib.Path(sys.executable).parent],
+        cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_shell_script_is_checked():
+    checked = (ROOT / 'tools' / 'check-shell').read_text()
+    for path in ROOT.glob('devstack/**/*'):
+        if path.is_file() and path.suffix not in ('.conf', '.rst'):
+            assert (
+                str(path.relative_to(ROOT)) in checked
+                or path.parent.name == 'lib'
+            )
+    for path in (ROOT / 'tools').iterdir():
+        if path.is_file() and path.read_bytes().startswith(b'#!/bin/'):
+            assert f'tools/{path.name}' in checked
