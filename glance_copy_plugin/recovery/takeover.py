@@ -91,17 +91,6 @@ def _execute(run):
         )
 
 
-def _tidy_up(run):
-    """Remove what a request has left that hung in a store until the end."""
-    try:
-        if run.record.facts().lock is not None:
-            return
-    except image_record.ImageGone:
-        LOG.debug('Image %s is gone', run.image_id)
-    for store in run.stores:
-        importing.StoreImport(run, store).remove_unrecorded()
-
-
 def _make_run(entry, task):
     context = glance.context.RequestContext(
         user_id=task['user_id'], project_id=task['owner'], roles=['admin'],
