@@ -33,12 +33,15 @@ from glance_copy_plugin.jobboard import conductor as conductor_  # noqa: E402
 from glance_copy_plugin.jobboard import herald as herald_  # noqa: E402
 from glance_copy_plugin.jobboard import keeper as keeper_  # noqa: E402
 from glance_copy_plugin.jobboard import placement  # noqa: E402
+from glance_copy_plugin.records import connections  # noqa: E402
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
 # Of the time in which a worker has to stop, what its copies may take.
 _SHARE_OF_COPIES = 0.8
+# A transaction may wait so many seconds for what a slow board answers.
+_SHORTEST_TRANSACTION = 15
 
 
 class Worker(service.Service):
@@ -62,6 +65,9 @@ class Worker(service.Service):
         check.load_service(self._config_dir)
         logging.setup(CONF, 'glance-copy-worker')
         board = board_.of_process()
+        connections.limit_idle_transactions(
+            max(board.expiry, _SHORTEST_TRANSACTION)
+        )
         name = f'{socket.gethostname()}:{os.getpid()}'
         self._keeper = keeper_.Keeper(board.expiry)
         self._keeper.start()
