@@ -26,6 +26,8 @@ from tests.parts import boards
 
 # Looking often makes tests short; the default is a second.
 INTERVAL = '0.5'
+# Kinds of boards on which copies by workers are tested.
+BOARDS = (os.environ.get('BOARDS') or 'redis,etcd').split(',')
 BROKEN = {
     'web': 'http',
     # Its library is not installed, so that it is not configured.
@@ -161,7 +163,7 @@ def cloud_b(start_glance):
     return start_glance('cloud-b')
 
 
-@pytest.fixture(scope='module', params=['redis', 'etcd'])
+@pytest.fixture(scope='module', params=BOARDS)
 def board(request, tmp_path_factory):
     """A board on which copies wait for workers, of each kind."""
     folder = tmp_path_factory.mktemp(request.param)
