@@ -30,6 +30,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -56,6 +57,7 @@ LIVE = (
 
 def main():
     """Run it; return the exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     count = int(os.environ.get('N') or 1000)
     hosts = int(os.environ.get('WORKERS') or 4)
     every = float(os.environ.get('EVERY') or 1)
