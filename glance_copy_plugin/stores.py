@@ -19,6 +19,7 @@ from glance_store import capabilities
 from glance_store import exceptions as store_exceptions
 from oslo_config import cfg
 from oslo_log import log as logging
+import stevedore
 
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import cinder_volumes
@@ -213,10 +214,20 @@ def remove_object(store, place):
 
 def _keeper(its_driver):
     """Return the :class:`Keeper` for a driver, or None."""
-    for module in (file_copier, irods_copier, rbd_copier, cinder_volumes):
-        if module.serves(its_driver):
-            return module
+    for keeper in _keepers():
+        if keeper.serves(its_driver):
+            return keeper
     return None
+
+
+@functools.cache
+def _keepers():
+    """Return all keepers: those of this package, then those of others."""
+    others = stevedore.ExtensionManager('glance_copy_plugin.keepers')
+    return (
+        file_copier, irods_copier, rbd_copier, cinder_volumes,
+        *(extension.plugin for extension in others),
+    )
 
 
 # What a driver says and what will not pass by itself.

@@ -1,0 +1,63 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What is in the pages of the documentation, and in the README."""
+
+import configparser
+import pathlib
+import re
+import textwrap
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+_BLOCK = re.compile(
+    r'^( *)\.\. code-block:: (\w+)\n((?:\1   :.*\n)*)\n'
+    r'((?:\1   .*\n|\s*\n)+)', re.M
+)
+_CAPTION = re.compile(r':caption: (.*)')
+
+
+def sources():
+    """Return the paths of all pages, the README first."""
+    return [
+        ROOT / 'README.rst', *sorted((ROOT / 'doc' / 'source').rglob('*.rst'))
+    ]
+
+
+def code(path, language):
+    """Return the content of the code blocks of a language."""
+    return [
+        content for found, _, content in _blocks(path) if found == language
+    ]
+
+
+def captioned(path):
+    """Return the (caption, content) pairs of code blocks that have one."""
+    return [
+        (caption.group(1), content)
+        for _, options, content in _blocks(path)
+        if (caption := _CAPTION.search(options))
+    ]
+
+
+def options(text):
+    """Return what a configuration file says as {group: {option: value}}."""
+    parser = configparser.RawConfigParser(default_section='no such group')
+    parser.optionxform = str
+    parser.read_string(text)
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+def _blocks(path):
+    for found in _BLOCK.finditer(path.read_text()):
+        _, language, settings, content = found.groups()
+        yield language, settings, textwrap.dedent(content).strip('\n') + '\n'
