@@ -24,7 +24,7 @@ export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
-	check-release bench bench-cloud soak docs releasenotes pep8 clean
+	check-release bench bench-cloud soak docs diagrams releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -85,6 +85,9 @@ soak: venv ## Kill Glance at random moments of copies (N=100 SEED=)
 docs: $(DOC_STAMP) ## Build the documentation into doc/build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html doc/source doc/build/html
 	@echo "doc/build/html/index.html"
+
+diagrams: venv ## Draw the diagrams of the documentation; needs Graphviz
+	@$(BIN)/python -m tools.diagrams
 
 releasenotes: $(DOC_STAMP) ## Build the release notes
 	$(BIN)/sphinx-build -q -W --keep-going -b html releasenotes/source \
