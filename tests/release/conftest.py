@@ -19,7 +19,7 @@ import venv
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXTRAS = 'cinder,irods,s3'
+EXTRAS = 'cinder,irods,replicator,s3'
 
 
 def run(*command, **options):
