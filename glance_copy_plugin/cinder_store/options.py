@@ -16,7 +16,7 @@
 from glance_store._drivers.cinder import store as stock
 from oslo_config import cfg
 
-# The glance_store of 2026.1 and before does not have these yet.
+# The glance_store of 2025.2 does not have these yet.
 _LATER = [
     cfg.StrOpt(
         'cinder_store_application_credential_id',

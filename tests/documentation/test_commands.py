@@ -15,8 +15,6 @@
 
 import ast
 import configparser
-import os
-import pathlib
 import re
 import shlex
 import subprocess
@@ -134,12 +132,3 @@ def test_the_words_of_a_command_that_is_not_run_are_right(command):
     ]
     CHECKS[words[0]](words[1:])
     assert covered.COVERED[command].why
-
-
-@pytest.mark.parametrize('command', covered.of_kind(covered.Untried))
-def test_what_nothing_can_try_is_no_program_that_is_here(command):
-    program = command.split()[0]
-    assert not any(
-        (pathlib.Path(folder) / program).exists()
-        for folder in os.environ['PATH'].split(os.pathsep)
-    ), f'{program} is here: try it'
