@@ -106,6 +106,11 @@ COVERED = {
     'oslo-config-generator --namespace glance_copy_plugin': Run(
         says=r'(?m)^\[copy_image\]\n(.*\n)*#staging_window = '
     ),
+    # With every server that a test starts.
+    'glance-manage db sync': Test(
+        'tests/functional/test_check.py'
+        '::test_a_database_that_is_ready_passes'
+    ),
     'glance-copy check --config-dir /etc/glance': Run(
         says=r'\| s1 +\| file +\| True +\| copier file'
     ),
