@@ -91,6 +91,21 @@ def test_the_extras_of_the_documentation_are_installed_by_a_test():
     assert named == set(conf['extras']) == set(release.EXTRAS.split(','))
 
 
+def targets():
+    """Return what make can be asked for."""
+    rules = (ROOT / 'Makefile').read_text()
+    return rules.partition('.PHONY:')[2].partition('\n\n')[0].replace(
+        '\\', ' '
+    ).split()
+
+
+def test_the_readme_has_every_target_of_make():
+    listed = re.findall(
+        r'^``make ([\w-]+)`` ', (ROOT / 'README.rst').read_text(), re.M
+    )
+    assert set(listed) == set(targets()) - {'help'}
+
+
 def check_make(words):
     """Have make read its rules, and tell what it would do."""
     done = subprocess.run(
@@ -98,9 +113,7 @@ def check_make(words):
         stdin=subprocess.DEVNULL, capture_output=True,
     )
     assert done.returncode == 0, done.stderr
-    assert words[0] in (ROOT / 'Makefile').read_text().partition(
-        '.PHONY:'
-    )[2].partition('\n\n')[0].split()
+    assert words[0] in targets()
 
 
 def check_tox(words):
