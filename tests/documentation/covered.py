@@ -216,6 +216,7 @@ COVERED = {
         f'{_RELEASE}::test_the_sdist_has_every_file_of_the_repository'
     ),
     'tox -e functional': _MINUTES,
+    'tox -e documented': _MINUTES,
     'tox -e glance2025.2': _MINUTES,
     'make test': _MINUTES,
     'make test-cloud': _MINUTES,
