@@ -106,6 +106,9 @@ COVERED = {
     'oslo-config-generator --namespace glance_copy_plugin': Run(
         says=r'(?m)^\[copy_image\]\n(.*\n)*#staging_window = '
     ),
+    'oslo-config-generator --namespace glance.multi_store': Run(
+        says=r'(?m)^\[irods\]$'
+    ),
     # With every server that a test starts.
     'glance-manage db sync': Test(
         'tests/functional/test_check.py'
