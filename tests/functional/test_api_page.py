@@ -71,7 +71,11 @@ def test_the_commands_of_the_page_are_answered_as_it_says(glance):
             stdout=subprocess.PIPE, text=True, timeout=60,
         )
         if status:
-            assert done.stdout.splitlines()[0].strip() == status
+            first, _, rest = done.stdout.partition('\n')
+            assert first.strip() == status
+            assert bool(rest.partition('\r\n\r\n')[2].strip()) == (
+                ' 40' in status
+            )
         else:
             assert '-s' in shlex.split(command)
             answers.append(json.loads(done.stdout))
