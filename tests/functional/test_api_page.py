@@ -73,7 +73,7 @@ def test_the_commands_of_the_page_are_answered_as_it_says(glance):
         if status:
             first, _, rest = done.stdout.partition('\n')
             assert first.strip() == status
-            assert bool(rest.partition('\r\n\r\n')[2].strip()) == (
+            assert bool(rest.partition('\n\n')[2].strip()) == (
                 ' 40' in status
             )
         else:
