@@ -230,6 +230,7 @@ def _keepers():
     )
 
 
+_NO_SPACE = 'no space left'
 # What a driver says and what will not pass by itself.
 _LASTING = (
     store_exceptions.BadStoreConfiguration,
@@ -263,7 +264,7 @@ def target_error(error, store):
 def reason(error):
     """Say in a few words what a driver's exception means."""
     if isinstance(error, store_exceptions.StorageFull):
-        return 'no space left'
+        return _full(str(error))
     if isinstance(error, store_exceptions.StorageWriteDenied):
         return 'writing was denied; check its permissions'
     if isinstance(error, OSError) and error.strerror:
@@ -272,3 +273,10 @@ def reason(error):
         return error.reason
     text = str(getattr(error, 'msg', '') or error).strip()
     return text or type(error).__name__
+
+
+def _full(said):
+    """Say that a store is full, and what its driver knows about it."""
+    if said == store_exceptions.StorageFull.message:
+        return _NO_SPACE
+    return said if _NO_SPACE in said else f'{_NO_SPACE}: {said}'
