@@ -23,8 +23,9 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES WORKERS WORKER_COPIES EVERY BOARD
 .DEFAULT_GOAL := help
-.PHONY: help venv services test test-boards test-unit test-cloud cloud cloud-down demo \
-	check-release bench bench-cloud soak soak-workers docs releasenotes pep8 clean
+.PHONY: help venv services test test-boards test-unit test-cloud cloud \
+	cloud-down demo check-release bench bench-cloud soak soak-workers docs \
+	diagrams releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -92,6 +93,9 @@ soak-workers: venv services ## Kill and pause workers (N=1000 WORKERS=4)
 docs: $(DOC_STAMP) ## Build the documentation into doc/build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html doc/source doc/build/html
 	@echo "doc/build/html/index.html"
+
+diagrams: venv ## Draw the diagrams of the documentation; needs Graphviz
+	@$(BIN)/python -m tools.diagrams
 
 releasenotes: $(DOC_STAMP) ## Build the release notes
 	$(BIN)/sphinx-build -q -W --keep-going -b html releasenotes/source \
