@@ -171,9 +171,9 @@ def board(request, tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope='module', params=boards.KINDS)
+@pytest.fixture(scope='module', params=dict.fromkeys([*BOARDS, 'etcd']))
 def each_board(request, tmp_path_factory):
-    """The same, of each kind, for tests that are few enough."""
+    """The same, and one in etcd, for tests that are few enough."""
     folder = tmp_path_factory.mktemp(request.param)
     with boards.started(request.param, folder) as server:
         yield server
