@@ -50,13 +50,15 @@ class RbdCopier:
 
     def can_copy(self, locations, target):
         """True if the target's user sees a snapshot of the image."""
-        if not serves(target.driver) or not _protected(locations):
+        if not serves(target.driver):
             return False
         try:
+            sources = _protected(locations)
+            if not sources:
+                return False
             with _module().connected(target.driver) as cluster:
                 return any(
-                    _size(cluster, source) is not None
-                    for source in _protected(locations)
+                    _size(cluster, source) is not None for source in sources
                 )
         except (
             *_module().ERRORS, exceptions.GlanceStoreException,
@@ -107,12 +109,12 @@ def _copy(cluster, source, request):
         if not cluster.rename(partial, name):
             raise exceptions.Duplicate(image=name)
     except _module().TaskRefused as exc:
-        _remove_when_free(cluster, partial)
+        _discard(cluster, partial)
         raise base.CannotServerCopy(
             f'Ceph does not let this user have the manager copy: {exc}'
         ) from exc
     except BaseException:
-        _remove_when_free(cluster, partial)
+        _discard(cluster, partial)
         raise
     return base.StoredObject(
         url=_url(cluster, request.target.driver, name),
@@ -141,6 +143,17 @@ def _flatten(cluster, partial, request):
             f'the copy has {size} bytes, but the image {request.size}'
         )
     request.on_bytes(size)
+
+
+def _discard(cluster, partial):
+    """Remove a copy that failed; why it failed is the error to raise."""
+    try:
+        _remove_when_free(cluster, partial)
+    except (*_module().ERRORS, exceptions.InUseByStore) as exc:
+        LOG.error(
+            'An incomplete copy stays behind in Ceph as %(name)s: %(why)s',
+            {'name': partial, 'why': exc},
+        )
 
 
 def _remove_when_free(cluster, name):

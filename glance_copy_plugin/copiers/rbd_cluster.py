@@ -115,7 +115,8 @@ class Cluster:
 
     def cancel(self, task):
         """Have the manager end a task that it may still be at."""
-        with contextlib.suppress(TaskRefused):
+        # It says so if the task has ended meanwhile.
+        with contextlib.suppress(TaskRefused, TaskFailed):
             self._ask('rbd task cancel', task_id=task)
 
     def has_parent(self, name):

@@ -32,6 +32,9 @@ class RbdTarget(conformance.Target):
         self.pool = pool
         self._configure = configure
 
+    def content(self, url):
+        return self.pool.content(url.split('/')[-2])
+
     def objects(self):
         return self.pool.names()
 
@@ -76,6 +79,12 @@ class Pool:
             ioctx, name, snapshot=snapshot, read_only=True
         ) as image:
             return image.read(0, image.size())
+
+    def open(self, name):
+        """Return an image that its client keeps open."""
+        return self._rbd.Image(
+            self._cluster.open_ioctx(self.name), name
+        )
 
     def parent(self, name):
         """Return what an image refers to, or None."""

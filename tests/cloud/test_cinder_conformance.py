@@ -14,8 +14,6 @@
 
 import pytest
 
-from glance_copy_plugin import stores
-from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import cinder as cinder_copier
 from tests.cloud import volumes
 from tests.stores import conformance
@@ -41,26 +39,7 @@ class TestStreamingToTheDriver(
 class TestCopyingAndReadingBack(
     VolumesOfAnyName, volumes.InCinder, server_side.ServerSideConformance
 ):
-    """Cinder clones a volume, and changes its type."""
+    """Cinder makes a volume of a snapshot, and changes its type."""
 
     copier = cinder_copier.CinderCopier()
     verify = 'full'
-
-    @pytest.fixture
-    def source(self, make):
-        """Return a function that makes a Held; it stays untouched."""
-        made = []
-
-        def put(content, store='origin', *, breaks_at=None):
-            # What breaks about a volume is that the rest of it is gone.
-            content = content[:breaks_at]
-            target = make(store)
-            url = target.plant(conformance.IMAGE_ID, content)
-            made.append((target, url, content))
-            return server_side.Held(base.Location(
-                store=store, driver=stores.driver(store), url=url
-            ))
-
-        yield put
-        for target, url, content in made:
-            assert target.read(url) == content

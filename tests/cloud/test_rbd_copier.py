@@ -12,11 +12,14 @@
 
 """Copies that the manager of a Ceph cluster makes."""
 
+import uuid
+
 import pytest
 
 from glance_copy_plugin import stores
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import rbd as rbd_copier
+from glance_copy_plugin.transfer import errors
 from tests.cloud import pools
 from tests.stores import conformance
 from tests.stores import server_side
@@ -33,30 +36,47 @@ class RbdCopierConformance(
     def look_often(self, monkeypatch):
         monkeypatch.setattr(rbd_copier, 'LOOK', 0.05)
 
-    @pytest.fixture
-    def source(self, make):
-        """Return a function that makes a Held; it stays untouched."""
-        made = []
-
-        def put(content, store='origin', *, breaks_at=None):
-            # What breaks about an image is that the rest of it is gone.
-            content = content[:breaks_at]
-            target = make(store)
-            url = target.plant(conformance.IMAGE_ID, content)
-            made.append((target.pool, content))
-            return server_side.Held(base.Location(
-                store=store, driver=stores.driver(store), url=url
-            ))
-
-        yield put
-        for pool, content in made:
-            assert pool.names() == [conformance.IMAGE_ID]
-            assert pool.content(conformance.IMAGE_ID) == content
-
     def test_the_copy_depends_on_no_other_image(self, make, source, copy):
         target = make('s1')
         self.succeed(copy([target], [source(conformance.IMAGE)]), target)
         assert target.pool.parent(conformance.IMAGE_ID) is None
+
+
+    def test_a_reason_is_not_lost_if_nothing_can_be_removed(
+        self, make, source, copy, monkeypatch
+    ):
+        """Somebody has the copy open, as a client that died had."""
+        monkeypatch.setattr(rbd_copier, 'FORGOTTEN', 0.5)
+        target = make('s1')
+        copied = copy([target], [source(conformance.IMAGE)])
+        reason = errors.Cancelled('the image was deleted')
+        opened = []
+
+        def stop(store, count):
+            if not opened:
+                (partial,) = target.objects()
+                opened.append(target.pool.open(partial))
+                copied.cancel.cancel(reason)
+
+        copied.progress.when_copied = stop
+        copied.run()
+        copied.entry.wait_until_free()
+        opened[0].close()
+        assert copied.errors == {'s1': reason}
+
+    def test_a_task_that_has_ended_can_be_cancelled(self, make, bindings):
+        make('s1')
+        cluster = rbd_copier._module()
+        with cluster.connected(stores.driver('s1')) as connected:
+            connected.cancel(str(uuid.uuid4()))
+
+    def test_it_leaves_a_location_that_it_cannot_read(self, make):
+        make('s1')
+        driver = stores.driver('s1')
+        location = base.Location(store='s1', driver=driver, url='rbd://a/b')
+        assert not self.copier.can_copy(
+            (location,), base.Target(store='s1', driver=driver)
+        )
 
 
 class TestCopying(RbdCopierConformance):

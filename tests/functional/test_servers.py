@@ -110,6 +110,9 @@ def launched(kind, make_glance, database):
         threads=kind.threads,
         wsgi=kind.wsgi,
         environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(folder / 'kill')},
+        # With mod_wsgi the system's packages are there as well, among them
+        # libraries of stores that fail where a configuration is missing.
+        backends={},
         **database,
     )
     # Made now, it belongs to the user that the server runs as.

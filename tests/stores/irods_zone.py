@@ -33,6 +33,9 @@ class IrodsTarget(conformance.Target):
         self.zone = zone
         self.collection = collection
 
+    def content(self, url):
+        return self.zone.server.content(location.path_of(url))
+
     def objects(self):
         return self.zone.server.objects(self.collection)
 

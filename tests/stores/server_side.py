@@ -12,9 +12,8 @@
 
 """What every copier has to do that lets the storage itself copy.
 
-A class that inherits :class:`ServerSideConformance` gives, beside the fixture
-``make``, the fixture ``source``: a function that puts an image into a store of
-the same storage and returns a :class:`Held`.
+A class that inherits :class:`ServerSideConformance` gives the fixture
+``make``; images to copy are put into further stores that it makes.
 """
 
 import itertools
@@ -22,6 +21,7 @@ import itertools
 import pytest
 
 from glance_copy_plugin import stores
+from glance_copy_plugin.copiers import base
 from tests.stores import conformance
 
 
@@ -29,20 +29,46 @@ class Held(stores.StoreSource):
     """An object that the storage holds; its driver reads it as well.
 
     :param location: Location
-    :param age: None, or called with the image when that is known: the object
-        was the image once, and what it is now nobody has noticed
+
+    ``age`` is called, unless None, with the image when that is known: the
+    object was the image once, and what it is now nobody has noticed.
     """
 
-    def __init__(self, location, age=None):
+    age = None
+
+    def __init__(self, location):
         super().__init__(location, None)
         self.location = location
-        self.age = age
 
 
 class ServerSideConformance(conformance.StoreConformance):
     """Inherit this, and name the copier."""
 
     verify = 'backend'
+
+    @pytest.fixture
+    def source(self, make):
+        """Return a function that makes a Held; it stays untouched."""
+        made = []
+
+        def put(content, store='origin', *, breaks_at=None):
+            # What breaks about an object is that the rest of it is gone.
+            content = content[:breaks_at]
+            target = make(store)
+            url = target.plant(conformance.IMAGE_ID, content)
+            made.append((target, target.objects(), url, content))
+            return self.held(target, url)
+
+        yield put
+        for target, objects, url, content in made:
+            assert target.objects() == objects
+            assert target.content(url) == content
+
+    def held(self, target, url):
+        """Return the Held for an object in a store."""
+        return Held(base.Location(
+            store=target.name, driver=stores.driver(target.name), url=url
+        ))
 
     @pytest.fixture
     def copy(self, tmp_path):

@@ -14,8 +14,6 @@
 
 import pytest
 
-from glance_copy_plugin import stores
-from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import irods as irods_copier
 from glance_store_irods import copying
 from tests.parts import irods
@@ -35,30 +33,6 @@ class IrodsCopierConformance(
     @pytest.fixture(autouse=True)
     def look_often(self, monkeypatch):
         monkeypatch.setattr(copying, 'LOOK', 0.02)
-
-    @pytest.fixture
-    def source(self, make, zone):
-        """Return a function that makes a Held; it stays untouched."""
-        made = {}
-
-        def put(content, store='origin', *, breaks_at=None):
-            # What breaks about an object is that the rest of it is gone.
-            content = content[:breaks_at]
-            target = make(store)
-            url = target.plant(conformance.IMAGE_ID, content)
-            made[f'{target.collection}/{conformance.IMAGE_ID}'] = content
-            location = base.Location(
-                store=store, driver=stores.driver(store), url=url
-            )
-            return server_side.Held(location, self.age(zone, url))
-
-        yield put
-        for path, content in made.items():
-            assert zone.server.content(path) == content
-
-    def age(self, zone, url):
-        """Return what to call with the image; see Held."""
-        raise NotImplementedError
 
     def test_no_byte_passes_through_the_client(
         self, make, zone, source, copy
@@ -80,11 +54,10 @@ class TestOfObjectsThatWentBad(large.LargeImages, IrodsCopierConformance):
     def large_source(self, make, path):
         target = make('origin')
         url = target.plant(conformance.IMAGE_ID, large.SIZE)
-        return server_side.Held(base.Location(
-            store='origin', driver=stores.driver('origin'), url=url
-        ))
+        return super().held(target, url)
 
-    def age(self, zone, url):
+    def held(self, target, url):
+        held, zone = super().held(target, url), target.zone
         path = url.removeprefix('irods:/')
 
         def rot(image):
@@ -95,13 +68,11 @@ class TestOfObjectsThatWentBad(large.LargeImages, IrodsCopierConformance):
                 size=max(size, len(image)),
             )
 
-        return rot
+        held.age = rot
+        return held
 
 
 class TestOfObjectsThatWereNeverRight(IrodsCopierConformance):
     """Only reading back can tell, as the zone computes no sha512."""
 
     verify = 'full'
-
-    def age(self, zone, url):
-        return None
