@@ -75,6 +75,13 @@ def owners(board):
         ] if keys else []
 
 
+def announced(board):
+    """Return the ids of the processes that have said that they live."""
+    with board.client() as client:
+        keys = client.keys(f'{NAMESPACE}*worker.*')
+    return {int(key.decode().rpartition(':')[2]) for key in keys}
+
+
 def check(server, board, image_id, stores):
     """Check that exactly these stores hold the image, and nothing is left."""
     helpers.wait_until(lambda: jobs(board) == 0, 'an empty board')

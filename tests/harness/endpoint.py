@@ -1,0 +1,73 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The HTTP endpoint of a real worker, asked as an operator's tools ask it."""
+
+from prometheus_client import parser
+import requests
+
+from tests.harness import process
+
+
+class Endpoint:
+    """The endpoint of a worker, on a port that was free."""
+
+    def __init__(self):
+        with process.listen() as listener:
+            self.port = listener.getsockname()[1]
+
+    @property
+    def settings(self):
+        """What a worker has to be configured with."""
+        return {'copy_image': {'worker_metrics_port': self.port}}
+
+    def ask(self, path):
+        """Return the answer to a request, None if there is nobody."""
+        try:
+            return requests.get(
+                f'http://127.0.0.1:{self.port}{path}', timeout=60
+            )
+        except requests.ConnectionError:
+            return None
+
+    def health(self):
+        """Return the status of ``/health``, and what it says."""
+        answer = self.ask('/health')
+        if answer is None:
+            return None
+        return answer.status_code, answer.text.strip()
+
+    def healthy(self):
+        """True if the worker says that it claims copies."""
+        return self.health() == (200, 'this worker claims copies')
+
+    def samples(self):
+        """Return all samples, as Prometheus would read them."""
+        answer = self.ask('/metrics')
+        assert answer.status_code == 200
+        return [
+            sample
+            for family in parser.text_string_to_metric_families(answer.text)
+            for sample in family.samples
+        ]
+
+    def value(self, name, **labels):
+        """Return one value without the common beginning of its name.
+
+        None if there is none.
+        """
+        found = [
+            sample.value for sample in self.samples()
+            if (sample.name, sample.labels) == (f'glance_copy_{name}', labels)
+        ]
+        assert len(found) < 2
+        return found[0] if found else None
