@@ -16,6 +16,7 @@ import json
 
 import webob.exc
 
+_PRIORITIES = ('low', 'normal')
 _EXAMPLE = '{"method": {"name": "copy-image"}, "stores": ["store1"]}'
 
 
@@ -67,6 +68,16 @@ def read_flags(body):
                 "'allow_failure' and 'all_stores_must_succeed' contradict "
                 'each other: give one of them.'
             )
+    if body['method'].get('priority', 'normal') not in _PRIORITIES:
+        raise bad(
+            "The 'priority' of a copy can be 'low', so that it waits for all "
+            "others, or 'normal'."
+        )
+
+
+def is_low(body):
+    """True if a copy is to wait for all others, as its request says."""
+    return body['method'].get('priority') == 'low'
 
 
 def stores(body, header, all_stores):

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The board itself: TaskFlow's, with claims that expire."""
+"""The board itself, of whichever kind, and what became of its silence."""
 
 import contextlib
 import functools
@@ -23,7 +23,6 @@ from oslo_log import log as logging
 from taskflow import exceptions
 
 from glance_copy_plugin import opts
-from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.jobboard import options
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.transfer import errors
@@ -49,35 +48,32 @@ class Board:
 
     def __init__(self, settings):
         self.expiry = settings.expiry
-        self._board = _module().make(_NAME, settings)
+        self._board = _module(settings.kind).make(_NAME, settings)
         self._lock = threading.Lock()
 
     def ping(self):
         """Return if the board answers."""
         with self._answering() as board:
-            _ = board.job_count
+            board.ping()
 
     def post(self, details):
-        """Put the job of a copy on the board.
+        """Put the job of a copy on the board, unless it is there.
 
         After an error it may be there all the same.
 
         :param details: :class:`~details.Details`
+        :returns: False if it was there
         """
         with self._answering() as board:
-            board.post(
-                f'{_NAME}-{details.image_id}', details=details.as_dict()
+            return board.post_once(
+                details.task_id, f'{_NAME}-{details.image_id}',
+                details.as_dict(), details.priority,
             )
 
     def jobs(self):
         """Return (job, owner or None) for each job that is not done."""
         with self._answering() as board:
             return board.postings()
-
-    def has_job_of(self, task_id):
-        """True if a job for this task waits, or is worked on."""
-        found = [details_.of_job(job) for job, _owner in self.jobs()]
-        return any(each and each.task_id == task_id for each in found)
 
     def claim(self, job, token):
         """Take a job; False if somebody else has it, or it is done.
@@ -98,11 +94,8 @@ class Board:
 
     def extend(self, job, token):
         """Renew a claim; False if it is lost."""
-        # Renewing alone would not look whose claim it is.
-        if not self.is_owner(job, token):
-            return False
-        with self._answering():
-            return job.extend_expiry(self.expiry)
+        with self._answering() as board:
+            return board.extend(job, token, self.expiry)
 
     def consume(self, job, token):
         """Take a job that is done off the board, unless the claim is lost."""
@@ -164,15 +157,15 @@ class Board:
             ) from None
 
 
-def _module():
+def _module(kind):
     try:
         return importlib.import_module(
-            'glance_copy_plugin.jobboard.redis_board'
+            f'glance_copy_plugin.jobboard.{kind}_board'
         )
     except ImportError as exc:
         raise RuntimeError(
             '[copy_image] jobboard_connection needs a library that is not '
-            f'installed ({exc.name}): install glance-copy-plugin[redis]'
+            f'installed ({exc.name}): install glance-copy-plugin[{kind}]'
         ) from None
 
 

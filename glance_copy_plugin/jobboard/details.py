@@ -14,6 +14,8 @@
 
 import dataclasses
 
+from taskflow.jobs import base
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Details:
@@ -25,6 +27,7 @@ class Details:
     :param sources: names of the stores that held the image when it was
         posted; empty if its record does not say
     :param project_id: who asked, for the sake of fairness
+    :param priority: of the job
     """
 
     image_id: str
@@ -34,10 +37,13 @@ class Details:
     sources: tuple
     project_id: str | None
     user_id: str | None
+    priority: base.JobPriority = base.JobPriority.NORMAL
 
     def as_dict(self):
-        """Return it as a job carries it."""
-        return dataclasses.asdict(self)
+        """Return it as a job carries it; its priority is the job's own."""
+        found = dataclasses.asdict(self)
+        del found['priority']
+        return found
 
 
 def of_job(job):
@@ -52,6 +58,7 @@ def of_job(job):
             sources=tuple(map(str, found['sources'])),
             project_id=found['project_id'],
             user_id=found['user_id'],
+            priority=job.priority,
         )
     except (KeyError, TypeError):
         return None

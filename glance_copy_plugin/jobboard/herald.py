@@ -19,6 +19,7 @@ from oslo_log import log as logging
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 
@@ -30,7 +31,8 @@ class Herald:
 
     One of all workers also looks after the tasks of the copies that wait: a
     task that nobody writes to would lose its hold on the image, and its
-    message says what it waits for.
+    message says what it waits for. It posts those again that the board has
+    forgotten.
 
     :param board: :class:`Board`
     :param name: the worker's name
@@ -82,7 +84,9 @@ class Herald:
         workers = self._board.workers()
         if self._name != min(workers, default=None):
             return
+        known = set()
         for job, owner in self._board.jobs():
+            known.add(job.uuid)
             details = details_.of_job(job)
             if owner is None and details is not None:
                 why = placement.obstacle(details, workers.values())
@@ -90,3 +94,4 @@ class Herald:
                     details.task_id,
                     f'waiting: {why}' if why else 'waiting for a worker',
                 )
+        posting.post_forgotten(known)

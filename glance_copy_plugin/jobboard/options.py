@@ -29,10 +29,17 @@ number of hosts, make them. A request is accepted when its job is on the board,
 and answered with 503 when the board cannot be reached.
 
 Give the same board, the same namespace and the same database to the Image
-service and to all workers. The server must keep its data over a restart.
+service and to all workers. Copies that a board has forgotten are posted again
+by a worker, from the Image service's own records.
+
+Of etcd, 3.4 or later is needed, and one member is asked: give an address that
+leads to one that lives. This service speaks to its HTTP gateway, to which a
+certificate says nothing of who asks: a user needs a password.
 
 Possible values:
     * ``redis://[USER@]HOST[:PORT][/DATABASE]``
+    * ``etcd://[USER@]HOST[:PORT]``
+    * ``zookeeper://[USER@]HOST[:PORT][,HOST[:PORT]...]``
     * Not set: the processes of the Image service copy by themselves
 """),
     cfg.StrOpt(
@@ -48,6 +55,8 @@ It is used instead of one in ``jobboard_connection``.
         default=False,
         help="""
 Encrypt the connection to the board. Its certificate is always verified.
+
+Without it, the password can be read on the way.
 """),
     cfg.StrOpt(
         'jobboard_tls_ca_file',
@@ -80,6 +89,11 @@ over by another one.
 A worker renews its claims four times as often. Shorter, and a dead worker's
 copies go on earlier; longer, and copies survive a longer outage of the board,
 up to three quarters of this time.
+
+ZooKeeper brings it within its own limits, ``minSessionTimeout`` and
+``maxSessionTimeout``, which are 4 and 40 seconds as it comes. There a claim
+lasts as long as the session of its process, which a thread of the client's
+library keeps up, even if the rest of the process hangs.
 """),
     cfg.StrOpt(
         'jobboard_namespace',
@@ -91,21 +105,26 @@ too.
 """),
 ]
 
-_SCHEME = 'redis'
-_PORT = 6379
-_FORM = 'redis://[USER@]HOST[:PORT][/DATABASE]'
+_PORTS = {'redis': 6379, 'etcd': 2379, 'zookeeper': 2181}
+_FORM = (
+    'redis://[USER@]HOST[:PORT][/DATABASE], etcd://[USER@]HOST[:PORT] or '
+    'zookeeper://[USER@]HOST[:PORT][,HOST[:PORT]...]'
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to reach the board; times in seconds.
 
+    :param kind: ``redis``, ``etcd`` or ``zookeeper``
+    :param hosts: (name, port) of each server; one, except for ZooKeeper
+    :param database: number of the database in redis
     :param password: kept out of what is printed
     :param expiry: how long a claim lasts that is not renewed
     """
 
-    host: str
-    port: int
+    kind: str
+    hosts: tuple
     database: int
     username: str | None
     password: str | None = dataclasses.field(repr=False)
@@ -133,11 +152,12 @@ def settings(group):
     """
     try:
         url = urllib.parse.urlsplit(group.jobboard_connection)
-        port, database = url.port or _PORT, _database(url)
+        hosts, database = _hosts(url), _database(url)
     except ValueError:
         raise _bad(f'is no address of the form {_FORM}') from None
-    if url.scheme != _SCHEME or not url.hostname or url.query or url.fragment:
+    if url.query or url.fragment:
         raise _bad(f'is no address of the form {_FORM}')
+    username, password = _user(url)
     if bool(group.jobboard_tls_cert_file) != bool(group.jobboard_tls_key_file):
         raise RuntimeError(
             '[copy_image] jobboard_tls_cert_file and jobboard_tls_key_file '
@@ -151,11 +171,11 @@ def settings(group):
             'set it, or leave the files out'
         )
     return Settings(
-        host=url.hostname,
-        port=port,
+        kind=url.scheme,
+        hosts=hosts,
         database=database,
-        username=_decoded(url.username),
-        password=group.jobboard_password or _decoded(url.password),
+        username=username,
+        password=group.jobboard_password or password,
         tls=group.jobboard_tls,
         ca_file=group.jobboard_tls_ca_file,
         cert_file=group.jobboard_tls_cert_file,
@@ -165,16 +185,38 @@ def settings(group):
     )
 
 
+def _hosts(url):
+    """Return (name, port) of each server; ValueError if that is no list."""
+    if url.scheme not in _PORTS:
+        raise ValueError
+    names = url.netloc.rpartition('@')[2].split(',')
+    if len(names) > 1 and url.scheme != 'zookeeper':
+        raise ValueError
+    return tuple(_host(name, _PORTS[url.scheme]) for name in names)
+
+
+def _host(name, usual_port):
+    one = urllib.parse.urlsplit(f'//{name}')
+    if not one.hostname:
+        raise ValueError
+    return one.hostname, one.port or usual_port
+
+
+def _user(url):
+    """Return name and password that an address has, or None for each."""
+    login = url.netloc.rpartition('@')[0]
+    return tuple(
+        urllib.parse.unquote(text) if text else None
+        for text in login.partition(':')[::2]
+    )
+
+
 def _database(url):
     path = url.path.strip('/')
     number = int(path) if path else 0
-    if number < 0:
+    if number < 0 or (path and url.scheme != 'redis'):
         raise ValueError
     return number
-
-
-def _decoded(text):
-    return urllib.parse.unquote(text) if text else None
 
 
 def _bad(what):

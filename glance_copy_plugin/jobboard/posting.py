@@ -16,7 +16,9 @@ import concurrent.futures
 import threading
 
 from oslo_log import log as logging
+from taskflow.jobs import base
 
+from glance_copy_plugin import request_body
 from glance_copy_plugin.flow import failing
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import details as details_
@@ -64,7 +66,7 @@ class Postings:
         :raises: :class:`~board.BoardSilent`, or what the database says
         """
         try:
-            board_.of_process().post(of_task(tasks.by_id(task_id)))
+            post_task(tasks.by_id(task_id))
         except Exception as exc:
             try:
                 _give_up(entry, task_id, exc)
@@ -133,7 +135,26 @@ def of_task(task):
         sources=() if None in stores else tuple(sorted(stores)),
         project_id=task['owner'],
         user_id=task['user_id'],
+        priority=_priority(task),
     )
+
+
+def _priority(task):
+    low = request_body.is_low(task['input']['import_req'])
+    return base.JobPriority.LOW if low else base.JobPriority.NORMAL
+
+
+def post_task(task):
+    """Post the copy of a task; nothing happens if it is on the board.
+
+    Workers post it again, should the board forget it, because it is marked.
+
+    :param task: as Glance's database gives it
+    :returns: False if it was there
+    """
+    if not tasks.is_for_workers(task):
+        tasks.set_attempts(task['id'], 0)
+    return board_.of_process().post(of_task(task))
 
 
 def post_again(entry):
@@ -145,17 +166,33 @@ def post_again(entry):
     if task is None:
         takeover.drop_stray_lock(entry.image_id)
     elif task['status'] in tasks.LIVE:
-        board = board_.of_process()
-        if not board.has_job_of(task['id']):
+        if post_task(task):
             LOG.warning(
-                'Posting the copy of image %s, whose process is gone',
+                'Posted the copy of image %s, whose process is gone',
                 entry.image_id,
             )
-            board.post(of_task(task))
     else:
         # Whatever it has left is for a worker to remove.
         board_.of_process().post(of_task(task))
     entry.remove()
+
+
+def post_forgotten(known):
+    """Post the copies that have not ended and are not on the board.
+
+    A board may lose its jobs, if it comes back without its data.
+
+    :param known: ids of tasks whose jobs have been on the board, listed
+        before this is called
+    """
+    for task in tasks.live_copies():
+        if not tasks.is_for_workers(task) or task['id'] in known:
+            continue
+        if board_.of_process().post(of_task(task)):
+            LOG.warning(
+                'Posted the copy of image %s again, which the board had '
+                'forgotten', task['input']['image_id'],
+            )
 
 
 def _give_up(entry, task_id, error):

@@ -48,4 +48,4 @@ def _urgency(pair):
 
 
 def _urgency_and_age(pair):
-    return _urgency(pair), pair[0].sequence
+    return _urgency(pair), pair[0].created_on

@@ -14,15 +14,46 @@
 
 import json
 
+from oslo_utils import timeutils
+import redis.backoff
+import redis.retry
+from taskflow.jobs import base
 from taskflow.jobs.backends import impl_redis
 
+from glance_copy_plugin.jobboard import kinds
+
 # A board that does not answer must not hold a request, or a claim's renewal.
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 3.0
 _WORKER = 'worker.'
 
 
-class RedisBoard(impl_redis.RedisJobBoard):
+class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
     """As TaskFlow's, which would ask once or more for each job."""
+
+    @classmethod
+    def _make_client(cls, conf):
+        client = super()._make_client(conf)
+        # Of itself it would wait as long as this ten more times. Once more is
+        # for a connection that a restarted server has closed.
+        client.set_retry(redis.retry.Retry(redis.backoff.NoBackoff(), 1))
+        return client
+
+    def ping(self):
+        """Return if the board answers, having asked it."""
+        with impl_redis._translate_failures():
+            self._client.ping()
+
+    def post_once(self, uuid, name, details, priority):
+        """Put a job on the board, unless one of this id is there."""
+        posting = base.format_posting(
+            uuid, name, created_on=timeutils.utcnow(), details=details,
+            priority=priority,
+        )
+        with impl_redis._translate_failures():
+            posting['sequence'] = self._client.incr(self.sequence_key)
+            return bool(self._client.hsetnx(
+                self.listings_key, uuid.encode(), self._dumps(posting)
+            ))
 
     def postings(self):
         """Return (job, owner or None) for each job that is not done."""
@@ -37,11 +68,15 @@ class RedisBoard(impl_redis.RedisJobBoard):
         ]
 
     def find_owner(self, job):
-        """Return who has claimed a job, or None."""
+        """Return who has claimed a job, as the board knows now, or None."""
         with impl_redis._translate_failures():
             owner = self._client.get(job.owner_key)
         return owner and self._decode_owner(owner)
 
+    def extend(self, job, who, expiry):
+        """Renew a claim; False if it is not theirs."""
+        # Renewing alone would not look whose claim it is.
+        return self.find_owner(job) == who and job.extend_expiry(expiry)
 
     def announce(self, name, content, seconds):
         """Say something of a worker, which is forgotten unless repeated."""
@@ -74,9 +109,10 @@ def make(name, settings):
 
     :param settings: :class:`~options.Settings`
     """
+    ((host, port),) = settings.hosts
     conf = {
-        'host': settings.host,
-        'port': settings.port,
+        'host': host,
+        'port': port,
         'db': settings.database,
         'username': settings.username,
         'password': settings.password,

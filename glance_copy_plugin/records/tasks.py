@@ -88,9 +88,18 @@ def attempts(task):
     return int(result.get(_ATTEMPTS, 0)) if isinstance(result, dict) else 0
 
 
+def is_for_workers(task):
+    """True if a copy was given to workers; no process copies it by itself."""
+    result = task.get('result')
+    return isinstance(result, dict) and _ATTEMPTS in result
+
+
 @retried
 def set_attempts(task_id, count):
-    """Write that number to the task of a copy that has not ended."""
+    """Write that number to the task of a copy that has not ended.
+
+    The first time, that is what gives the copy to workers.
+    """
     glance.db.get_api().task_update(
         glance.context.get_admin_context(), task_id,
         {'result': {_ATTEMPTS: count}},

@@ -152,10 +152,13 @@ class ImageService:
         return [store['id'] for store in found if not store.get('read-only')]
 
     def copy(self, image_id, stores):
-        """Ask for a copy of an image into further stores of its cloud."""
+        """Ask for a copy of an image into further stores of its cloud.
+
+        It waits for the copies that users ask for, where anything waits.
+        """
         self._send('POST', f'/images/{image_id}/import', json={
-            'method': {'name': 'copy-image'}, 'stores': list(stores),
-            'all_stores_must_succeed': False,
+            'method': {'name': 'copy-image', 'priority': 'low'},
+            'stores': list(stores), 'all_stores_must_succeed': False,
         })
 
     def tasks(self, image_id):

@@ -12,113 +12,58 @@
 
 """A real redis for tests, on loopback, in a folder of its own."""
 
-import pathlib
-import secrets
-import shutil
-import time
-
 import redis
 
-from tests.harness import process
+from tests.harness import boards
 
 
-class Unavailable(Exception):
-    """There can be no redis here; the text says why."""
+class Redis(boards.Server):
+    """A redis server with a password, in which the tests use database 1."""
 
-
-class Redis:
-    """A redis server that keeps its data; starts and stops as a context.
-
-    :param folder: where its data live
-    :param certificate: (file, file of its key): speak TLS, and only that
-    """
-
-    def __init__(self, folder, certificate=None):
-        self.folder = pathlib.Path(folder)
-        self._certificate = certificate
-        self.password = secrets.token_urlsafe(16)
-        self.port = 0
-        self._group = None
+    kind = 'redis'
+    program = 'redis-server'
+    package = 'redis-server'
+    failures = (redis.RedisError,)
 
     @property
     def url(self):
         """Its address, without the password."""
-        return f'redis://127.0.0.1:{self.port}/1'
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *error):
-        self.stop()
-
-    def start(self):
-        """Start it, on the same port each time; return when it answers."""
-        if shutil.which('redis-server') is None:
-            raise Unavailable(
-                'redis is not installed (Debian: apt-get install '
-                'redis-server)'
-            )
-        if not self.port:
-            with process.listen() as listener:
-                self.port = listener.getsockname()[1]
-        self._write()
-        self._group = process.ProcessGroup(
-            ['redis-server', self._conf], self.folder / 'redis.log',
-            self.folder, None,
-        )
-        self._wait(time.monotonic() + 30)
-        return self
-
-    def stop(self):
-        """End it; what it has acknowledged stays."""
-        if self._group:
-            self._group.terminate(20)
-
-    def kill(self):
-        """End it at once, as a power cut does."""
-        self._group.kill()
+        return f'{super().url}/1'
 
     def client(self):
         """Return a client that is logged in."""
-        trusted = str(self._certificate[0]) if self._certificate else None
+        trusted = str(self.certificate[0]) if self.certificate else None
         return redis.Redis(
             host='127.0.0.1', port=self.port, db=1, password=self.password,
             ssl=bool(trusted), ssl_ca_certs=trusted,
         )
 
+    def _command(self):
+        return [self.program, self._conf]
+
     @property
     def _conf(self):
         return self.folder / 'redis.conf'
 
-    def _write(self):
-        self._conf.touch(mode=0o600)
+    def _prepare(self):
         # In a file: a command line is there for all to read.
-        self._conf.write_text(
-            f'bind 127.0.0.1\n{self._listening()}dir {self.folder}\n'
+        boards.write_secret(
+            self._conf,
+            f'bind 127.0.0.1\n{self._listening()}dir {self.data}\n'
             f'requirepass {self.password}\nappendonly yes\n'
-            'appendfsync always\nsave ""\n'
+            'appendfsync always\nsave ""\n',
         )
 
     def _listening(self):
-        if not self._certificate:
+        if not self.certificate:
             return f'port {self.port}\n'
-        file, key = self._certificate
+        file, key = self.certificate
         return (
             f'port 0\ntls-port {self.port}\ntls-cert-file {file}\n'
             f'tls-key-file {key}\ntls-ca-cert-file {file}\n'
             'tls-auth-clients no\n'
         )
 
-    def _wait(self, deadline):
-        while True:
-            try:
-                with self.client() as client:
-                    client.ping()
-                return
-            except redis.RedisError as error:
-                ended = self._group.returncode() is not None
-                if ended or time.monotonic() > deadline:
-                    raise Unavailable(
-                        f'redis did not start: {error}'
-                    ) from None
-                time.sleep(0.05)
+    def _ask(self):
+        with self.client() as client:
+            client.ping()

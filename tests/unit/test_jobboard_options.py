@@ -43,15 +43,23 @@ def test_without_an_address_copies_stay_where_they_were():
 
 def test_the_address_says_all_that_is_needed(settings_of):
     found = settings_of(connection='redis://copier:p%40ss@board:6380/2')
-    assert (found.host, found.port, found.database) == ('board', 6380, 2)
+    assert (found.kind, found.database) == ('redis', 2)
+    assert found.hosts == (('board', 6380),)
     assert (found.username, found.password) == ('copier', 'p@ss')
     assert not found.tls
 
 
 def test_the_usual_port_and_the_first_database_need_not_be_said(settings_of):
     found = settings_of(connection='redis://board')
-    assert (found.port, found.database) == (6379, 0)
+    assert (found.hosts, found.database) == ((('board', 6379),), 0)
     assert (found.username, found.password) == (None, None)
+
+
+def test_each_kind_has_its_usual_port(settings_of):
+    assert settings_of(connection='etcd://board').hosts == (('board', 2379),)
+    assert settings_of(connection='zookeeper://a,b:7,[::1]').hosts == (
+        ('a', 2181), ('b', 7), ('::1', 2181),
+    )
 
 
 def test_a_password_of_its_own_option_is_taken_as_it_is(settings_of):
@@ -70,7 +78,9 @@ def test_the_password_is_not_printed(settings_of):
 @pytest.mark.parametrize('address', [
     'board:6379', 'http://board', 'redis://', 'redis://u:secret@board:port',
     'redis://u:secret@board/two', 'redis://board/-1', 'redis://board?db=1',
-    'redis://[::1', 'zookeeper://u:secret@board', 'etcd://board',
+    'redis://[::1', 'redis://u:secret@a,b', 'etcd://u:secret@a,b',
+    'etcd://u:secret@board/1', 'zookeeper://u:secret@a,,b',
+    'zookeeper://u:secret@a/path', 'mysql://u:secret@board',
 ])
 def test_an_address_that_is_none_is_refused_without_showing_it(
     settings_of, address,

@@ -29,12 +29,12 @@ EDGE = placement.Stores(names=('src', 'edge'), writable=('edge',))
 class Job:
     """What TaskFlow's jobs say of themselves."""
 
-    sequence: int
+    created_on: int
     priority: base.JobPriority = base.JobPriority.NORMAL
 
 
-def asked(sequence, project, priority=base.JobPriority.NORMAL):
-    return Job(sequence, priority), job_of(project)
+def asked(created_on, project, priority=base.JobPriority.NORMAL):
+    return Job(created_on, priority), job_of(project)
 
 
 def job_of(project='p', stores=('s1',), sources=('src',)):
@@ -45,7 +45,7 @@ def job_of(project='p', stores=('s1',), sources=('src',)):
 
 
 def order(waiting, running=()):
-    return [job.sequence for job, _ in queue.in_order(waiting, running)]
+    return [job.created_on for job, _ in queue.in_order(waiting, running)]
 
 
 def test_copies_of_one_project_are_made_as_they_came():
@@ -101,5 +101,8 @@ def test_a_job_that_is_no_copy_is_recognised(broken):
 
 
 def test_the_details_of_a_job_survive_the_board():
-    job = type('job', (), {'details': job_of().as_dict()})
-    assert details_.of_job(job) == job_of()
+    low = dataclasses.replace(job_of(), priority=base.JobPriority.LOW)
+    job = type('job', (), {
+        'details': low.as_dict(), 'priority': base.JobPriority.LOW,
+    })
+    assert details_.of_job(job) == low

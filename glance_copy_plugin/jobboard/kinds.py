@@ -1,0 +1,83 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the board of each kind has to do, whoever keeps it."""
+
+import abc
+
+
+class Kind(abc.ABC):
+    """TaskFlow's board, and what copies need of it beyond that.
+
+    Its jobs have ``uuid``, ``details``, ``priority`` and ``created_on``. All
+    methods raise TaskFlow's ``JobFailure`` if the board does not answer, soon
+    enough for a claim to be renewed by somebody else's answer, and give an
+    account in words that hold no secret.
+    """
+
+    @abc.abstractmethod
+    def ping(self):
+        """Return if the board answers, having asked it."""
+
+    @abc.abstractmethod
+    def post_once(self, uuid, name, details, priority):
+        """Put a job on the board, unless one of this id is there.
+
+        Who posts the same job again, or at the same time as others, does no
+        harm: there are never two claims of one id.
+
+        :param uuid: id of the job
+        :param priority: TaskFlow's ``JobPriority``
+        :returns: False if there was one
+        """
+
+    @abc.abstractmethod
+    def postings(self):
+        """Return (job, owner or None) for each job that is not done."""
+
+    @abc.abstractmethod
+    def claim(self, job, who, expiry):
+        """Take a job, if it is there and nobody has it.
+
+        The claim ends by itself ``expiry`` seconds after its process has been
+        heard of for the last time.
+
+        :raises UnclaimableJob: or ``NotFound``
+        """
+
+    @abc.abstractmethod
+    def find_owner(self, job):
+        """Return who has claimed a job, as the board knows now, or None."""
+
+    @abc.abstractmethod
+    def extend(self, job, who, expiry):
+        """Renew a claim; False if it is not theirs."""
+
+    @abc.abstractmethod
+    def consume(self, job, who):
+        """Take a job off the board; ``NotFound`` if that was done."""
+
+    @abc.abstractmethod
+    def abandon(self, job, who):
+        """Give a job back; ``NotFound`` if it is gone."""
+
+    @abc.abstractmethod
+    def announce(self, name, content, seconds):
+        """Say something of a worker, which is forgotten unless repeated."""
+
+    @abc.abstractmethod
+    def announced(self):
+        """Return ``{name: what was said}`` of the workers that live."""
+
+    @abc.abstractmethod
+    def withdraw(self, name):
+        """A worker lives no more."""

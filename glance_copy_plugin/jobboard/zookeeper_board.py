@@ -1,0 +1,272 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""TaskFlow's board in ZooKeeper, where a claim is part of a session."""
+
+import contextlib
+import logging
+import time
+import uuid as uuid_
+
+from kazoo import client as client_
+from kazoo import exceptions as kazoo_exceptions
+from kazoo import security
+from kazoo.handlers import threading as handlers
+from kazoo.protocol import paths
+from oslo_serialization import jsonutils
+from taskflow import exceptions
+from taskflow.jobs import base
+from taskflow.jobs.backends import impl_zookeeper
+from taskflow.utils import misc
+
+from glance_copy_plugin.jobboard import kinds
+
+# A board that does not answer must not hold a request, or a claim's renewal.
+_ANSWER_SECONDS = 3.0
+# As it comes, kazoo looks less and less often if the server lives again.
+_CONNECT_AGAIN = {'max_tries': -1, 'delay': 0.1, 'max_delay': 2.0}
+# It would log each request, among them the one with the password.
+_QUIET = logging.getLogger('glance_copy_plugin.jobboard.kazoo')
+_QUIET.setLevel(logging.INFO)
+
+
+class _Result(handlers.AsyncResult):
+    """An answer that is not waited for until the server lives again."""
+
+    def get(self, block=True, timeout=_ANSWER_SECONDS):
+        return super().get(block, timeout)
+
+
+class _Handler(handlers.SequentialThreadingHandler):
+    def async_result(self):
+        return _Result(self)
+
+
+class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
+    """As TaskFlow's; of each job there is one at most, by its name.
+
+    A claim ends with the session of its process, so that ``expiry`` is the
+    session's, and renewing it is the library's business.
+
+    :param client: a ``KazooClient``
+    :param expiry: how long its session lasts, in seconds
+    """
+
+    def __init__(self, name, client, namespace, expiry):
+        root = paths.join('/taskflow', namespace)
+        super().__init__(
+            # Servers of today do not tell their version.
+            name, {'path': f'{root}/jobs', 'check_compatible': False},
+            client=client, emit_notifications=False,
+        )
+        self._workers_path = f'{root}/workers'
+        self._expiry = expiry
+        self._tokens = set()
+        self._begun = False
+        self._seen = 0
+        # Not None, which would make TaskFlow keep up with each change.
+        self._job_watcher = False
+
+    @property
+    def connected(self):
+        """False if kazoo cannot be expected to restore the connection."""
+        if self._client.connected:
+            self._seen = time.monotonic()
+        return self._begun and time.monotonic() - self._seen < self._expiry
+
+    def connect(self):
+        """Connect for the first time, or begin a new session.
+
+        Of itself kazoo never does the latter with a server that has lost its
+        data: it asks for its old session for ever.
+        """
+        if self._begun:
+            self._client.stop()
+            self._client.start_async()
+        else:
+            super().connect(timeout=_ANSWER_SECONDS)
+            self._begun = True
+        self._seen = time.monotonic()
+
+    def ping(self):
+        """Return if the board answers, having asked it."""
+        with self._asking():
+            self._client.exists(self.path)
+
+    def post_once(self, uuid, name, details, priority):
+        """Put a job on the board, unless one of this id is there."""
+        # TaskFlow demands a number behind the prefix.
+        path = f'{self._job_base}{uuid_.UUID(uuid).int}'
+        posting = base.format_posting(
+            uuid, name, details=details, priority=priority
+        )
+        with self._asking():
+            try:
+                self._client.create(path, _encoded(posting), makepath=True)
+            except kazoo_exceptions.NodeExistsError:
+                return False
+            return True
+
+    def postings(self):
+        """Return (job, owner or None) for each job that is not done."""
+        with self._asking():
+            try:
+                names = self._client.get_children(self.path)
+            except kazoo_exceptions.NoNodeError:
+                names = []
+            self._on_job_posting(names, delayed=False)
+            asked = {
+                name: self._client.get_async(paths.join(self.path, name))
+                for name in names if name.endswith(self.LOCK_POSTFIX)
+            }
+            owners = {
+                paths.join(self.path, name): self._owner(name, answer)
+                for name, answer in asked.items()
+            }
+        with self._job_cond:
+            jobs = list(self._known_jobs.values())
+        return [(job, owners.get(job.lock_path)) for job in jobs]
+
+    def claim(self, job, who, expiry):
+        """Take a job, if it is there and nobody has it."""
+        self._tokens.add(who)
+        try:
+            with self._asking():
+                super().claim(job, who)
+        except BaseException:
+            self._tokens.discard(who)
+            raise
+
+    def find_owner(self, job):
+        """Return who has claimed a job, as the board knows now, or None."""
+        with self._asking():
+            return super().find_owner(job)
+
+    def extend(self, job, who, expiry):
+        """Renew a claim; False if it is not theirs."""
+        return self.find_owner(job) == who
+
+    def consume(self, job, who):
+        """Take a job off the board; ``NotFound`` if that was done."""
+        with self._asking():
+            super().consume(job, who)
+        self._tokens.discard(who)
+
+    def abandon(self, job, who):
+        """Give a job back; ``NotFound`` if it is gone."""
+        with self._asking():
+            super().abandon(job, who)
+        self._tokens.discard(who)
+
+    def announce(self, name, content, seconds):
+        """Say something of a worker, which is forgotten with its session."""
+        path = paths.join(self._workers_path, name)
+        with self._asking():
+            try:
+                self._client.create(
+                    path, _encoded(content), ephemeral=True, makepath=True
+                )
+            except kazoo_exceptions.NodeExistsError:
+                self._client.set(path, _encoded(content))
+
+    def announced(self):
+        """Return ``{name: what was said}`` of the workers that live."""
+        found = {}
+        with self._asking():
+            try:
+                names = self._client.get_children(self._workers_path)
+            except kazoo_exceptions.NoNodeError:
+                return found
+            for name in names:
+                with contextlib.suppress(kazoo_exceptions.NoNodeError):
+                    said, _stat = self._client.get(
+                        paths.join(self._workers_path, name)
+                    )
+                    found[name] = jsonutils.loads(said)
+        return found
+
+    def withdraw(self, name):
+        """A worker lives no more."""
+        with self._asking(), contextlib.suppress(
+            kazoo_exceptions.NoNodeError
+        ):
+            self._client.delete(paths.join(self._workers_path, name))
+
+    def _owner(self, name, answer):
+        """Return who holds a lock; undo one that nobody knows to hold.
+
+        A claim to which no answer came may have been made all the same, and
+        would last as long as this process.
+        """
+        try:
+            value, stat = answer.get()
+        except kazoo_exceptions.NoNodeError:
+            return None
+        owner = jsonutils.loads(value)['owner']
+        session, _password = self._client.client_id
+        if stat.ephemeralOwner != session or owner in self._tokens:
+            return owner
+        with contextlib.suppress(
+            kazoo_exceptions.NoNodeError, kazoo_exceptions.BadVersionError
+        ):
+            self._client.delete(
+                paths.join(self.path, name), version=stat.version
+            )
+        return None
+
+    @contextlib.contextmanager
+    def _asking(self):
+        """Ask the server for something, in the words of TaskFlow."""
+        if not self._client.connected:
+            # A request would wait until it is.
+            raise exceptions.JobFailure('zookeeper: not connected now')
+        try:
+            yield
+        except (
+            kazoo_exceptions.KazooException,
+            self._client.handler.timeout_exception,
+        ) as exc:
+            raise exceptions.JobFailure(
+                f'zookeeper: {type(exc).__name__} {exc}'.strip()
+            ) from None
+
+
+def make(name, settings):
+    """Return a board, which is not connected yet.
+
+    :param settings: :class:`~options.Settings`
+    """
+    options = {}
+    if settings.username:
+        options['auth_data'] = [
+            ('digest', f'{settings.username}:{settings.password or ""}')
+        ]
+        # Others may not even look.
+        options['default_acl'] = security.CREATOR_ALL_ACL
+    if settings.tls:
+        options |= {
+            'use_ssl': True, 'verify_certs': True, 'check_hostname': True,
+            'ca': settings.ca_file, 'certfile': settings.cert_file,
+            'keyfile': settings.key_file,
+        }
+    client = client_.KazooClient(
+        hosts=','.join(f'{host}:{port}' for host, port in settings.hosts),
+        timeout=float(settings.expiry), handler=_Handler(), logger=_QUIET,
+        connection_retry=_CONNECT_AGAIN, **options,
+    )
+    return ZookeeperBoard(
+        name, client, settings.namespace, settings.expiry
+    )
+
+
+def _encoded(content):
+    return misc.binary_encode(jsonutils.dumps(content))

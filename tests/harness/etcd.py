@@ -1,0 +1,89 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A real etcd for tests, on loopback, in a folder of its own."""
+
+import base64
+
+import requests
+
+from tests.harness import boards
+
+# All that the tests' user may touch: namespaces that begin so.
+_KEYS = ('/taskflow/jobs/test', '/taskflow/jobs/tesu')
+
+
+class Etcd(boards.Server):
+    """An etcd that knows who asks, and lets that user touch its keys only."""
+
+    kind = 'etcd'
+    program = 'etcd'
+    package = 'etcd-server'
+    user = 'copier'
+    failures = (requests.RequestException,)
+
+    def __init__(self, folder, certificate=None):
+        super().__init__(folder, certificate)
+        self._peers = 0
+
+    def _prepare(self):
+        self._peers = self._peers or boards.free_port()
+
+    def _command(self):
+        peers = f'http://127.0.0.1:{self._peers}'
+        command = [
+            self.program, '--data-dir', self.data, '--log-level', 'error',
+            '--listen-client-urls', self._address,
+            '--advertise-client-urls', self._address,
+            '--listen-peer-urls', peers,
+            '--initial-advertise-peer-urls', peers,
+            '--initial-cluster', f'default={peers}',
+        ]
+        if self.certificate:
+            file, key = self.certificate
+            command += ['--cert-file', file, '--key-file', key]
+        return command
+
+    @property
+    def _address(self):
+        scheme = 'https' if self.certificate else 'http'
+        return f'{scheme}://127.0.0.1:{self.port}'
+
+    def _ask(self):
+        answer = requests.get(
+            f'{self._address}/health', verify=self._trusted, timeout=10
+        )
+        answer.raise_for_status()
+
+    @property
+    def _trusted(self):
+        return str(self.certificate[0]) if self.certificate else True
+
+    def _set_up(self):
+        first, behind = (
+            base64.b64encode(key.encode()).decode() for key in _KEYS
+        )
+        for path, body in (
+            ('user/add', {'name': 'root', 'password': self.password}),
+            ('user/grant', {'user': 'root', 'role': 'root'}),
+            ('user/add', {'name': self.user, 'password': self.password}),
+            ('role/add', {'name': 'copies'}),
+            ('role/grant', {'name': 'copies', 'perm': {
+                'permType': 'READWRITE', 'key': first, 'range_end': behind,
+            }}),
+            ('user/grant', {'user': self.user, 'role': 'copies'}),
+            ('enable', {}),
+        ):
+            requests.post(
+                f'{self._address}/v3/auth/{path}', json=body,
+                verify=self._trusted, timeout=30,
+            ).raise_for_status()

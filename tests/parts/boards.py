@@ -1,0 +1,75 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Real boards of each kind, started when a test first needs them."""
+
+import contextlib
+import sys
+
+import pytest
+
+from tests.harness import boards
+from tests.irods_server import certificate
+
+KINDS = ('redis', 'etcd', 'zookeeper')
+
+
+def server_of(kind, folder, encrypted=False):
+    """Return a server that has not been started; skip if there can be none.
+
+    :param kind: one of ``KINDS``
+    """
+    module = pytest.importorskip(
+        f'tests.harness.{kind}', reason=f'the library for {kind} is missing'
+    )
+    files = None
+    if encrypted:
+        certificate.make(folder)
+        files = folder / 'server.crt', folder / 'server.key'
+    return getattr(module, kind.capitalize())(folder, files)
+
+
+@contextlib.contextmanager
+def started(kind, folder, encrypted=False):
+    """Start a server of that kind, or skip the test."""
+    try:
+        with server_of(kind, folder, encrypted) as server:
+            yield server
+    except boards.Unavailable as why:
+        pytest.skip(str(why))
+
+
+# Claims the only job and announces itself; says so; waits for a line; tells
+# then whether the job is still its own.
+_OTHER = """
+import json, sys
+from glance_copy_plugin.jobboard import board, options, placement
+given = json.loads(sys.stdin.readline())
+given['hosts'] = [tuple(each) for each in given['hosts']]
+mine = board.Board(options.Settings(**given))
+((job, _owner),) = mine.jobs()
+mine.announce('other', placement.Stores(names=(), writable=()))
+print(mine.claim(job, 'other/1'), flush=True)
+sys.stdin.readline()
+while True:
+    try:
+        print(mine.is_owner(job, 'other/1'), flush=True)
+        break
+    except board.BoardSilent:
+        # Its connection may have ended while it was paused.
+        pass
+"""
+
+
+def other_process():
+    """Return the command of a process that claims a job."""
+    return [sys.executable, '-W', 'ignore', '-c', _OTHER]
