@@ -139,6 +139,20 @@ def ended(found):
         return True
 
 
+def test_a_report_of_what_it_does_shows_no_password(server, board):
+    with worker_.Worker(server, 'host-a') as worker:
+        helpers.wait_until(lambda: jobboard.announced(board), 'a process')
+        for each in worker.processes():
+            os.kill(each.pid, signal.SIGUSR2)
+        helpers.wait_until(
+            lambda: worker.log.read_text().count('copy_image:') == 2,
+            'the configuration of both processes',
+        )
+        said = worker.log.read_text()
+    assert 'jobboard_password = ***' in said
+    assert board.password not in said
+
+
 def run(server, *command):
     """Run a command; return its exit status and its words."""
     done = subprocess.run(
