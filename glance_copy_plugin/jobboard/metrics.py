@@ -17,8 +17,10 @@ to one ``glance-copy-worker``; whoever serves them adds them up. No label may
 hold what a user chooses, such as an image: its values would be without end.
 """
 
+import errno
 import os
 import pathlib
+import shutil
 import time
 
 import prometheus_client
@@ -34,6 +36,9 @@ _SECONDS = (
     0.5, 1, 2.5, 5, 10, 30, 60, 150, 300, 600, 1800, 3600, 7200, 21600, 86400,
 )
 
+# Bytes; a process has four files of 64 KiB.
+_ROOM = 2 ** 20
+
 
 class Metrics(observing.Observer):
     """Counts what this process does.
@@ -44,6 +49,7 @@ class Metrics(observing.Observer):
     """
 
     def __init__(self, stores, folder):
+        _check_space(folder)
         # The library looks for that when it is imported, which other
         # libraries of the Image service do before anybody knows the folder.
         os.environ['PROMETHEUS_MULTIPROC_DIR'] = folder
@@ -122,12 +128,18 @@ def _counter(name, text, label, values):
     return counter
 
 
-def _reserve(folder):
-    """Take the space that the files of this process will need.
+def _check_space(folder):
+    """See that there is room for some files.
 
     They are mapped into memory: on a file system that is full, to write to
-    what has no space yet would kill the process.
+    them kills the process.
     """
+    if shutil.disk_usage(folder).free < _ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _reserve(folder):
+    """Take the space that the files of this process will ever need."""
     for path in pathlib.Path(folder).glob(f'*_{os.getpid()}.db'):
         with path.open('r+b') as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

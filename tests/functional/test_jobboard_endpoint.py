@@ -297,6 +297,21 @@ def test_its_files_go_when_it_stops(server, board, endpoint, tmp_path):
     assert endpoint.ask('/health') is None
 
 
+def test_copies_are_made_also_when_they_cannot_be_counted(
+    server, board, client, endpoint, mount_tmpfs,
+):
+    image_id = client.create_image(helpers.data())
+    folder = mount_tmpfs('64k')
+    (folder / 'full').write_bytes(bytes(64 * 1024))
+    with worker_.Worker(
+        server, 'host-b', settings=endpoint.settings,
+        environment={'RUNTIME_DIRECTORY': str(folder)},
+    ) as worker:
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+        assert 'is not counted, since' in worker.log.read_text()
+        assert endpoint.health() == (503, '0 of 1 processes are ready')
+
+
 def start_in_vain(server, endpoint, **environment):
     """Run a worker that cannot start; return its status and its words."""
     made = worker_.Worker(
