@@ -134,6 +134,7 @@ def test_what_runs_and_what_is_read_again_is_counted(
         assert offer.reached.wait(60)
         assert endpoint.value('worker_copies_running') == 1
         assert endpoint.value('board_jobs', state='claimed') == 1
+        assert endpoint.value('board_jobs', state='waiting') == 0
         offer.release()
         assert client.wait_copy(image_id, task_id)['status'] == 'success'
         wait_value(endpoint, 0, 'worker_copies_running')
@@ -262,7 +263,9 @@ def test_nothing_else_is_told(server, board, worker, endpoint):
 
 
 def test_it_listens_on_loopback_only(server, board, worker, endpoint):
-    assert listening(worker) == {('127.0.0.1', endpoint.port)}
+    assert listening(worker.processes()) == {('127.0.0.1', endpoint.port)}
+    # Those that make copies do not keep the port when the others have ended.
+    assert listening(makers(worker, board)) == set()
 
 
 def test_there_is_no_endpoint_unless_it_is_asked_for(server, board):
@@ -270,15 +273,15 @@ def test_there_is_no_endpoint_unless_it_is_asked_for(server, board):
         helpers.wait_until(
             lambda: makers(worker, board), 'a process that makes copies'
         )
-        assert listening(worker) == set()
+        assert listening(worker.processes()) == set()
         assert len(worker.processes()) == 2
 
 
-def listening(worker):
-    """Return the addresses that a worker's processes listen on."""
+def listening(processes):
+    """Return the addresses that processes listen on."""
     return {
         tuple(connection.laddr)
-        for process in worker.processes()
+        for process in processes
         for connection in process.net_connections('inet')
         if connection.status == psutil.CONN_LISTEN
     }
