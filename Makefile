@@ -21,7 +21,7 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 	pyproject.toml
 
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
-export REPLICATE_IMAGES WORKERS
+export REPLICATE_IMAGES WORKERS WORKER_COPIES EVERY BOARD
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
 	check-release bench bench-cloud soak soak-workers docs releasenotes pep8 clean
@@ -82,7 +82,7 @@ $(DOC_STAMP): $(STAMP) doc/requirements.txt
 soak: venv ## Kill Glance at random moments of copies (N=100 SEED=)
 	@$(BIN)/python -m tools.soak
 
-soak-workers: venv services ## Kill and pause workers (N=100 WORKERS=4 SEED=)
+soak-workers: venv services ## Kill and pause workers (N=1000 WORKERS=4)
 	@$(BIN)/python -m tools.soak_workers
 
 docs: $(DOC_STAMP) ## Build the documentation into doc/build/html

@@ -13,11 +13,12 @@
 """The benchmark: the same copies by stock Glance, the plugin and a floor.
 
 First into file stores, then from one iRODS store to another, then from one
-cloud to another.
+cloud to another, then by workers.
 
 Environment variables: ``ROUNDS`` (3), ``SIZES`` (256M,2G), ``STORES`` (1,3),
-``BENCH_DIR`` (.bench), ``PARTS`` (files,irods,clouds), ``XFS=1`` to measure
-file stores on XFS too, ``REPLICATE_IMAGES`` (200).
+``BENCH_DIR`` (.bench), ``PARTS`` (files,irods,clouds,workers), ``XFS=1`` to
+measure file stores on XFS too, ``REPLICATE_IMAGES`` (200), ``WORKER_COPIES``
+(200).
 """
 
 import dataclasses
@@ -35,6 +36,7 @@ from tools import filesystem
 from tools import images
 from tools import replicate_bench
 from tools import results
+from tools import worker_bench
 from tools import zone
 from tools import zone_bench
 
@@ -204,6 +206,25 @@ def replicate_part(plan, folder):
     }
 
 
+def worker_part(plan, folder):
+    """Measure copies by workers; return it."""
+    place = folder / 'data'
+    place.mkdir()
+    machine = results.machine(place)
+    print(f'\nBy workers, {machine["file system"]}: {place}')
+    try:
+        bench = worker_bench.WorkerBench(
+            place, lambda line: print(line, flush=True)
+        )
+        scaling, tiny = bench.scaling(), bench.tiny()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return {
+        'machine': machine, 'summary': [], 'runs': [*scaling, *tiny],
+        'table': worker_bench.tables(scaling, tiny),
+    }
+
+
 def report(found):
     """Print one measurement."""
     print(
@@ -217,13 +238,16 @@ def report(found):
 
 PARTS = {
     'files': file_part, 'irods': zone_part, 'clouds': replicate_part,
+    'workers': worker_part,
 }
 
 
 def describe(found):
     """Return a part as Markdown."""
     facts = ', '.join(f'{k} {v}' for k, v in found['machine'].items())
-    table = results.table(found['summary'], found.get('floor', 'floor'))
+    table = found.get('table') or results.table(
+        found['summary'], found.get('floor', 'floor')
+    )
     return f'{facts}\n\n{table}'
 
 

@@ -12,6 +12,8 @@
 
 """TaskFlow's conductor, with jobs that are copies."""
 
+import itertools
+
 from oslo_log import log as logging
 from taskflow import exceptions
 from taskflow.conductors.backends import impl_nonblocking
@@ -88,6 +90,8 @@ class Queue:
         self._concurrency = concurrency
         self._stores = stores
         self._claims = {}
+        self._served = {}
+        self._turns = itertools.count(1)
         self._silent = False
 
     def register_entity(self, entity):
@@ -109,16 +113,17 @@ class Queue:
             return iter(())
         observing.observer().looked()
         self._silent = False
-        waiting = [
-            (job, details_.of_job(job)) for job, owner in jobs
-            if owner is None
-        ]
-        return (job for job, _details in queue.in_order(
+        known = [(job, details_.of_job(job), owner) for job, owner in jobs]
+        return iter(queue.in_order(
             [
-                (job, details) for job, details in waiting
-                if details and self._stores.can_make(details)
+                (job, details) for job, details, owner in known
+                if owner is None and details and self._stores.can_make(details)
             ],
-            [claim.details.project_id for claim in running],
+            [
+                details.project_id for _job, details, owner in known
+                if owner is not None and details
+            ],
+            self._served,
         ))
 
     def claim(self, job, who):
@@ -135,6 +140,7 @@ class Queue:
         except board_.BoardSilent as exc:
             self._say_silent(exc)
             raise exceptions.UnclaimableJob(str(exc)) from None
+        self._served[details.project_id] = next(self._turns)
         self._claims[job.uuid] = claim
         self._keeper.add(claim)
 

@@ -53,10 +53,12 @@ class Client(etcd3gw.Etcd3Client):
         try:
             return super().post(url, *args, **kwargs)
         except etcd3gw.exceptions.Etcd3Exception as exc:
-            # Also after silence, with which an etcd that has lost its data
-            # meets the token of before.
-            self.session.headers.pop('Authorization', None)
-            if not self._username or not _is_about_login(exc):
+            # An etcd that has lost its data is silent to a token of before.
+            token = self.session.headers.pop('Authorization', None)
+            late = isinstance(exc, etcd3gw.exceptions.ConnectionTimeoutError)
+            if not self._username or not (
+                (late and token) or _is_about_login(exc)
+            ):
                 raise
         self._log_in()
         return super().post(url, *args, **kwargs)

@@ -13,6 +13,7 @@
 """What a worker tells others: that it lives, and what waits for whom."""
 
 import threading
+import time
 
 from oslo_log import log as logging
 
@@ -24,6 +25,9 @@ from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
+
+# A task that is written to less often than each hour loses its image.
+_SAY_AGAIN_SECONDS = 600
 
 
 class Herald:
@@ -44,6 +48,7 @@ class Herald:
         self._name = name
         self._stores = stores
         self._interval = board.expiry / 4
+        self._said = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name='copy-image-herald', daemon=True
@@ -85,13 +90,27 @@ class Herald:
         if self._name != min(workers, default=None):
             return
         known = set()
+        waiting = {}
         for job, owner in self._board.jobs():
             known.add(job.uuid)
             details = details_.of_job(job)
             if owner is None and details is not None:
                 why = placement.obstacle(details, workers.values())
-                tasks.say_waiting(
+                waiting[details.task_id] = self._say(
                     details.task_id,
                     f'waiting: {why}' if why else 'waiting for a worker',
                 )
+        self._said = waiting
         posting.post_forgotten(known)
+
+    def _say(self, task_id, message):
+        """Write a message to a task, unless it was written lately.
+
+        :returns: what was written, and when
+        """
+        now = time.monotonic()
+        before, when = self._said.get(task_id, (None, now))
+        if message == before and now - when < _SAY_AGAIN_SECONDS:
+            return before, when
+        tasks.say_waiting(task_id, message)
+        return message, now

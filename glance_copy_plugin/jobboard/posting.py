@@ -185,8 +185,8 @@ def post_forgotten(known):
     :param known: ids of tasks whose jobs have been on the board, listed
         before this is called
     """
-    for task in tasks.live_copies():
-        if not tasks.is_for_workers(task) or task['id'] in known:
+    for task in tasks.live_copies(but=known):
+        if not tasks.is_for_workers(task):
             continue
         if board_.of_process().post(of_task(task)):
             LOG.warning(

@@ -20,14 +20,16 @@ from taskflow.jobs import base
 _PRIORITIES = list(base.JobPriority)
 
 
-def in_order(waiting, running):
+def in_order(waiting, running, served):
     """Put jobs in the order in which a worker should try to claim them.
 
-    The most urgent first; among equals, projects take turns, and those of
-    which the fewest copies run come first; within a project, as they came.
+    The most urgent first; among equals, projects take turns: those of which
+    the fewest copies run come first, then those that this worker has served
+    the longest ago; within a project, as they came.
 
     :param waiting: (job, :class:`Details`) pairs
     :param running: the project ids of the copies that run, one for each
+    :param served: ``{project id: number of its last turn}``
     """
     busy = collections.Counter(running)
     by_age = sorted(waiting, key=_urgency_and_age)
@@ -36,10 +38,11 @@ def in_order(waiting, running):
         turns = collections.Counter(busy)
         turned = []
         for job, details in group:
-            turned.append((turns[details.project_id], job, details))
-            turns[details.project_id] += 1
-        turned.sort(key=lambda each: each[0])
-        found += [(job, details) for _turn, job, details in turned]
+            project = details.project_id
+            turned.append((turns[project], served.get(project, 0), job))
+            turns[project] += 1
+        turned.sort(key=lambda each: each[:2])
+        found += [job for _turn, _served, job in turned]
     return found
 
 

@@ -28,12 +28,15 @@ from glance_copy_plugin.jobboard import herald as herald_
 from glance_copy_plugin.jobboard import keeper as keeper_
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.jobboard import processes
+from glance_copy_plugin.records import connections
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
 # Of the time in which a worker has to stop, what its copies may take.
 _SHARE_OF_COPIES = 0.8
+# A transaction may wait so many seconds for what a slow board answers.
+_SHORTEST_TRANSACTION = 15
 
 
 class Worker(processes.Process):
@@ -61,6 +64,9 @@ class Worker(processes.Process):
             check.load_service(self._config_dir)
         logging.setup(CONF, 'glance-copy-worker')
         board = board_.of_process()
+        connections.limit_idle_transactions(
+            max(board.expiry, _SHORTEST_TRANSACTION)
+        )
         name = f'{socket.gethostname()}:{os.getpid()}'
         self._keeper = keeper_.Keeper(board.expiry)
         self._keeper.start()

@@ -90,8 +90,9 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
         data: it asks for its old session for ever.
         """
         if self._begun:
-            self._client.stop()
-            self._client.start_async()
+            with self._translating():
+                self._client.stop()
+                self._client.start_async()
         else:
             super().connect(timeout=_ANSWER_SECONDS)
             self._begun = True
@@ -229,6 +230,11 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
         if not self._client.connected:
             # A request would wait until it is.
             raise exceptions.JobFailure('zookeeper: not connected now')
+        with self._translating():
+            yield
+
+    @contextlib.contextmanager
+    def _translating(self):
         try:
             yield
         except (

@@ -52,8 +52,11 @@ def newest_copy(image_id, request_id=None):
 
 
 @retried
-def live_copies():
-    """Return the copy tasks that have not ended."""
+def live_copies(but=frozenset()):
+    """Return the copy tasks that have not ended.
+
+    :param but: ids of tasks that are not asked for
+    """
     db = glance.db.get_api()
     admin = glance.context.get_admin_context()
     found = []
@@ -63,6 +66,8 @@ def live_copies():
                 'type': _TYPE, 'status': status, 'deleted': False,
             },
         ):
+            if task['id'] in but:
+                continue
             try:
                 # The list comes without what was asked for.
                 found.append(db.task_get(admin, task['id']))

@@ -22,9 +22,12 @@ from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import GlanceServer
 from tests.harness import postgres
+from tests.parts import boards
 
 # Looking often makes tests short; the default is a second.
 INTERVAL = '0.5'
+# Kinds of boards on which copies by workers are tested.
+BOARDS = (os.environ.get('BOARDS') or 'redis,etcd').split(',')
 BROKEN = {
     'web': 'http',
     # Its library is not installed, so that it is not configured.
@@ -158,6 +161,14 @@ def cloud_a(start_glance):
 def cloud_b(start_glance):
     """Another cloud, which images are copied to."""
     return start_glance('cloud-b')
+
+
+@pytest.fixture(scope='module', params=BOARDS)
+def board(request, tmp_path_factory):
+    """A board on which copies wait for workers, of each kind."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with boards.started(request.param, folder) as server:
+        yield server
 
 
 @pytest.fixture(params=['copier', 'stream'])

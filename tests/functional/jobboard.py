@@ -15,12 +15,10 @@
 import contextlib
 import time
 
-import pytest
-
 from tests.functional import helpers
-from tests.harness import redis
 from tests.harness import worker as worker_
 
+# The user of etcd may touch what begins so.
 NAMESPACE = 'test-copies'
 # As short as allowed: a dead worker's copies go on this much later.
 EXPIRY = 4
@@ -41,16 +39,6 @@ def settings(board, **more):
 
 
 @contextlib.contextmanager
-def started_board(folder):
-    """Start a redis, or skip the tests."""
-    try:
-        with redis.Redis(folder) as board:
-            yield board
-    except redis.Unavailable as why:
-        pytest.skip(str(why))
-
-
-@contextlib.contextmanager
 def workers(server, *names, **options):
     """Start a worker for each of these hosts; yield them."""
     with contextlib.ExitStack() as stack:
@@ -60,26 +48,25 @@ def workers(server, *names, **options):
         ]
 
 
+def jobs_on(board):
+    """Return (job, owner or None) for each job on the board."""
+    return board.board(namespace=NAMESPACE).jobs()
+
+
 def jobs(board):
     """Return how many jobs are on the board."""
-    with board.client() as client:
-        return client.hlen(f'{NAMESPACE}:listings')
+    return len(jobs_on(board))
 
 
 def owners(board):
     """Return the tokens of all claims."""
-    with board.client() as client:
-        keys = client.keys(f'{NAMESPACE}:*.owned')
-        return [
-            owner.decode() for owner in client.mget(keys) if owner
-        ] if keys else []
+    return [owner for _job, owner in jobs_on(board) if owner is not None]
 
 
 def announced(board):
     """Return the ids of the processes that have said that they live."""
-    with board.client() as client:
-        keys = client.keys(f'{NAMESPACE}*worker.*')
-    return {int(key.decode().rpartition(':')[2]) for key in keys}
+    names = board.board(namespace=NAMESPACE).workers()
+    return {int(name.rpartition(':')[2]) for name in names}
 
 
 def check(server, board, image_id, stores):

@@ -30,15 +30,10 @@ SIZE = 4 * MIB + 1
 
 
 @pytest.fixture(scope='module')
-def board(tmp_path_factory):
-    with jobboard.started_board(tmp_path_factory.mktemp('redis')) as started:
-        yield started
-
-
-@pytest.fixture(scope='module')
 def server(start_glance, board):
     return start_glance(
-        'posting-slow', jobboard.settings(board, **SLOW), audit=True
+        f'posting-slow-{board.kind}', jobboard.settings(board, **SLOW),
+        audit=True,
     )
 
 
@@ -138,6 +133,8 @@ def assert_left(worker, image_id):
 
 @pytest.mark.parametrize('place', [
     'stream-read:3', 'import-written:1', 'complete-called:1',
+    # While the image's row is locked.
+    'record-uncommitted:2',
 ])
 def test_a_worker_that_wakes_up_after_the_copy_has_ended_changes_nothing(
     server, board, client, make_worker, pause_at, place,

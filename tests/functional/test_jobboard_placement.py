@@ -21,14 +21,10 @@ from tests.harness import worker as worker_
 
 
 @pytest.fixture(scope='module')
-def board(tmp_path_factory):
-    with jobboard.started_board(tmp_path_factory.mktemp('redis')) as started:
-        yield started
-
-
-@pytest.fixture(scope='module')
 def server(start_glance, board):
-    return start_glance('placing', jobboard.settings(board), audit=True)
+    return start_glance(
+        f'placing-{board.kind}', jobboard.settings(board), audit=True,
+    )
 
 
 @pytest.fixture(scope='module')

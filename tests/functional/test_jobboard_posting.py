@@ -27,12 +27,6 @@ from tests.harness import worker as worker_
 
 
 @pytest.fixture(scope='module')
-def board(tmp_path_factory):
-    with jobboard.started_board(tmp_path_factory.mktemp('redis')) as started:
-        yield started
-
-
-@pytest.fixture(scope='module')
 def switch(tmp_path_factory):
     return tmp_path_factory.mktemp('kill') / 'at'
 
@@ -40,7 +34,8 @@ def switch(tmp_path_factory):
 @pytest.fixture(scope='module')
 def server(start_glance, board, switch):
     return start_glance(
-        'posting-fails', jobboard.settings(board, recovery_interval=0.5),
+        f'posting-fails-{board.kind}',
+        jobboard.settings(board, recovery_interval=0.5),
         audit=True,
         environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
     )

@@ -29,6 +29,7 @@ from tests.functional import jobboard
 from tests.harness import Client
 from tests.harness import process
 from tests.harness import worker as worker_
+from tests.parts import boards
 
 TOOLS = pathlib.Path(sys.executable).parent
 UNIT = (
@@ -39,8 +40,8 @@ SECONDS = 6
 
 @pytest.fixture(scope='module')
 def board(tmp_path_factory):
-    with jobboard.started_board(tmp_path_factory.mktemp('redis')) as started:
-        yield started
+    with boards.started('redis', tmp_path_factory.mktemp('redis')) as server:
+        yield server
 
 
 @pytest.fixture(scope='module')

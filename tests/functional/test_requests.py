@@ -168,6 +168,22 @@ def test_flags_that_contradict_each_other_are_refused(
     assert_refused(glance, image_id, body, 400, 'allow_failure', 'one of')
 
 
+@pytest.mark.parametrize('priority', ['high', 'LOW', '', 1, None, ['low']])
+def test_nobody_can_be_preferred_to_others(glance, image_id, priority):
+    method = {'name': 'copy-image', 'priority': priority}
+    body = {'method': method, 'stores': ['s1']}
+    assert_refused(glance, image_id, body, 400, 'priority', "'low'")
+
+
+@pytest.mark.parametrize('priority', ['low', 'normal'])
+def test_whoever_wants_to_can_wait_for_others(client, priority):
+    image_id = client.create_image(b'x')
+    method = {'name': 'copy-image', 'priority': priority}
+    task = helpers.copy(client, image_id, ['s1'], method=method)
+    assert task['status'] == 'success'
+    assert task['input']['import_req']['method'] == method
+
+
 @pytest.mark.parametrize('body', [
     b'', b'copy-image', b'{"method": {"name": "copy-image"', b'\xff\xfe',
     b'[' * 100000,

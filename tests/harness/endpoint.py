@@ -17,6 +17,8 @@ import requests
 
 from tests.harness import process
 
+_PREFIX = 'glance_copy_'
+
 
 class Endpoint:
     """The endpoint of a worker, on a port that was free."""
@@ -60,6 +62,28 @@ class Endpoint:
             for sample in family.samples
         ]
 
+    def values(self):
+        """Return what is counted as ``{'name{label=value}': number}``.
+
+        Names are without their common beginning. What depends on time is
+        left out, and so is what may become less.
+        """
+        return {
+            _shown(sample): sample.value for sample in self.samples()
+            if sample.name.endswith(('_total', '_count'))
+        }
+
+    def increased(self, before):
+        """Return by how much what is counted has become more since then.
+
+        :param before: what :meth:`values` has returned
+        """
+        return {
+            name: value - before.get(name, 0)
+            for name, value in self.values().items()
+            if value != before.get(name, 0)
+        }
+
     def value(self, name, **labels):
         """Return one value without the common beginning of its name.
 
@@ -67,7 +91,15 @@ class Endpoint:
         """
         found = [
             sample.value for sample in self.samples()
-            if (sample.name, sample.labels) == (f'glance_copy_{name}', labels)
+            if (sample.name, sample.labels) == (_PREFIX + name, labels)
         ]
         assert len(found) < 2
         return found[0] if found else None
+
+
+def _shown(sample):
+    labels = ','.join(
+        f'{name}={value}' for name, value in sorted(sample.labels.items())
+    )
+    name = sample.name.removeprefix(_PREFIX)
+    return f'{name}{{{labels}}}' if labels else name

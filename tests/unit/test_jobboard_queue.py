@@ -44,8 +44,9 @@ def job_of(project='p', stores=('s1',), sources=('src',)):
     )
 
 
-def order(waiting, running=()):
-    return [job.created_on for job, _ in queue.in_order(waiting, running)]
+def order(waiting, running=(), served=()):
+    found = queue.in_order(waiting, running, dict(served))
+    return [job.created_on for job in found]
 
 
 def test_copies_of_one_project_are_made_as_they_came():
@@ -60,6 +61,12 @@ def test_a_single_copy_does_not_wait_behind_all_of_another_project():
 def test_a_project_of_which_copies_run_waits_for_its_turn():
     waiting = [asked(1, 'busy'), asked(2, 'idle'), asked(3, 'idle')]
     assert order(waiting, ['busy', 'busy']) == [2, 3, 1]
+
+
+def test_a_project_that_was_served_lets_the_others_go_first():
+    waiting = [asked(1, 'many'), asked(2, 'many'), asked(3, 'single')]
+    assert order(waiting, served={'many': 1}) == [3, 1, 2]
+    assert order(waiting, served={'many': 1, 'single': 2}) == [1, 3, 2]
 
 
 def test_what_is_less_urgent_comes_last_whoever_asked():
