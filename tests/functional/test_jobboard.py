@@ -24,6 +24,7 @@ from tests.functional import helpers
 from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness import endpoint as endpoint_
 
 STORES = ['s1', 's2', 's3']
 
@@ -115,6 +116,26 @@ def test_the_state_of_the_board_can_be_asked_for(server, board, client):
         assert status(server)[0] == 2
     finally:
         board.start()
+
+
+def test_the_health_of_a_worker_is_that_of_its_board(server, board, client):
+    endpoint = endpoint_.Endpoint()
+    with jobboard.workers(server, 'host-a', settings=endpoint.settings):
+        helpers.wait_until(endpoint.healthy, 'a healthy worker')
+        assert endpoint.value('board_workers') == 1
+        board.stop()
+        try:
+            status, said = endpoint.health()
+            assert endpoint.value('board_up') == 0
+        finally:
+            board.start()
+        assert status == 503
+        assert said.startswith('the board of copies does not answer: ')
+        assert board.password not in said
+        helpers.wait_until(endpoint.healthy, 'a healthy worker')
+        image_id = client.create_image(helpers.data())
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', 's1'])
 
 
 def status(server):
