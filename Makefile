@@ -23,8 +23,9 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES WORKERS WORKER_COPIES EVERY BOARD
 .DEFAULT_GOAL := help
-.PHONY: help venv services test test-unit test-cloud cloud cloud-down demo \
-	check-release bench bench-cloud soak soak-workers docs releasenotes pep8 clean
+.PHONY: help venv services test test-boards test-unit test-cloud cloud \
+	cloud-down demo check-release bench bench-cloud soak soak-workers docs \
+	diagrams releasenotes pep8 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", \
@@ -58,6 +59,10 @@ cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=)
 cloud-down: $(CLOUD_STAMP) ## Stop it
 	@$(BIN)/python -m tests.cloud.services down
 
+test-boards: venv services ## Run all tests of workers on each kind of board
+	BOARDS=etcd,zookeeper $(BIN)/python -m pytest \
+	  tests/functional/test_jobboard*.py $(ARGS)
+
 check-release: venv ## Build sdist and wheel, use them beside Glance (ARGS=)
 	@$(BIN)/python -m pip install --quiet 'build>=1.6.1'
 	$(BIN)/python -m pytest tests/release $(ARGS)
@@ -88,6 +93,9 @@ soak-workers: venv services ## Kill and pause workers (N=1000 WORKERS=4)
 docs: $(DOC_STAMP) ## Build the documentation into doc/build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html doc/source doc/build/html
 	@echo "doc/build/html/index.html"
+
+diagrams: venv ## Draw the diagrams of the documentation; needs Graphviz
+	@$(BIN)/python -m tools.diagrams
 
 releasenotes: $(DOC_STAMP) ## Build the release notes
 	$(BIN)/sphinx-build -q -W --keep-going -b html releasenotes/source \

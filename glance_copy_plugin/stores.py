@@ -19,6 +19,7 @@ from glance_store import capabilities
 from glance_store import exceptions as store_exceptions
 from oslo_config import cfg
 from oslo_log import log as logging
+import stevedore
 
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import cinder_volumes
@@ -213,12 +214,23 @@ def remove_object(store, place):
 
 def _keeper(its_driver):
     """Return the :class:`Keeper` for a driver, or None."""
-    for module in (file_copier, irods_copier, rbd_copier, cinder_volumes):
-        if module.serves(its_driver):
-            return module
+    for keeper in _keepers():
+        if keeper.serves(its_driver):
+            return keeper
     return None
 
 
+@functools.cache
+def _keepers():
+    """Return all keepers: those of this package, then those of others."""
+    others = stevedore.ExtensionManager('glance_copy_plugin.keepers')
+    return (
+        file_copier, irods_copier, rbd_copier, cinder_volumes,
+        *(extension.plugin for extension in others),
+    )
+
+
+_NO_SPACE = 'no space left'
 # What a driver says and what will not pass by itself.
 _LASTING = (
     store_exceptions.BadStoreConfiguration,
@@ -252,7 +264,7 @@ def target_error(error, store):
 def reason(error):
     """Say in a few words what a driver's exception means."""
     if isinstance(error, store_exceptions.StorageFull):
-        return 'no space left'
+        return _full(str(error))
     if isinstance(error, store_exceptions.StorageWriteDenied):
         return 'writing was denied; check its permissions'
     if isinstance(error, OSError) and error.strerror:
@@ -261,3 +273,10 @@ def reason(error):
         return error.reason
     text = str(getattr(error, 'msg', '') or error).strip()
     return text or type(error).__name__
+
+
+def _full(said):
+    """Say that a store is full, and what its driver knows about it."""
+    if said == store_exceptions.StorageFull.message:
+        return _NO_SPACE
+    return said if _NO_SPACE in said else f'{_NO_SPACE}: {said}'

@@ -13,9 +13,9 @@
 """Show a copy's progress: bars on a terminal, else a line now and then."""
 
 import rich.console
-import rich.progress
 
-from glance_copy_plugin.transfer import progress
+from glance_copy_plugin.replicator import following
+from glance_copy_plugin.replicator import watching
 
 
 class Lines:
@@ -45,49 +45,15 @@ class Lines:
             self._next = seconds + self._interval
 
 
-class Bars:
+class Bars(watching.Bars):
     """Draws a bar for each store and for staging."""
-
-    def __init__(self, console):
-        self._bars = rich.progress.Progress(
-            rich.progress.TextColumn('  {task.description:8}'),
-            rich.progress.BarColumn(),
-            rich.progress.TextColumn('{task.fields[state]}'),
-            console=console,
-        )
-        self._rows = {}
-
-    def __enter__(self):
-        self._bars.start()
-        return self
-
-    def __exit__(self, *error):
-        self._bars.stop()
 
     def show(self, seconds, message):
         """Take one look at the task; ``seconds`` have passed."""
-        seen = progress.parse(message)
-        if seen is None:
-            self._row('copy', None, f'{seconds:.1f} s  {message or ""}')
-            return
-        rate = (seen['rate'] or 0) / 1024 / 1024
-        left = seen['seconds_left']
-        ahead = '' if left is None else f', {left} s left'
-        self._row('copy', seen['percent'], f'{rate:.0f} MiB/s{ahead}')
-        if seen['staged'] is not None and seen['size']:
-            self._row('staging', 100 * seen['staged'] // seen['size'], '')
-        for name, store in seen['stores'].items():
-            percent = 100 if store['state'] == 'done' else store['percent']
-            self._row(name, percent, store['state'])
-
-    def _row(self, name, percent, state):
-        if name not in self._rows:
-            self._rows[name] = self._bars.add_task(name, total=100, state='')
-        row = self._rows[name]
-        if percent is None:
-            self._bars.update(row, state=state)
-        else:
-            self._bars.update(row, completed=percent, state=state)
+        super().show(following.Seen(
+            task={'message': message or f'{seconds:.1f} s'}, record=None,
+            ended=False,
+        ))
 
 
 def display():

@@ -21,9 +21,14 @@ from keystoneauth1 import exceptions as keystone_exceptions
 _TOO_MUCH = 413
 
 
-class Unreachable(
-    exceptions.RemoteServiceUnavailable, exceptions.TimeoutError
-):
+# The glance_store of 2025.2 has no such exception, and its Glance no answer
+# for one: a write or deletion that failed for it is a 500 there.
+_TIMEOUT = getattr(
+    exceptions, 'TimeoutError', exceptions.GlanceStoreException
+)
+
+
+class Unreachable(exceptions.RemoteServiceUnavailable, _TIMEOUT):
     """Cinder or Keystone did not answer; it may do so later.
 
     Of two classes, because Glance has a 503 for the one when an image is

@@ -29,6 +29,7 @@ from glance_copy_plugin.cinder_store import janitor
 from glance_copy_plugin.cinder_store import legacy
 from glance_copy_plugin.cinder_store import locations
 from glance_copy_plugin.cinder_store import marks
+from glance_copy_plugin.cinder_store import options
 from glance_copy_plugin.cinder_store import reading
 from glance_copy_plugin.cinder_store import sessions
 from glance_copy_plugin.cinder_store import settings
@@ -51,6 +52,7 @@ class Store(stock.Store):
     """Keeps each image in a volume of the store's own type."""
 
     CopyRefused = copying.Refused
+    OPTIONS = options.OPTIONS
 
     # The documentation of Cinder stores has always called it so.
     MULTI_BACKEND_OPTIONS = [

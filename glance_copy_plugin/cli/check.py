@@ -25,6 +25,7 @@ from oslo_config import cfg
 from glance_copy_plugin import activation
 from glance_copy_plugin import opts
 from glance_copy_plugin import stores
+from glance_copy_plugin.cli import database
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import planning
@@ -134,6 +135,8 @@ def load_service(folder):
         reserved = wsgi_app.RESERVED_STORES
         glance_store.register_store_opts(CONF, reserved_stores=reserved)
         glance_store.create_multi_stores(CONF, reserved_stores=reserved)
+        # Before the pipeline: Glance's filters for caches use the database.
+        database.check_schema()
         config.load_paste_app('glance-api')
     except (cfg.Error, glance_store.BackendException) as exc:
         raise RuntimeError(f'the configuration does not load: {exc}') from exc

@@ -141,8 +141,9 @@ class Copier(typing.Protocol):
 
 
 class Keeper(typing.Protocol):
-    """Knows what lies in the stores of a driver: a module of this package.
+    """Knows what lies in the stores of a driver: a module.
 
+    Those of other packages are entry points in ``glance_copy_plugin.keepers``.
     All but ``serves`` MAY raise what the driver does.
     """
 

@@ -13,10 +13,12 @@
 """TaskFlow's conductor, with jobs that are copies."""
 
 import itertools
+import threading
 
 from oslo_log import log as logging
 from taskflow import exceptions
 from taskflow.conductors.backends import impl_nonblocking
+from taskflow.types import timing
 
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import claim as claim_
@@ -47,8 +49,9 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
 
     def __init__(self, name, board, keeper, stores, concurrency):
         self._queue = Queue(board, keeper, stores, concurrency)
+        self._pause = Pause(_POLL_SECONDS)
         super().__init__(
-            name, self._queue, wait_timeout=_POLL_SECONDS,
+            name, self._queue, wait_timeout=self._pause,
             max_simultaneous_jobs=concurrency,
         )
 
@@ -58,18 +61,48 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
             task = tasks.by_id(claim.details.task_id)
             claim.attempts = tasks.attempts(task) if task else 0
             takeover.carry_on(claim, task)
+            return True
         except Exception as exc:
             LOG.error(
                 'The copy of image %(image)s could not be carried on and is '
                 'tried again later: %(why)s',
                 {'image': claim.image_id, 'why': errors.redact(exc)},
             )
+            return False
         finally:
             # Harmless if the copy ended, which takes the job off the board.
             claim.release()
 
+    def _on_job_done(self, job, fut):
+        super()._on_job_done(job, fut)
+        # What could not be carried on would at once be tried again.
+        if fut.result():
+            self._pause.cut_short()
+
     def _try_finish_job(self, job, consume, trash=False):
         """The claim has done that, or does it when nothing hangs any more."""
+
+
+class Pause(timing.Timeout):
+    """The time between two looks at the board, unless a copy has ended."""
+
+    def __init__(self, seconds):
+        super().__init__(seconds)
+        self._over = threading.Event()
+
+    def cut_short(self):
+        """Have the next look now."""
+        self._over.set()
+
+    def interrupt(self):
+        """There is to be no other look."""
+        super().interrupt()
+        self.cut_short()
+
+    def wait(self):
+        """Return when the next look is due."""
+        self._over.wait(self.value)
+        self._over.clear()
 
 
 class Queue:

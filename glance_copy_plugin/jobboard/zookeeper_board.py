@@ -72,6 +72,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
         self._expiry = expiry
         self._tokens = set()
         self._begun = False
+        self._live = None
         self._seen = 0
         # Not None, which would make TaskFlow keep up with each change.
         self._job_watcher = False
@@ -89,14 +90,20 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
         Of itself kazoo never does the latter with a server that has lost its
         data: it asks for its old session for ever.
         """
-        if self._begun:
-            with self._translating():
+        with self._translating():
+            if self._begun:
                 self._client.stop()
-                self._client.start_async()
-        else:
-            super().connect(timeout=_ANSWER_SECONDS)
-            self._begun = True
+            self._live = self._client.start_async()
+        if not self._begun:
+            self._connect_first()
         self._seen = time.monotonic()
+
+    def _connect_first(self):
+        if not self._live.wait(_ANSWER_SECONDS):
+            self._client.stop()
+            raise exceptions.JobFailure('zookeeper: no connection')
+        super().connect(timeout=_ANSWER_SECONDS)
+        self._begun = True
 
     def ping(self):
         """Return if the board answers, having asked it."""
@@ -227,7 +234,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
     @contextlib.contextmanager
     def _asking(self):
         """Ask the server for something, in the words of TaskFlow."""
-        if not self._client.connected:
+        if not self._live.wait(_ANSWER_SECONDS):
             # A request would wait until it is.
             raise exceptions.JobFailure('zookeeper: not connected now')
         with self._translating():

@@ -118,5 +118,7 @@ def test_a_copy_beyond_the_quota_of_cinder_says_so(cloud, server, client):
         task = client.copy_and_wait(image_id, ['fast'])
     assert task['status'] == 'failure', task
     assert 'store fast: no space left' in task['message']
+    # Whoever has to give more wants to know of what.
+    assert "quota 'volumes'" in task['message'], task
     assert client.wait_unlocked(image_id)['stores'] == 'local'
     client.delete(image_id)

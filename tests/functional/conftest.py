@@ -26,8 +26,8 @@ from tests.parts import boards
 
 # Looking often makes tests short; the default is a second.
 INTERVAL = '0.5'
-# Kinds of boards on which copies by workers are tested.
-BOARDS = (os.environ.get('BOARDS') or 'redis,etcd').split(',')
+# Kinds of boards on which all tests of copies by workers run.
+BOARDS = (os.environ.get('BOARDS') or 'redis').split(',')
 BROKEN = {
     'web': 'http',
     # Its library is not installed, so that it is not configured.
@@ -165,7 +165,15 @@ def cloud_b(start_glance):
 
 @pytest.fixture(scope='module', params=BOARDS)
 def board(request, tmp_path_factory):
-    """A board on which copies wait for workers, of each kind."""
+    """A board on which copies wait for workers."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with boards.started(request.param, folder) as server:
+        yield server
+
+
+@pytest.fixture(scope='module', params=boards.KINDS)
+def each_board(request, tmp_path_factory):
+    """The same, of each kind, for tests that are few enough."""
     folder = tmp_path_factory.mktemp(request.param)
     with boards.started(request.param, folder) as server:
         yield server

@@ -71,7 +71,11 @@ def test_the_commands_of_the_page_are_answered_as_it_says(glance):
             stdout=subprocess.PIPE, text=True, timeout=60,
         )
         if status:
-            assert done.stdout.splitlines()[0].strip() == status
+            first, _, rest = done.stdout.partition('\n')
+            assert first.strip() == status
+            assert bool(rest.partition('\n\n')[2].strip()) == (
+                ' 40' in status
+            )
         else:
             assert '-s' in shlex.split(command)
             answers.append(json.loads(done.stdout))
@@ -79,6 +83,6 @@ def test_the_commands_of_the_page_are_answered_as_it_says(glance):
             helpers.wait_ended(glance, task['id'])
     stores, tasks, image = answers
     assert {'s1', 's2'} <= {store['id'] for store in stores['stores']}
-    assert [task['status'] for task in tasks['tasks']] == ['success']
-    assert sorted(image['stores'].split(',')) == ['s1', 's2', 'src']
-    assert client.stores(image_id) == ['src', 's2']
+    assert [task['status'] for task in tasks['tasks']] == ['success'] * 2
+    assert sorted(image['stores'].split(',')) == ['s1', 's2', 's3', 'src']
+    assert client.stores(image_id) == ['src', 's2', 's3']

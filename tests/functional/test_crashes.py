@@ -38,7 +38,7 @@ EVERY_COPY = [
     'complete-unlocked', 'complete-task-ended', 'complete-forgotten',
 ]
 BY_COPIER = [
-    'spool-borrowed', 'file-created', 'file-created:2', 'file-copied:5',
+    'spool-borrowed', 'file-created', 'file-created:2', 'file-copied:3',
     'file-filled', 'file-synced', 'file-synced:3', 'file-renamed',
     'file-renamed:2',
 ]

@@ -30,6 +30,11 @@ STORES = ['s1', 's2', 's3']
 
 
 @pytest.fixture(scope='module')
+def board(each_board):
+    return each_board
+
+
+@pytest.fixture(scope='module')
 def server(start_glance, board):
     return start_glance(
         f'posting-{board.kind}', jobboard.settings(board), workers=2,

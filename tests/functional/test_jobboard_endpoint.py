@@ -143,6 +143,26 @@ def test_a_copy_that_fails_is_counted_as_that(
     }
 
 
+def test_what_is_written_again_is_counted(
+    server, board, client, worker, endpoint,
+):
+    before = endpoint.values()
+    image_id = client.create_image(helpers.data(SIZE))
+    folder = server.places['s1']
+    aside = folder.with_name('s1-aside')
+    folder.rename(aside)
+    try:
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'failure'
+    finally:
+        aside.rename(folder)
+    wait_value(endpoint, 0, 'worker_copies_running')
+    assert endpoint.increased(before) == {
+        'worker_copies_total{result=failed}': 1,
+        # As often as the configuration lets it.
+        'worker_retries_total{of=writing}': 3,
+    }
+
+
 def test_what_runs_and_what_is_read_again_is_counted(
     server, board, client, worker, endpoint,
 ):

@@ -22,6 +22,7 @@ import time
 import uuid
 
 import pytest
+from taskflow import exceptions
 from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import board as board_
@@ -255,6 +256,17 @@ def test_nobody_renews_or_ends_what_is_not_theirs(board, job):
     assert board.extend(job, 'a/1')
 
 
+@pytest.mark.parametrize('action', ['consume', 'abandon'])
+def test_a_claim_that_is_lost_at_the_last_moment_ends_nothing(
+    board, job, action,
+):
+    board.claim(job, 'a/1')
+    # Without the look that usually comes first.
+    with pytest.raises((exceptions.NotFound, exceptions.JobFailure)):
+        getattr(board._board, action)(job, 'b/1')
+    assert [owner for _job, owner in board.jobs()] == ['a/1']
+
+
 def test_a_job_that_was_given_back_can_be_claimed(board, job):
     board.claim(job, 'a/1')
     board.abandon(job, 'a/1')
@@ -271,6 +283,7 @@ def test_a_claim_that_is_renewed_lasts(server, namespace):
     board.post(DETAILS)
     ((job, _owner),) = board.jobs()
     board.claim(job, 'a/1')
+    assert board.extend(job, 'a/1')
     board.abandon(job, 'a/1')
     # Not the first claim's end is put off.
     board.claim(job, 'a/2')

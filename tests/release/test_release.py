@@ -162,7 +162,8 @@ def test_the_audit_finds_nothing(beside_glance, server):
 def test_the_extras_bring_what_the_drivers_need(with_extras, server):
     code = 'import glance_store._drivers.s3, glance_store_irods.store, ' \
            'glance_copy_plugin.cinder_store.store as c; ' \
-           'import boto3, irods, os_brick, cinderclient; print("all there")'
+           'import boto3, irods, os_brick, cinderclient, openstack, rich; ' \
+           'print("all there")'
     done = ask(with_extras, server, 'python', '-c', code)
     assert done.stdout.splitlines()[-1:] == ['all there'], done.stdout
     run(with_extras.python, '-m', 'pip', 'check')

@@ -18,6 +18,7 @@ from glance_store import driver
 from glance_store import exceptions
 from oslo_config import cfg
 
+from glance_copy_plugin.cinder_store import options
 from glance_copy_plugin.cinder_store import settings
 from glance_copy_plugin.cinder_store import store
 
@@ -182,3 +183,16 @@ def test_what_is_hardly_meant_is_said(tmp_path):
 
 def test_a_password_is_not_shown():
     assert SECRET not in repr(read(**PASSWORD))
+
+
+def test_an_option_that_a_release_of_glance_store_lacks_is_there_once():
+    names = [option.dest for option in store.Store.OPTIONS]
+    assert len(set(names)) == len(names)
+    assert {*APPLICATION, *PASSWORD} <= set(names)
+    older = [
+        option for option in store.Store.OPTIONS
+        if option.dest not in APPLICATION
+    ]
+    added = options.complete(older)[len(older):]
+    assert [option.dest for option in added] == list(APPLICATION)[1:]
+    assert [option.secret for option in added] == [False, True]

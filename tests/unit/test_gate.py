@@ -141,10 +141,10 @@ def test_every_job_that_is_defined_is_run(jobs, project):
 
 
 def test_every_playbook_that_is_named_is_there_and_used(jobs):
-    named = [
+    named = {
         job[phase] for job in jobs.values()
         for phase in ('pre-run', 'run', 'post-run') if phase in job
-    ]
+    }
     assert sorted(named) == PLAYBOOKS
 
 
