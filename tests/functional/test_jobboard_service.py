@@ -27,6 +27,7 @@ import pytest
 from tests.functional import helpers
 from tests.functional import jobboard
 from tests.harness import Client
+from tests.harness import endpoint as endpoint_
 from tests.harness import process
 from tests.harness import worker as worker_
 from tests.parts import boards
@@ -130,6 +131,33 @@ def test_it_ends_within_its_time_while_a_copy_hangs(
             task = client.wait_copy(image_id, task_id)
     assert task['status'] == 'success'
     jobboard.check(server, board, image_id, ['web', 's1'])
+
+
+def test_the_processes_end_in_good_order_if_the_one_that_keeps_them_dies(
+    server, board, client,
+):
+    endpoint = endpoint_.Endpoint()
+    with helpers.Source() as source:
+        image_id, offer = helpers.held_image(server, client, source)
+        with worker_.Worker(
+            server, 'host-a', settings=endpoint.settings,
+        ) as worker:
+            helpers.wait_until(endpoint.healthy, 'a healthy worker')
+            task_id = helpers.start(client, image_id, ['s1'])
+            assert offer.reached.wait(60)
+            processes = worker.processes()
+            assert len(processes) == 3
+            os.kill(worker.pid, signal.SIGKILL)
+            helpers.wait_until(
+                lambda: not worker.running() and all(map(ended, processes)),
+                'the end of its processes',
+            )
+            assert jobboard.owners(board) == []
+            assert endpoint.ask('/health') is None
+        offer.release()
+        with worker_.Worker(server, 'host-b'):
+            task = client.wait_copy(image_id, task_id)
+    assert task['status'] == 'success'
 
 
 def ended(found):
