@@ -68,6 +68,10 @@ def read_flags(body):
                 "'allow_failure' and 'all_stores_must_succeed' contradict "
                 'each other: give one of them.'
             )
+
+
+def check_method(body):
+    """Check what else the method says than its name."""
     if body['method'].get('priority', 'normal') not in _PRIORITIES:
         raise bad(
             "The 'priority' of a copy can be 'low', so that it waits for all "

@@ -98,6 +98,7 @@ class Rules:
         ):
             return None
         request_body.read_flags(body)
+        request_body.check_method(body)
         wanted = request_body.stores(
             body,
             request.headers.get('x-image-meta-store'),
