@@ -15,11 +15,9 @@
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from tests.functional import helpers
@@ -75,12 +73,6 @@ def worker(shared, endpoint):
     """That worker, which is healthy whatever others have done to it."""
     helpers.wait_until(endpoint.healthy, 'a healthy worker')
     return shared
-
-
-@pytest.fixture
-def other():
-    """The endpoint of a worker that a test starts for itself."""
-    return endpoint_.Endpoint()
 
 
 def wait_value(endpoint, expected, name, **labels):
@@ -300,95 +292,11 @@ def test_nothing_else_is_told(server, board, worker, endpoint):
 
 
 def test_it_listens_on_loopback_only(server, board, worker, endpoint):
-    assert listening(worker.processes()) == {('127.0.0.1', endpoint.port)}
-    # Those that make copies do not keep the port when the others have ended.
-    assert listening(makers(worker, board)) == set()
-
-
-def test_there_is_no_endpoint_unless_it_is_asked_for(server, board):
-    with worker_.Worker(server, 'host-b') as worker:
-        helpers.wait_until(
-            lambda: makers(worker, board), 'a process that makes copies'
-        )
-        assert listening(worker.processes()) == set()
-        assert len(worker.processes()) == 2
-
-
-def listening(processes):
-    """Return the addresses that processes listen on."""
-    return {
-        tuple(connection.laddr)
-        for process in processes
-        for connection in process.net_connections('inet')
-        if connection.status == psutil.CONN_LISTEN
+    assert endpoint_.listening(worker.processes()) == {
+        ('127.0.0.1', endpoint.port)
     }
-
-
-def test_its_files_go_when_it_stops(server, board, other, tmp_path):
-    with worker_.Worker(
-        server, 'host-b', settings=other.settings,
-        environment={'RUNTIME_DIRECTORY': str(tmp_path)},
-    ) as worker:
-        helpers.wait_until(other.healthy, 'a healthy worker')
-        assert helpers.files(tmp_path)
-        worker.stop()
-        assert worker.returncode == 0
-    assert list(tmp_path.iterdir()) == []
-    assert other.ask('/health') is None
-
-
-def test_copies_are_made_also_when_they_cannot_be_counted(
-    server, board, client, other, mount_tmpfs,
-):
-    image_id = client.create_image(helpers.data())
-    folder = mount_tmpfs('64k')
-    (folder / 'full').write_bytes(bytes(64 * 1024))
-    with worker_.Worker(
-        server, 'host-b', settings=other.settings,
-        environment={'RUNTIME_DIRECTORY': str(folder)},
-    ) as worker:
-        assert helpers.copy(client, image_id, ['s3'])['status'] == 'success'
-        assert 'is not counted, since' in worker.log.read_text()
-        assert other.health() == (503, '0 of 1 processes are ready')
-
-
-def start_in_vain(server, endpoint, **environment):
-    """Run a worker that cannot start; return its status and its words."""
-    made = worker_.Worker(
-        server, 'in-vain', settings=endpoint.settings,
-        environment=environment,
-    )
-    made.start()
-    helpers.wait_until(lambda: not made.running(), 'the end of the worker')
-    return made.returncode, made.log.read_text().splitlines()[-1]
-
-
-def test_a_port_that_is_in_use_ends_it_with_a_sentence(
-    server, board, other,
-):
-    with socket.create_server(('127.0.0.1', other.port)):
-        assert start_in_vain(server, other) == (
-            1, 'glance-copy-worker: [copy_image] worker_metrics_port '
-            f'{other.port} cannot be opened on 127.0.0.1: Address already '
-            'in use',
-        )
-
-
-def test_a_missing_library_ends_it_with_a_sentence(
-    server, board, other, tmp_path,
-):
-    # Python looks here first, and finds that the library cannot be found.
-    (tmp_path / 'prometheus_client.py').write_text(
-        'raise ModuleNotFoundError("no", name="prometheus_client")'
-    )
-    paths = [str(tmp_path), os.environ.get('PYTHONPATH', '')]
-    assert start_in_vain(
-        server, other, PYTHONPATH=os.pathsep.join(filter(None, paths))
-    ) == (
-        1, 'glance-copy-worker: [copy_image] worker_metrics_port needs a '
-        'library that is not installed (prometheus_client): install '
-        'glance-copy-plugin[metrics]',
-    )
+    # Those that make copies do not keep the port when the others have ended.
+    assert endpoint_.listening(makers(worker, board)) == set()
 
 
 def test_the_state_can_be_asked_for_beside_a_running_endpoint(

@@ -13,6 +13,7 @@
 """The HTTP endpoint of a real worker, asked as an operator's tools ask it."""
 
 from prometheus_client import parser
+import psutil
 import requests
 
 from tests.harness import process
@@ -95,6 +96,16 @@ class Endpoint:
         ]
         assert len(found) < 2
         return found[0] if found else None
+
+
+def listening(processes):
+    """Return the addresses that processes listen on."""
+    return {
+        tuple(connection.laddr)
+        for each in processes
+        for connection in each.net_connections('inet')
+        if connection.status == psutil.CONN_LISTEN
+    }
 
 
 def _shown(sample):
