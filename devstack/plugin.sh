@@ -17,6 +17,8 @@
 source "$GLANCE_COPY_DIR/devstack/lib/recorded"
 # shellcheck source=devstack/lib/stores
 source "$GLANCE_COPY_DIR/devstack/lib/stores"
+# shellcheck source=devstack/lib/jobboard
+source "$GLANCE_COPY_DIR/devstack/lib/jobboard"
 # shellcheck source=devstack/lib/glance-copy
 source "$GLANCE_COPY_DIR/devstack/lib/glance-copy"
 

@@ -17,6 +17,7 @@ import dataclasses
 from oslo_config import cfg
 from oslo_config import types
 
+from glance_copy_plugin.jobboard import endpoint_options
 from glance_copy_plugin.jobboard import options as jobboard_options
 
 GROUP = 'copy_image'
@@ -202,6 +203,7 @@ gone, at its start and then at this interval, and takes them over: it finishes
 them, or takes back what they have written.
 """),
     *jobboard_options.JOBBOARD_OPTS,
+    *endpoint_options.ENDPOINT_OPTS,
 ]
 
 

@@ -29,6 +29,7 @@ from glance_copy_plugin.cli import database
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import planning
+from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.recovery import process
 
 CONF = cfg.CONF
@@ -55,6 +56,8 @@ class Check(lister.Lister):
             )
         found = opts.copy_options(CONF, housekeeping.staging_store_path())
         self._show_staging(found)
+        if board.is_enabled():
+            self._show_board()
         copiers = planning.load_copiers(found.copiers)
         return ('Store', 'Driver', 'Writable', 'Written by'), [
             self._row(name, copiers) for name in stores.names()
@@ -70,6 +73,18 @@ class Check(lister.Lister):
         self.app.stderr.write(
             f'Staging area {folder}: {shutil.disk_usage(folder).free} bytes '
             'free\n'
+        )
+
+    def _show_board(self):
+        try:
+            workers = board.of_process().workers()
+        except board.BoardSilent as exc:
+            raise RuntimeError(
+                f'the board of copies does not answer: {exc}'
+            ) from None
+        self.app.stderr.write(
+            'The board of copies answers; processes that make them: '
+            f'{len(workers)}\n'
         )
 
     @staticmethod

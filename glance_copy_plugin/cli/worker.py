@@ -34,14 +34,14 @@ def main(argv=None):
     )
     try:
         launcher.check_configuration(given.config_dir)
+        if given.command == 'status':
+            return launcher.status(sys.stdout)
+        return launcher.serve(
+            given.config_dir, given.workers, given.concurrency
+        )
     except RuntimeError as why:
         print(f'glance-copy-worker: {why}', file=sys.stderr)
         return 1
-    if given.command == 'status':
-        return launcher.status(sys.stdout)
-    return launcher.serve(
-        given.config_dir, given.workers, given.concurrency
-    )
 
 
 def _parser():

@@ -23,6 +23,7 @@ from glance_copy_plugin.records import retry
 from glance_copy_plugin.records import rows
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import observing
 
 LOG = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def _end(run, reason):
         debug.point('fail-task-ended')
         run.entry.remove()
     settling.look_after(run)
-    run.ended()
+    run.ended(observing.FAILED)
 
 
 def _take_everything_back(run):

@@ -25,6 +25,7 @@ from glance_copy_plugin.flow import writing
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import observing
 from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import progress
 
@@ -166,11 +167,15 @@ class StoreImport:
             worth_it=lambda exc: (
                 isinstance(exc, errors.TargetError) and exc.retryable
             ),
-            on_retry=lambda exc: LOG.warning(
-                'Trying again to copy image %(image)s: %(why)s',
-                {'image': run.image_id, 'why': exc},
-            ),
+            on_retry=self._say_again,
         )
+
+    def _say_again(self, error):
+        LOG.warning(
+            'Trying again to copy image %(image)s: %(why)s',
+            {'image': self._run.image_id, 'why': error},
+        )
+        observing.observer().retried(observing.WRITING)
 
     def _call(self, function):
         """Call into the store, also when the copy is stopped."""

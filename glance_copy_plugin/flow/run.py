@@ -15,6 +15,7 @@
 import dataclasses
 import os
 import threading
+import time
 
 import glance.db
 from oslo_log import log as logging
@@ -30,6 +31,7 @@ from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import limits
+from glance_copy_plugin.transfer import observing
 from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import space
 from glance_copy_plugin.transfer import staging
@@ -141,6 +143,7 @@ class CopyRun:
         self._all_stagings = []
         self._monitor = monitor_.Monitor(self)
         self._closed = threading.Lock()
+        self._entered = None
 
     def enter(self):
         """Count the copy as one of this process, until it has ended.
@@ -152,7 +155,9 @@ class CopyRun:
             if _NO_MORE.is_set():
                 return False
             _RUNNING.add(self)
-            return True
+        self._entered = time.monotonic()
+        observing.observer().begun()
+        return True
 
     def start(self):
         """Begin to watch the records, and wait for a place to run."""
@@ -185,10 +190,14 @@ class CopyRun:
             'The copy of image %s is left to the next process', self.image_id
         )
         self.entry.hand_over()
-        self.ended()
+        self.ended(observing.LEFT)
 
-    def ended(self):
-        """Nothing of this copy runs in this process any more."""
+    def ended(self, result):
+        """Nothing of this copy runs in this process any more.
+
+        :param result: ``DONE``, ``FAILED`` or ``LEFT``
+        """
+        observing.observer().ended(result, time.monotonic() - self._entered)
         with _RUNNING_CHANGED:
             _RUNNING.discard(self)
             _RUNNING_CHANGED.notify_all()

@@ -27,6 +27,7 @@ from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import observing
 
 LOG = logging.getLogger(__name__)
 
@@ -231,7 +232,7 @@ class CompleteCopy(_CopyTask):
         run.entry.remove()
         debug.point('complete-forgotten')
         settling.look_after(run)
-        run.ended()
+        run.ended(observing.DONE)
 
 
 def _summary(run, outcomes):

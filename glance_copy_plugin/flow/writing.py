@@ -23,6 +23,7 @@ from glance_copy_plugin.flow import calling
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import observing
 from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import reader as reader_
 
@@ -43,6 +44,7 @@ class StoreWriter:
         self._store = store
         self._discard = discard
         self._written_before = False
+        self._counted = observing.Counted(store)
 
     def write(self):
         """Return the :class:`StoredObject`; raise a :class:`CopyError`.
@@ -95,6 +97,7 @@ class StoreWriter:
 
     def _call_copier(self, copier, follower):
         silence = follower.silence if follower else patience.Silence()
+        self._counted.restart()
 
         def copy(token):
             return self._replacing_orphans(
@@ -128,6 +131,7 @@ class StoreWriter:
 
     def _add(self, follower, staging):
         reader = reader_.StagedReader(follower, self._on_bytes)
+        self._counted.restart()
         algorithm = digests.cheapest_algorithm()
         try:
             added = self._patiently(
@@ -218,3 +222,4 @@ class StoreWriter:
     def _on_bytes(self, count):
         self._run.cancel.check()
         self._run.progress.copied(self._store, count)
+        self._counted.reached(count)

@@ -27,6 +27,7 @@ from glance_copy_plugin.jobboard import queue
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.recovery import takeover
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import observing
 
 LOG = logging.getLogger(__name__)
 
@@ -136,12 +137,14 @@ class Queue:
         """Return the jobs that this worker can make, the next one first."""
         running = self._keeper.claims()
         if len(running) >= self._concurrency:
+            observing.observer().looked()
             return iter(())
         try:
             jobs = self._board.jobs()
         except board_.BoardSilent as exc:
             self._say_silent(exc)
             return iter(())
+        observing.observer().looked()
         self._silent = False
         known = [(job, details_.of_job(job), owner) for job, owner in jobs]
         return iter(queue.in_order(

@@ -24,6 +24,9 @@ from glance_copy_plugin import opts
 from glance_copy_plugin.cli import check
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import claim
+from glance_copy_plugin.jobboard import endpoint
+from glance_copy_plugin.jobboard import exporter
+from glance_copy_plugin.jobboard import processes
 from glance_copy_plugin.jobboard import worker
 
 CONF = cfg.CONF
@@ -50,6 +53,7 @@ def serve(config_dir, workers, concurrency):
 
     :param concurrency: copies of each process at the same time
     :returns: the exit status
+    :raises RuntimeError: if they cannot be started, in one sentence
     """
     logging.setup(CONF, 'glance-copy-worker')
     gmr_opts.set_defaults(CONF)
@@ -57,11 +61,14 @@ def serve(config_dir, workers, concurrency):
     gmr.TextGuruMeditation.setup_autorun(
         version.version_info, service_name='glance-copy-worker', conf=CONF
     )
-    launcher = worker.service.ProcessLauncher(CONF, restart_method='mutate')
-    launcher.launch_service(
-        worker.Worker(config_dir, concurrency), workers=workers
-    )
-    return launcher.wait()
+    with endpoint.opened(CONF[opts.GROUP], workers) as opened:
+        launcher = processes.Launcher()
+        launcher.launch_service(
+            worker.Worker(config_dir, concurrency, opened), workers=workers
+        )
+        if opened:
+            launcher.launch_service(exporter.Exporter(opened))
+        return launcher.wait()
 
 
 def status(out):

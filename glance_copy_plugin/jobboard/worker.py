@@ -18,22 +18,17 @@ import threading
 
 from oslo_config import cfg
 from oslo_log import log as logging
-from oslo_service import backend
 
-# Which has to be said before the service is imported.
-backend.init_backend(backend.BackendType.THREADING)
-
-from oslo_service import service  # noqa: E402
-
-from glance_copy_plugin import stores  # noqa: E402
-from glance_copy_plugin.cli import check  # noqa: E402
-from glance_copy_plugin.flow import run  # noqa: E402
-from glance_copy_plugin.jobboard import board as board_  # noqa: E402
-from glance_copy_plugin.jobboard import conductor as conductor_  # noqa: E402
-from glance_copy_plugin.jobboard import herald as herald_  # noqa: E402
-from glance_copy_plugin.jobboard import keeper as keeper_  # noqa: E402
-from glance_copy_plugin.jobboard import placement  # noqa: E402
-from glance_copy_plugin.records import connections  # noqa: E402
+from glance_copy_plugin import stores
+from glance_copy_plugin.cli import check
+from glance_copy_plugin.flow import run
+from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import conductor as conductor_
+from glance_copy_plugin.jobboard import herald as herald_
+from glance_copy_plugin.jobboard import keeper as keeper_
+from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import processes
+from glance_copy_plugin.records import connections
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -44,15 +39,18 @@ _SHARE_OF_COPIES = 0.8
 _SHORTEST_TRANSACTION = 15
 
 
-class Worker(service.Service):
+class Worker(processes.Process):
     """One process that claims jobs and makes their copies.
 
     :param config_dir: directory of ``glance-api.conf``
     :param concurrency: how many copies run at the same time
+    :param endpoint: :class:`~endpoint.Endpoint`, or None
     """
 
-    def __init__(self, config_dir, concurrency):
+    def __init__(self, config_dir, concurrency, endpoint=None):
         super().__init__()
+        self._endpoint = endpoint
+        self._loading = threading.Lock()
         self._config_dir = config_dir
         self._concurrency = concurrency
         self._stopping = threading.Event()
@@ -62,7 +60,8 @@ class Worker(service.Service):
 
     def start(self):
         """Load the Image service, and begin to look for jobs."""
-        check.load_service(self._config_dir)
+        with self._loading:
+            check.load_service(self._config_dir)
         logging.setup(CONF, 'glance-copy-worker')
         board = board_.of_process()
         connections.limit_idle_transactions(
@@ -76,6 +75,8 @@ class Worker(service.Service):
             names=tuple(stores.names()),
             writable=tuple(filter(stores.is_writable, stores.names())),
         )
+        if self._endpoint:
+            self._endpoint.count(found.writable)
         self._herald = herald_.Herald(board, name, found)
         self._herald.start()
         self._conductor = conductor_.CopyConductor(
@@ -86,6 +87,11 @@ class Worker(service.Service):
             target=self._conductor.run, name='copy-image-conductor',
             daemon=True,
         ).start()
+
+    def reset(self):
+        """Read those options again that can change while it runs."""
+        with self._loading:
+            super().reset()
 
     def wait(self):
         """Return when the worker has stopped."""

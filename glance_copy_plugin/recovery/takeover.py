@@ -27,6 +27,7 @@ from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import observing
 from glance_copy_plugin.transfer import space
 
 CONF = cfg.CONF
@@ -77,6 +78,8 @@ def carry_on(entry, task):
         return
     if not run.enter():
         return
+    if entry.attempts:
+        observing.observer().taken_over()
     entry.attempts += 1
     entry.save()
     if entry.attempts > _MOST_ATTEMPTS:

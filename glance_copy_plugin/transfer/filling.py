@@ -18,6 +18,7 @@ import os
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import observing
 from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import sources as sources_
 
@@ -75,6 +76,7 @@ class Filler:
                 if not self._got_further(exc, before):
                     raise
                 LOG.warning('Reading on after: %s', exc)
+                observing.observer().retried(observing.READING)
                 token.wait(self._options.retry_interval)
         debug.point('stage-complete')
         token.check()
@@ -93,8 +95,13 @@ class Filler:
                 isinstance(exc, errors.SourceError) and exc.retryable
                 and not self._got_further(exc, start)
             ),
-            on_retry=lambda exc: LOG.warning('Trying again: %s', exc),
+            on_retry=self._say_again,
         )
+
+    @staticmethod
+    def _say_again(error):
+        LOG.warning('Trying again: %s', error)
+        observing.observer().retried(observing.READING)
 
     def _got_further(self, exc, start):
         """True if reading got further, so that it gets to the end at last."""

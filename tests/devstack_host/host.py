@@ -14,6 +14,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -50,8 +51,11 @@ class DevStack:
         self.paste = self.etc / 'glance-api-paste.ini'
         self.data = self.folder / 'data'
         self.volume_types = self.folder / 'volume-types'
+        self.processes = self.folder / 'processes'
         self._calls = self.folder / 'calls'
-        for made in (self.etc, self.data, self.volume_types):
+        for made in (
+            self.etc, self.data, self.volume_types, self.processes,
+        ):
             made.mkdir(parents=True)
         self._calls.touch()
         self.port = _free_port()
@@ -120,6 +124,21 @@ class DevStack:
             raise PhaseFailed(done.stdout)
         return done.stdout
 
+    def running(self):
+        """Return ``{service: process id}`` of what was started."""
+        return {
+            path.stem: int(path.read_text())
+            for path in self.processes.glob('*.pid')
+        }
+
+    def end(self):
+        """End whatever still runs."""
+        for pid in self.running().values():
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has ended by itself
+
     def calls(self, name):
         """Return the recorded calls of a function or command."""
         lines = self._calls.read_text().splitlines()
@@ -159,6 +178,7 @@ class DevStack:
             'XDG_CACHE_HOME': str(self.folder / 'cache'),
             'CALLS': str(self._calls),
             'VOLUME_TYPES': str(self.volume_types),
+            'PROCESSES': str(self.processes),
             'ENABLED_SERVICES': ','.join(self.services),
             'DEST': str(self.folder),
             'DATA_DIR': str(self.data),

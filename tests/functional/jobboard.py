@@ -63,6 +63,12 @@ def owners(board):
     return [owner for _job, owner in jobs_on(board) if owner is not None]
 
 
+def announced(board):
+    """Return the ids of the processes that have said that they live."""
+    names = board.board(namespace=NAMESPACE).workers()
+    return {int(name.rpartition(':')[2]) for name in names}
+
+
 def check(server, board, image_id, stores):
     """Check that exactly these stores hold the image, and nothing is left."""
     helpers.wait_until(lambda: jobs(board) == 0, 'an empty board')

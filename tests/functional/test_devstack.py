@@ -37,14 +37,19 @@ SAMPLES = sorted((host.PLUGIN / 'samples').glob('*.local.conf'))
 @pytest.fixture
 def make(tmp_path):
     """Give a function that makes a DevStack whose own part is done."""
+    all_made = []
+
     def made(localrc='', stores='', **options):
         devstack = devstack_host.DevStack(
             tmp_path / 'stack', localrc, **options
         )
+        all_made.append(devstack)
         devstack.configure_glance(stores)
         return devstack
 
-    return made
+    yield made
+    for devstack in all_made:
+        devstack.end()
 
 
 def lines(path):
@@ -334,7 +339,7 @@ def test_a_store_in_cinder_without_a_backend_fails_in_one_sentence(make):
 
 def test_there_are_samples():
     assert [path.name.partition('.')[0] for path in SAMPLES] == [
-        'ceph', 'cinder', 'file', 'irods',
+        'ceph', 'cinder', 'file', 'irods', 'jobboard',
     ]
 
 

@@ -24,6 +24,7 @@ from tests.functional import helpers
 from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness import endpoint as endpoint_
 
 STORES = ['s1', 's2', 's3']
 
@@ -122,6 +123,26 @@ def test_the_state_of_the_board_can_be_asked_for(server, board, client):
         board.start()
 
 
+def test_the_health_of_a_worker_is_that_of_its_board(server, board, client):
+    endpoint = endpoint_.Endpoint()
+    with jobboard.workers(server, 'host-a', settings=endpoint.settings):
+        helpers.wait_until(endpoint.healthy, 'a healthy worker')
+        assert endpoint.value('board_workers') == 1
+        board.stop()
+        try:
+            status, said = endpoint.health()
+            assert endpoint.value('board_up') == 0
+        finally:
+            board.start()
+        assert status == 503
+        assert said.startswith('the board of copies does not answer: ')
+        assert board.password not in said
+        helpers.wait_until(endpoint.healthy, 'a healthy worker')
+        image_id = client.create_image(helpers.data())
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', 's1'])
+
+
 def status(server):
     """Return the exit status and the words of the command."""
     tool = pathlib.Path(sys.executable).with_name('glance-copy-worker')
@@ -132,18 +153,48 @@ def status(server):
     return done.returncode, done.stdout
 
 
-def test_a_reload_replaces_the_processes_and_loses_no_copy(
+def debugging(worker):
+    """Return the ids of the processes that have logged for debugging."""
+    return {
+        int(words[2]) for words in map(
+            str.split, worker.log.read_text().splitlines()
+        ) if words[3:4] == ['DEBUG']
+    }
+
+
+def reload(worker, debug):
+    worker.configure('DEFAULT', debug=debug)
+    os.kill(worker.pid, signal.SIGHUP)
+
+
+def test_a_reload_changes_what_is_logged_and_disturbs_no_copy(
     server, board, client,
 ):
-    with jobboard.workers(server, 'host-a') as (worker,):
-        image_id = client.create_image(helpers.data())
-        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    with (
+        helpers.Source() as source,
+        jobboard.workers(server, 'host-a', workers=2) as (worker,),
+    ):
+        image_id, offer = helpers.held_image(server, client, source)
+        task_id = helpers.start(client, image_id, ['s1'])
+        assert offer.reached.wait(60)
         before = {process.pid for process in worker.processes()}
-        os.kill(worker.pid, signal.SIGHUP)
         helpers.wait_until(
-            lambda: {process.pid for process in worker.processes()}
-            & before == {worker.pid},
-            'other processes',
+            lambda: len(jobboard.announced(board)) == 2, 'two processes'
         )
+        assert debugging(worker) == set()
+        reload(worker, debug=True)
+        helpers.wait_until(
+            lambda: debugging(worker) == before, 'lines for debugging'
+        )
+        reload(worker, debug=False)
+        offer.release()
+        assert client.wait_copy(image_id, task_id)['status'] == 'success'
+        assert {process.pid for process in worker.processes()} == before
+        assert 'is left to the next process' not in worker.log.read_text()
+        # As the first, so the second time: nobody logs for debugging.
+        worker.log.write_text('')
+        image_id = client.create_image(helpers.data())
         assert helpers.copy(client, image_id, ['s2'])['status'] == 'success'
-    jobboard.check(server, board, image_id, ['src', 's1', 's2'])
+        assert 'was copied to store s2' in worker.log.read_text()
+        assert debugging(worker) == set()
+    jobboard.check(server, board, image_id, ['src', 's2'])

@@ -87,6 +87,14 @@ class Worker:
         )
         return self
 
+    def configure(self, group, **options):
+        """Set options in its file, which it reads again when it is told."""
+        self._settings = {
+            **self._settings,
+            group: {**self._settings.get(group, {}), **options},
+        }
+        self._write()
+
     def running(self):
         """Tell whether it has been started and has not ended."""
         return bool(self._group) and self._group.returncode() is None

@@ -189,10 +189,10 @@ def test_what_the_jobs_set_for_devstack_is_known_there(jobs):
     seen = set()
     for job in jobs.values():
         for variable in job.get('vars', {}).get('devstack_localrc', {}):
-            if variable.startswith('GLANCE_COPY_'):
+            if variable.startswith(('GLANCE_COPY_', 'COPY_IMAGE_')):
                 seen.add(variable)
                 assert f'\n{variable}=' in settings
-    assert 'GLANCE_COPY_CINDER_BACKENDS' in seen
+    assert {'GLANCE_COPY_CINDER_BACKENDS', 'COPY_IMAGE_JOBBOARD'} <= seen
 
 
 @pytest.mark.parametrize('job, wanted', [

@@ -19,7 +19,11 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGE = ROOT / 'doc' / 'source' / 'troubleshooting' / 'index.rst'
+PAGES = tuple(
+    ROOT / 'doc' / 'source' / folder / name for folder, name in (
+        ('troubleshooting', 'index.rst'), ('jobboard', 'messages.rst'),
+    )
+)
 PACKAGES = ('glance_copy_plugin', 'glance_store_irods')
 # The replicator tells its own sentences, each with what to do.
 ELSEWHERE = ('replicator',)
@@ -39,6 +43,9 @@ INTERNAL = {
     'error \0',
     # Of an exception of glance_store for a full store, which has its row.
     'at least ',
+    # For a conductor: who else has a job, or that it is done.
+    'job \0 is taken',
+    '\0 has no job \0',
     # Between two kinds of errors; the text is what was caught.
     '\0: \0',
 }
@@ -99,8 +106,8 @@ TEXT = '\n'.join(
 )
 QUOTED = [
     ' '.join(quoted.split())
-    for quoted in re.findall(
-        r'(?<![*\w])\*(?=\S)([^*]+)(?<=\S)\*(?!\*)', PAGE.read_text()
+    for page in PAGES for quoted in re.findall(
+        r'(?<![*\w])\*(?=\S)([^*]+)(?<=\S)\*(?!\*)', page.read_text()
     )
 ]
 

@@ -1,0 +1,311 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a worker says of itself over HTTP."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.functional import helpers
+from tests.functional import jobboard
+from tests.functional.helpers import MIB
+from tests.harness import Client
+from tests.harness import endpoint as endpoint_
+from tests.harness import worker as worker_
+from tests.parts import boards
+
+SIZE = 4 * MIB + 1
+
+
+@pytest.fixture(scope='module')
+def board(tmp_path_factory):
+    with boards.started('redis', tmp_path_factory.mktemp('redis')) as server:
+        yield server
+
+
+@pytest.fixture(scope='module')
+def server(start_glance, board):
+    return start_glance('counting', jobboard.settings(board), audit=True)
+
+
+@pytest.fixture
+def client(server):
+    return Client(server)
+
+
+@pytest.fixture(scope='module')
+def endpoint():
+    return endpoint_.Endpoint()
+
+
+@pytest.fixture(scope='module')
+def switch(tmp_path_factory):
+    return tmp_path_factory.mktemp('switch') / 'at'
+
+
+@pytest.fixture(scope='module')
+def shared(server, board, endpoint, switch):
+    """A worker of two processes, with its endpoint."""
+    with worker_.Worker(
+        server, 'host-a', settings=endpoint.settings, workers=2,
+        stores=['src', 's1', 's2'],
+        environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def worker(shared, endpoint):
+    """That worker, which is healthy whatever others have done to it."""
+    helpers.wait_until(endpoint.healthy, 'a healthy worker')
+    return shared
+
+
+def wait_value(endpoint, expected, name, **labels):
+    helpers.wait_until(
+        lambda: endpoint.value(name, **labels) == expected,
+        f'{expected} as {name} {labels}',
+    )
+
+
+def makers(worker, board):
+    """Return the processes that make copies."""
+    announced = jobboard.announced(board)
+    return [
+        process for process in worker.processes() if process.pid in announced
+    ]
+
+
+def test_it_begins_with_nothing(server, board, worker, endpoint):
+    assert endpoint.value('worker_copies_total', result='done') == 0
+    assert endpoint.value('worker_copies_total', result='failed') == 0
+    assert endpoint.value('worker_copies_total', result='left') == 0
+    assert endpoint.value('worker_store_bytes_total', store='s1') == 0
+    assert endpoint.value('worker_takeovers_total') == 0
+    assert endpoint.value('worker_copies_running') == 0
+    assert endpoint.value('worker_processes') == 2
+    assert endpoint.value('board_workers') == 2
+    assert endpoint.value('board_up') == 1
+
+
+def test_what_all_processes_do_is_counted_in_one_place(
+    server, board, client, worker, endpoint,
+):
+    before = endpoint.values()
+    image_ids = [client.create_image(helpers.data(SIZE)) for _ in range(6)]
+    task_ids = [
+        helpers.start(client, image_id, ['s1', 's2'])
+        for image_id in image_ids
+    ]
+    for image_id, task_id in zip(image_ids, task_ids, strict=True):
+        assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    wait_value(endpoint, 0, 'worker_copies_running')
+    assert endpoint.increased(before) == {
+        'worker_copies_total{result=done}': 6,
+        'worker_copy_seconds_count': 6,
+        'worker_store_bytes_total{store=s1}': 6 * SIZE,
+        'worker_store_bytes_total{store=s2}': 6 * SIZE,
+    }
+
+
+def test_a_copy_that_fails_is_counted_as_that(
+    server, board, client, worker, endpoint,
+):
+    before = endpoint.values()
+    image_id = client.create_image(helpers.data(SIZE))
+    with helpers.replaced_by_file(server.places['s1']):
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'failure'
+    wait_value(endpoint, 0, 'worker_copies_running')
+    assert endpoint.increased(before) == {
+        'worker_copies_total{result=failed}': 1,
+    }
+
+
+def test_what_is_written_again_is_counted(
+    server, board, client, worker, endpoint,
+):
+    before = endpoint.values()
+    image_id = client.create_image(helpers.data(SIZE))
+    folder = server.places['s1']
+    aside = folder.with_name('s1-aside')
+    folder.rename(aside)
+    try:
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'failure'
+    finally:
+        aside.rename(folder)
+    wait_value(endpoint, 0, 'worker_copies_running')
+    assert endpoint.increased(before) == {
+        'worker_copies_total{result=failed}': 1,
+        # As often as the configuration lets it.
+        'worker_retries_total{of=writing}': 3,
+    }
+
+
+def test_what_runs_and_what_is_read_again_is_counted(
+    server, board, client, worker, endpoint,
+):
+    before = endpoint.values()
+    with helpers.Source() as source:
+        image_id, offer = helpers.held_image(server, client, source)
+        task_id = helpers.start(client, image_id, ['s1'])
+        assert offer.reached.wait(60)
+        assert endpoint.value('worker_copies_running') == 1
+        assert endpoint.value('board_jobs', state='claimed') == 1
+        assert endpoint.value('board_jobs', state='waiting') == 0
+        offer.release()
+        assert client.wait_copy(image_id, task_id)['status'] == 'success'
+        wait_value(endpoint, 0, 'worker_copies_running')
+        retries = 'worker_retries_total{of=reading}'
+        assert retries not in endpoint.increased(before)
+        content = helpers.data(SIZE)
+        image_id = client.create_image(content)
+        broken = source.offer(content, cut_at=MIB, cuts=1)
+        helpers.move(server, image_id, 'src', broken.url)
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    assert endpoint.increased(before)[retries] == 1
+
+
+def test_the_copies_that_wait_are_counted(
+    server, board, client, worker, endpoint,
+):
+    image_id = client.create_image(helpers.data())
+    assert endpoint.value('board_jobs', state='waiting') == 0
+    task_id = helpers.start(client, image_id, ['s3'])
+    assert endpoint.value('board_jobs', state='waiting') == 1
+    assert endpoint.value('board_jobs', state='claimed') == 0
+    assert endpoint.value('worker_store_bytes_total', store='s3') is None
+    with worker_.Worker(server, 'central'):
+        task = client.wait_copy(image_id, task_id)
+    assert task['status'] == 'success'
+    wait_value(endpoint, 0, 'board_jobs', state='waiting')
+
+
+def test_a_process_that_dies_is_taken_over_and_leaves_its_numbers(
+    server, board, client, worker, endpoint, switch,
+):
+    before = endpoint.values()
+    pids = {process.pid for process in makers(worker, board)}
+    image_id = client.create_image(helpers.data(SIZE))
+    switch.write_text('import-written')
+    assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    # The dead one does not count as one that runs a copy for ever.
+    wait_value(endpoint, 0, 'worker_copies_running')
+    increased = endpoint.increased(before)
+    assert increased['worker_copies_total{result=done}'] == 1
+    assert increased['worker_takeovers_total'] == 1
+    # What was written once by the dead one, and once by the next.
+    assert increased['worker_store_bytes_total{store=s1}'] == 2 * SIZE
+    helpers.wait_until(endpoint.healthy, 'a healthy worker')
+    assert endpoint.value('worker_processes') == 2
+    assert len({each.pid for each in makers(worker, board)} - pids) == 1
+
+
+def test_a_worker_is_not_healthy_while_the_board_is_silent(
+    server, board, client, worker, endpoint,
+):
+    board.stop()
+    try:
+        status, text = endpoint.health()
+        assert status == 503
+        assert text.startswith('the board of copies does not answer: ')
+        assert board.password not in text
+        # What it has counted can still be read.
+        assert endpoint.value('board_up') == 0
+        assert endpoint.value('board_jobs', state='waiting') is None
+        assert endpoint.value('worker_processes') == 2
+    finally:
+        board.start()
+    helpers.wait_until(endpoint.healthy, 'a healthy worker')
+
+
+def test_a_worker_is_not_healthy_while_a_process_does_not_claim(
+    server, board, client, worker, endpoint,
+):
+    paused = makers(worker, board)[0]
+    os.kill(paused.pid, signal.SIGSTOP)
+    try:
+        helpers.wait_until(
+            lambda: not endpoint.healthy(), 'a worker that is not healthy'
+        )
+        status, text = endpoint.health()
+        assert status == 503
+        assert 'has not looked for copies for' in text
+    finally:
+        os.kill(paused.pid, signal.SIGCONT)
+    helpers.wait_until(endpoint.healthy, 'a healthy worker')
+
+
+def test_the_process_that_serves_the_endpoint_is_replaced(
+    server, board, worker, endpoint,
+):
+    making = makers(worker, board)
+    assert len(making) == 2
+    serving = [
+        process for process in worker.processes()
+        if process.pid != worker.pid and process not in making
+    ]
+    assert len(serving) == 1
+    os.kill(serving[0].pid, signal.SIGKILL)
+    helpers.wait_until(lambda: not serving[0].is_running(), 'its end')
+    helpers.wait_until(endpoint.healthy, 'an endpoint that answers again')
+
+
+def test_no_label_holds_what_a_user_has_chosen(
+    server, board, client, worker, endpoint,
+):
+    image_id = client.create_image(helpers.data(), name='a-name')
+    assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    labels = {}
+    for sample in endpoint.samples():
+        for name, value in sample.labels.items():
+            labels.setdefault(name, set()).add(value)
+    seconds = labels.pop('le')
+    assert len(seconds) < 20
+    assert labels == {
+        'result': {'done', 'failed', 'left'},
+        'of': {'reading', 'writing'},
+        'state': {'waiting', 'claimed'},
+        'store': {'src', 's1', 's2'},
+    }
+
+
+def test_nothing_else_is_told(server, board, worker, endpoint):
+    assert endpoint.ask('/').status_code == 404
+    assert endpoint.ask('/metrics/').status_code == 404
+    assert endpoint.ask('/metrics').headers['Content-Type'].startswith(
+        'text/plain'
+    )
+
+
+def test_it_listens_on_loopback_only(server, board, worker, endpoint):
+    assert endpoint_.listening(worker.processes()) == {
+        ('127.0.0.1', endpoint.port)
+    }
+    # Those that make copies do not keep the port when the others have ended.
+    assert endpoint_.listening(makers(worker, board)) == set()
+
+
+def test_the_state_can_be_asked_for_beside_a_running_endpoint(
+    server, board, worker, endpoint,
+):
+    tool = pathlib.Path(sys.executable).with_name('glance-copy-worker')
+    done = subprocess.run(
+        [tool, 'status', '--config-dir', worker.conf.parent],
+        capture_output=True, text=True, env=server.process_environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert '2 workers' in done.stdout

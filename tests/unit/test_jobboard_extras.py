@@ -1,0 +1,62 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What a sentence tells an operator to install, can be installed."""
+
+import configparser
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BOARDS = ('redis', 'etcd', 'zookeeper')
+
+
+@pytest.fixture(scope='module')
+def extras():
+    """Return ``{extra: {project: rest of its requirement}}``."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / 'setup.cfg')
+    return {
+        name: dict(
+            re.match(r'([\w.-]+(?:\[\w+\])?)(.*)', line).groups()
+            for line in text.strip().splitlines()
+        )
+        for name, text in parser['extras'].items()
+    }
+
+
+@pytest.mark.parametrize('board', BOARDS)
+def test_an_extra_for_a_board_brings_all_that_a_worker_needs(extras, board):
+    needed = {'oslo.reports', 'oslo.service[threading]', f'taskflow[{board}]'}
+    assert needed < set(extras[board])
+
+
+def test_workers_are_the_same_with_any_board(extras):
+    for project in ('oslo.reports', 'oslo.service[threading]'):
+        assert len({extras[board][project] for board in BOARDS}) == 1
+
+
+def test_metrics_go_with_any_board(extras):
+    assert set(extras['metrics']) == {'prometheus-client'}
+
+
+def test_every_extra_that_is_named_exists(extras):
+    named = set()
+    for folder, pattern in (('glance_copy_plugin', '*.py'), ('doc', '*.rst')):
+        for path in (ROOT / folder).rglob(pattern):
+            for names in re.findall(
+                r'glance-copy-plugin\[([a-z,]+)\]', path.read_text()
+            ):
+                named.update(names.split(','))
+    assert {'metrics', 'redis'} <= named <= set(extras)
