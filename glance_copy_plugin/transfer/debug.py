@@ -10,13 +10,14 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Places at which a test can have the process killed.
+"""Places at which a test can have the process killed, or paused.
 
 Only the environment of the process enables it, so no request and no
 configuration can: ``GLANCE_COPY_PLUGIN_KILL_FILE`` names a file. While that
 file holds ``name:3``, the process that comes to the place ``name`` for the
 third time removes the file and kills itself (SIGKILL, as the kernel does when
-memory runs out).
+memory runs out). ``name:3:stop`` pauses it instead (SIGSTOP), until somebody
+lets it go on.
 """
 
 import collections
@@ -43,7 +44,8 @@ def point(name):
             order = file.read()
     except FileNotFoundError:
         return
-    wanted, _, count = order.partition(':')
+    wanted, _, rest = order.partition(':')
+    count, _, action = rest.partition(':')
     if wanted != name:
         return
     with _LOCK:
@@ -52,5 +54,8 @@ def point(name):
             return
         _SEEN.clear()
         os.unlink(_FILE)
-        os.kill(os.getpid(), signal.SIGKILL)
-        threading.Event().wait()
+        if action == 'stop':
+            os.kill(os.getpid(), signal.SIGSTOP)
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+            threading.Event().wait()
