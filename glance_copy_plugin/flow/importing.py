@@ -14,7 +14,6 @@
 
 import dataclasses
 
-import glance.db
 from oslo_log import log as logging
 import tenacity
 
@@ -237,13 +236,9 @@ class StoreImport:
 
     def _set_acls(self, stored):
         run = self._run
-        image = run.record.domain_image()
-        members = [
-            member['member'] for member in glance.db.get_api()
-            .image_member_find(run.context, image_id=run.image_id)
-        ]
         stores_.set_acls(
-            self._store, stored.url, image, members, run.context
+            self._store, stored.url, run.record.domain_image(),
+            run.record.members(), run.context,
         )
 
     def _discard(self, url):

@@ -148,6 +148,15 @@ class ImageRecord:
 
     domain_image = retried(_domain_image)
 
+    @retried
+    def members(self):
+        """Return the ids of the projects that the image is shared with."""
+        return [
+            member['member'] for member in self._db.image_member_find(
+                self._context, image_id=self._image_id
+            )
+        ]
+
     def begin(self, stores):
         """Say that a copy into ``stores`` begins."""
         self._write(pending=frozenset(stores), failed=frozenset())
