@@ -31,6 +31,9 @@ from glance_copy_plugin.transfer import progress
 
 LOG = logging.getLogger(__name__)
 
+# No more requests of users than that come between at just that moment.
+_TAKING_BACK = 5
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -104,25 +107,34 @@ class StoreImport:
 
     def take_back(self, stored):
         """Remove what :meth:`execute` recorded and wrote; never raises."""
+        for _ in range(_TAKING_BACK):
+            if not self._unrecord(stored):
+                return
+            debug.point('take-back-unrecorded')
+            # A late save of an older record may have brought it back.
+            if self._discard(stored.url):
+                break
+        debug.point('take-back-removed')
+
+    # Internals.
+
+    def _unrecord(self, stored):
+        """Remove the location of an object; False if that has to stay."""
         try:
             self._run.record.remove_location(self._store, stored.url)
         except image_record.ImageGone:
             LOG.debug('No location to take back: the image is gone')
         except errors.ClaimLost:
             settling.discard_later(self._run, self._store, stored.url)
-            return
+            return False
         except Exception:
             LOG.exception(
                 'The location of image %(image)s in store %(store)s could '
                 'not be taken back, so its data stays',
                 {'image': self._run.image_id, 'store': self._store},
             )
-            return
-        debug.point('take-back-unrecorded')
-        self._discard(stored.url)
-        debug.point('take-back-removed')
-
-    # Internals.
+            return False
+        return True
 
     def _execute(self):
         run = self._run
@@ -268,7 +280,10 @@ class StoreImport:
         )
 
     def _discard(self, url):
-        """Remove an object, unless the image refers to it; never raises."""
+        """Remove an object; never raises.
+
+        :returns: False if it stays because the image refers to it
+        """
         run = self._run
         try:
             run.confirm()
@@ -278,7 +293,7 @@ class StoreImport:
                     ' a location refers to it',
                     {'image': run.image_id, 'store': self._store},
                 )
-                return
+                return False
             tenacity.Retrying(
                 retry=tenacity.retry_if_not_exception_type(
                     errors.TargetHangs
@@ -298,6 +313,7 @@ class StoreImport:
                     'why': errors.redact(exc),
                 },
             )
+        return True
 
     def _delete(self, url):
         self._call(lambda _token: stores_.delete(

@@ -20,6 +20,7 @@ does not tell the size before.
 import concurrent.futures
 import contextlib
 
+import psutil
 import pytest
 
 from tests.functional import helpers
@@ -239,3 +240,43 @@ def test_what_waits_for_the_scrubber_is_not_recorded_again(start_glance):
     set_importing(server, image_id)
     wait_corrected(server, 1)
     assert set(helpers.rows(server, image_id)) == {'src', 's2'}
+
+
+@pytest.fixture(scope='module')
+def pausing(start_glance, tmp_path_factory):
+    """A server with one worker, and the file that says where it pauses."""
+    switch = tmp_path_factory.mktemp('pause') / 'at'
+    server = start_glance(
+        'pausing',
+        {'copy_image': {'max_parallel_stores': 1, 'staging_window': MIB}},
+        environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+    )
+    return server, switch
+
+
+def test_what_comes_back_while_it_is_taken_back_is_taken_back_again(pausing):
+    """A late save falls between the record's change and the data's end."""
+    server, switch = pausing
+    client = Client(server)
+    image_id = client.create_image(helpers.data(1000))
+    with helpers.replaced_by_file(server.places['s2']):
+        switch.write_text('take-back-unrecorded:1:stop')
+        task_id = helpers.start(client, image_id, ['s1', 's2'])
+        (worker,) = server.worker_processes()
+        helpers.wait_until(
+            lambda: worker.status() == psutil.STATUS_STOPPED, 'a pause'
+        )
+        try:
+            assert set(helpers.rows(server, image_id)) == {'src'}
+            server.execute(
+                "UPDATE image_locations SET deleted = :no, deleted_at = NULL,"
+                " status = 'active' WHERE image_id = :image",
+                no=False, image=image_id,
+            )
+            assert set(helpers.rows(server, image_id)) == {'src', 's1'}
+        finally:
+            worker.resume()
+        assert client.wait_copy(image_id, task_id)['status'] == 'failure'
+    assert set(helpers.rows(server, image_id)) == {'src'}
+    assert not server.store_file('s1', image_id).exists()
+    server.invariants.assert_hold()
