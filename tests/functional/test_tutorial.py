@@ -72,6 +72,8 @@ def environment(installed, tmp_path_factory):
         **os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths)),
         # Of entry points, so that it does not know of ours elsewhere.
         'XDG_CACHE_HOME': str(tmp_path_factory.mktemp('cache')),
+        # What it prints is read.
+        'PYTEST_ADDOPTS': '',
     }
 
 
