@@ -25,22 +25,13 @@ from tests.documentation import pages
 from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import GlanceServer
+from tests.harness.process import run
 
 pytestmark = pytest.mark.functional
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'doc' / 'source' / 'contributor' / 'tutorial.rst'
 FOLDERS = '/var/lib/glance'
-
-
-def run(*command, **options):
-    """Run a command, which must succeed; return what it prints."""
-    done = subprocess.run(
-        [str(part) for part in command], text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 @pytest.fixture(scope='module')
