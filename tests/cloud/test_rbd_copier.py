@@ -41,7 +41,6 @@ class RbdCopierConformance(
         self.succeed(copy([target], [source(conformance.IMAGE)]), target)
         assert target.pool.parent(conformance.IMAGE_ID) is None
 
-
     def test_a_reason_is_not_lost_if_nothing_can_be_removed(
         self, make, source, copy, monkeypatch
     ):

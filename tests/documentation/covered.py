@@ -35,6 +35,7 @@ class Run:
     :param says: a regular expression for what it prints
     :param stores: where its image is before, besides the default store
     :param copied: where its image is afterwards, besides
+    :param removed: where it is no more afterwards
     :param before: a command of the documentation that comes first
     :param writes: a file that it makes
     """
@@ -42,6 +43,7 @@ class Run:
     says: str = ''
     stores: tuple = ()
     copied: tuple = ()
+    removed: tuple = ()
     before: str | None = None
     writes: str | None = None
 
@@ -129,7 +131,9 @@ COVERED = {
     'openstack image copy golden --store archive --wait': Run(
         says='copied', copied=('archive',)
     ),
-    'glance stores-delete --store old <image>': Run(stores=('old',)),
+    'glance stores-delete --store old <image>': Run(
+        stores=('old',), removed=('old',)
+    ),
     # The page on the API.
     'curl -s -H "X-Auth-Token: $TOKEN" $GLANCE/v2/info/stores': _API,
     'curl -i -X POST -H "X-Auth-Token: $TOKEN" '

@@ -18,11 +18,13 @@ import subprocess
 
 import pytest
 
+from tests import irods_server
 from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import GlanceServer
 from tests.harness import postgres
 from tests.parts import boards
+from tests.parts import irods
 
 # Looking often makes tests short; the default is a second.
 INTERVAL = '0.5'
@@ -33,6 +35,15 @@ BROKEN = {
     # Its library is not installed, so that it is not configured.
     'ceph': 'rbd',
 }
+
+
+@pytest.fixture(scope='module')
+def zone(tmp_path_factory):
+    """A zone of iRODS with the collections of two stores."""
+    with irods_server.IrodsServer(tmp_path_factory.mktemp('irods')) as server:
+        made = irods.Irods(server)
+        made.vault = made.add_collection('vault')
+        yield made
 
 
 @pytest.fixture(scope='session')

@@ -14,11 +14,9 @@
 
 import pytest
 
-from tests import irods_server
 from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
-from tests.parts import irods
 
 pytestmark = pytest.mark.functional
 
@@ -26,23 +24,12 @@ IMAGE = helpers.data(5 * MIB + 3)
 
 
 @pytest.fixture(scope='module')
-def zone(tmp_path_factory):
-    with irods_server.IrodsServer(tmp_path_factory.mktemp('irods')) as server:
-        made = irods.Irods(server)
-        made.vault = made.add_collection('vault')
-        yield made
-
-
-@pytest.fixture(scope='module')
 def start(start_glance, zone):
     """Give a function that starts a Glance with these further options."""
-    archive = {
-        f'irods_store_{name}': value for name, value in zone.options().items()
-    }
     return lambda name, **more: start_glance(
         name, {
-            'archive': archive,
-            'vault': {**archive, 'irods_store_path': zone.vault},
+            'archive': zone.settings(),
+            'vault': zone.settings(path=zone.vault),
             'copy_image': {'recovery_interval': 0.5, **more},
         }, backends={'archive': 'irods', 'vault': 'irods'},
     )

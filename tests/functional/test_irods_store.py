@@ -12,7 +12,6 @@
 
 import pytest
 
-from tests import irods_server
 from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
@@ -25,25 +24,12 @@ RANGES = [(0, 0), (0, 999), (MIB, 3 * MIB), (5 * MIB, 5 * MIB + 2)]
 
 
 @pytest.fixture(scope='module')
-def zone(tmp_path_factory):
-    """A running zone with the collections of two stores."""
-    with irods_server.IrodsServer(tmp_path_factory.mktemp('irods')) as server:
-        made = irods.Irods(server)
-        made.add_collection('vault')
-        yield made
-
-
-@pytest.fixture(scope='module')
 def settings(zone):
     """The options of a Glance that logs all it can."""
-    archive = {
-        f'irods_store_{name}': value for name, value in zone.options().items()
-    }
-    path = zone.collection.replace('images', 'vault')
     return {
         'DEFAULT': {'debug': 'true'},
-        'archive': {**archive, 'irods_store_chunk_size': MIB},
-        'vault': {**archive, 'irods_store_path': path},
+        'archive': zone.settings(chunk_size=MIB),
+        'vault': zone.settings(path=zone.vault),
     }
 
 

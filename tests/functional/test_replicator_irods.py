@@ -17,7 +17,6 @@ import signal
 
 import pytest
 
-from tests import irods_server
 from tests.functional import helpers
 from tests.functional import replicating
 from tests.functional.helpers import MIB
@@ -31,24 +30,9 @@ SIZE = 5 * MIB + 3
 
 
 @pytest.fixture(scope='module')
-def zone(tmp_path_factory):
-    with irods_server.IrodsServer(tmp_path_factory.mktemp('irods')) as server:
-        made = irods.Irods(server)
-        made.vault = made.add_collection('vault')
-        yield made
-
-
-def options(zone, **more):
-    return {
-        f'irods_store_{name}': value
-        for name, value in {**zone.options(), **more}.items()
-    }
-
-
-@pytest.fixture(scope='module')
 def source(start_glance, zone):
     return start_glance(
-        'irods-from', {'archive': options(zone)},
+        'irods-from', {'archive': zone.settings()},
         backends={'archive': 'irods'},
     )
 
@@ -57,7 +41,7 @@ def source(start_glance, zone):
 def target(start_glance, zone):
     """A cloud that believes the hashes that it is told."""
     return start_glance('irods-to', {
-        'vault': options(zone, path=zone.vault),
+        'vault': zone.settings(path=zone.vault),
         'DEFAULT': {'do_secure_hash': 'false'},
     }, backends={'vault': 'irods'})
 
@@ -66,7 +50,7 @@ def target(start_glance, zone):
 def careful(start_glance, zone):
     """A cloud as it comes: it reads what it is told of, to see its hash."""
     return start_glance('irods-careful', {
-        'vault': options(zone, path=zone.vault),
+        'vault': zone.settings(path=zone.vault),
     }, backends={'vault': 'irods'})
 
 

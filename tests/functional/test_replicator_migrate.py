@@ -16,11 +16,9 @@ import uuid
 
 import pytest
 
-from tests import irods_server
 from tests.functional import helpers
 from tests.functional import replicating
 from tests.harness import Client
-from tests.parts import irods
 
 pytestmark = pytest.mark.functional
 
@@ -28,16 +26,11 @@ PASSWORD = 'sesame-opens'
 
 
 @pytest.fixture(scope='module')
-def zone(tmp_path_factory):
-    with irods_server.IrodsServer(tmp_path_factory.mktemp('irods')) as server:
-        yield irods.Irods(server)
-
-
-@pytest.fixture(scope='module')
 def glance(start_glance, zone):
-    return start_glance('migrate', {'archive': {
-        f'irods_store_{name}': value for name, value in zone.options().items()
-    }}, backends={'archive': 'irods'})
+    return start_glance(
+        'migrate', {'archive': zone.settings()},
+        backends={'archive': 'irods'},
+    )
 
 
 @pytest.fixture

@@ -25,22 +25,13 @@ from tests.documentation import pages
 from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import GlanceServer
+from tests.harness.process import run
 
 pytestmark = pytest.mark.functional
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'doc' / 'source' / 'contributor' / 'tutorial.rst'
 FOLDERS = '/var/lib/glance'
-
-
-def run(*command, **options):
-    """Run a command, which must succeed; return what it prints."""
-    done = subprocess.run(
-        [str(part) for part in command], text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 @pytest.fixture(scope='module')
@@ -72,6 +63,8 @@ def environment(installed, tmp_path_factory):
         **os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths)),
         # Of entry points, so that it does not know of ours elsewhere.
         'XDG_CACHE_HOME': str(tmp_path_factory.mktemp('cache')),
+        # What it prints is read.
+        'PYTEST_ADDOPTS': '',
     }
 
 

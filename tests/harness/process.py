@@ -24,6 +24,19 @@ import psutil
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+def run(*command, **options):
+    """Run a command, which must succeed; return what it prints.
+
+    :param options: more for ``subprocess.run``
+    """
+    done = subprocess.run(
+        [str(part) for part in command], text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 class ProcessGroup:
     """A command that leads a process group of its own."""
 

@@ -56,6 +56,13 @@ class Irods:
             'connection_timeout': 5, 'timeout': 20,
         }
 
+    def settings(self, **more):
+        """Return the same, and more, as the configuration of Glance has it."""
+        return {
+            f'irods_store_{name}': value
+            for name, value in {**self.options(), **more}.items()
+        }
+
     def store(self, name='s1', **options):
         """Return a store that is configured with these options and ours.
 

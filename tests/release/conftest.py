@@ -13,24 +13,15 @@
 
 import pathlib
 import re
-import subprocess
 import sys
 import venv
 
 import pytest
 
+from tests.harness.process import run
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXTRAS = 'cinder,irods,replicator,s3'
-
-
-def run(*command, **options):
-    """Run a command, which must succeed; return what it prints."""
-    done = subprocess.run(
-        [str(part) for part in command], text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 class Environment:

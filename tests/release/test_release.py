@@ -26,9 +26,9 @@ from tests.functional.helpers import MIB
 from tests.harness import Client
 from tests.harness import GlanceServer
 from tests.harness import token_filter
+from tests.harness.process import run
 from tests.harness.wsgi import gunicorn
 from tests.release.conftest import ROOT
-from tests.release.conftest import run
 
 PACKAGES = (
     'glance_copy_plugin', 'glance_copy_plugin_tempest', 'glance_store_irods',
