@@ -35,6 +35,7 @@ from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.records import retry
 from glance_copy_plugin.recovery import process
+from glance_copy_plugin.recovery import takeover
 from glance_copy_plugin.transfer import debug
 
 CONF = cfg.CONF
@@ -145,7 +146,9 @@ def filter_factory(global_conf, **local_conf):
     opts.register_opts(CONF)
     check_configuration(CONF)
     activation.activate()
-    process.start()
+    process.start(
+        posting.post_again if board.is_enabled() else takeover.resume
+    )
 
     if debug.enabled():
         LOG.warning(

@@ -53,12 +53,17 @@ def of_job(job):
         return Details(
             image_id=str(found['image_id']),
             task_id=str(found['task_id']),
-            request_id=found['request_id'],
+            request_id=_text(found['request_id']),
             stores=tuple(map(str, found['stores'])),
             sources=tuple(map(str, found['sources'])),
-            project_id=found['project_id'],
-            user_id=found['user_id'],
+            project_id=_text(found['project_id']),
+            user_id=_text(found['user_id']),
             priority=job.priority,
         )
     except (KeyError, TypeError):
         return None
+
+
+def _text(value):
+    """Return it as text, whatever somebody else wrote to the board."""
+    return None if value is None else str(value)

@@ -88,11 +88,11 @@ def status(out):
     )
     for name, found in sorted(workers.items()):
         out.write(
-            f'{name}: {claims.pop(name, 0)} copies; writes '
+            f'{name}: copies: {claims.pop(name, 0)}; writes '
             f'{", ".join(found.writable) or "no store"}\n'
         )
     for name, count in sorted(claims.items()):
-        out.write(f'{name}: gone, {count} copies not yet taken over\n')
+        out.write(f'{name}: gone; copies not yet taken over: {count}\n')
     waiting = sum(owner is None for _job, owner in jobs)
-    out.write(f'{len(workers)} workers, {waiting} copies wait\n')
+    out.write(f'workers: {len(workers)}; copies that wait: {waiting}\n')
     return int(not workers)

@@ -21,12 +21,9 @@ from oslo_config import cfg
 
 from glance_copy_plugin import opts
 from glance_copy_plugin.flow import run
-from glance_copy_plugin.jobboard import board
-from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.recovery import journal as journal_
 from glance_copy_plugin.recovery import servers
 from glance_copy_plugin.recovery import shutdown
-from glance_copy_plugin.recovery import takeover
 from glance_copy_plugin.recovery import watcher as watcher_
 
 CONF = cfg.CONF
@@ -42,12 +39,17 @@ def journal():
     return journal_.Journal(os.path.join(staging, 'copy-image', 'journal'))
 
 
+class _Resuming:
+    """What becomes of interrupted copies, which :func:`start` is told."""
+
+    function = None
+
+
 @functools.cache
 def watcher():
-    """Return the watcher of this process."""
-    resume = posting.post_again if board.is_enabled() else takeover.resume
+    """Return the watcher of this process, which has been started."""
     return watcher_.Watcher(
-        journal(), resume, CONF[opts.GROUP].recovery_interval
+        journal(), _Resuming.function, CONF[opts.GROUP].recovery_interval
     )
 
 
@@ -64,13 +66,17 @@ def serve():
 
 
 @functools.cache
-def start():
+def start(resume):
     """Look after interrupted copies from now on, also after a fork.
 
     Once in a process, in however many pipelines the filter stands.
+
+    :param resume: called with the journal's entry of each copy that this
+        process took over
     """
     if _ONLY_LOOKING.is_set():
         return
+    _Resuming.function = resume
     servers.check_threads()
     os.register_at_fork(
         after_in_parent=_after_fork_in_parent,

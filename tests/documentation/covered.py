@@ -81,6 +81,7 @@ _API = Test(
     '::test_the_commands_of_the_page_are_answered_as_it_says'
 )
 _TUTORIAL = 'tests/functional/test_tutorial.py'
+_JOBBOARD = 'tests/functional/test_jobboard.py'
 _DEVSTACK = 'tests/functional/test_devstack.py'
 _MINUTES = Checked('it takes minutes, and the gate runs it')
 _A_CLOUD = Checked('it starts or stops a whole OpenStack')
@@ -101,6 +102,10 @@ COVERED = {
     f"pip install '{PLUGIN}[irods]'": _WITH_EXTRAS,
     f"pip install '{PLUGIN}[replicator]'": _WITH_EXTRAS,
     f"pip install '{PLUGIN}[s3]'": _WITH_EXTRAS,
+    f"pip install '{PLUGIN}[redis]'": _WITH_EXTRAS,
+    f"pip install '{PLUGIN}[etcd]'": _WITH_EXTRAS,
+    f"pip install '{PLUGIN}[zookeeper]'": _WITH_EXTRAS,
+    f"pip install '{PLUGIN}[metrics]'": _WITH_EXTRAS,
     'enable_plugin glance-copy-plugin '
     'https://opendev.org/x/glance-copy-plugin': Test(
         f'{_DEVSTACK}::test_a_stacked_glance_copies_images'
@@ -159,6 +164,16 @@ COVERED = {
     'glance-copy audit --config-dir /etc/glance': Run(),
     'glance-copy audit --fix': Run(),
     'glance-copy audit --verify': Run(),
+    # Copies by workers.
+    'glance-copy-worker --config-dir /etc/glance --workers 4 --concurrency 4':
+    Test(f'{_JOBBOARD}::test_a_worker_makes_the_copy_that_was_asked_for'),
+    'glance-copy-worker status': Test(
+        f'{_JOBBOARD}::test_the_state_of_the_board_can_be_asked_for'
+    ),
+    'curl http://127.0.0.1:9409/health': Test(
+        'tests/functional/test_jobboard_endpoint.py'
+        '::test_it_begins_with_nothing'
+    ),
     # Between clouds.
     _LIVECOPY: Run(says='copied'),
     'glance-replicate livecopy north south --workers 8 --tag golden': Run(
@@ -229,6 +244,7 @@ COVERED = {
     'make test-cloud': _MINUTES,
     "CINDER_DRIVER=cinder make test-cloud ARGS='-m fails_with_stock -rx'":
     _MINUTES,
+    'make test-boards': _MINUTES,
     'make test-unit': _MINUTES,
     'make check-release': _MINUTES,
     'make docs': _MINUTES,
@@ -239,6 +255,7 @@ COVERED = {
     'make bench PARTS=clouds': Checked('it takes minutes'),
     'make bench-cloud': Checked('it takes an hour'),
     'make soak': Checked('it takes half an hour'),
+    'make soak-workers': Checked('it takes half an hour'),
     'make cloud': _A_CLOUD,
     'make cloud-down': _A_CLOUD,
     'make venv': Checked('the tests run in what it makes'),

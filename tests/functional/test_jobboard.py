@@ -104,10 +104,10 @@ def test_the_password_of_the_board_is_nowhere_to_be_read(
 
 
 def test_the_state_of_the_board_can_be_asked_for(server, board, client):
-    assert status(server) == (1, '0 workers, 0 copies wait\n')
+    assert status(server) == (1, 'workers: 0; copies that wait: 0\n')
     with jobboard.workers(server, 'host-a') as (worker,):
         helpers.wait_until(lambda: status(server)[0] == 0, 'a worker')
-        assert 'copies; writes src, s1, s2, s3' in status(server)[1]
+        assert 'copies: 0; writes src, s1, s2, s3' in status(server)[1]
         # Each process tells what it is doing when it is asked to.
         for process in worker.processes():
             os.kill(process.pid, signal.SIGUSR2)
@@ -115,7 +115,7 @@ def test_the_state_of_the_board_can_be_asked_for(server, board, client):
             lambda: worker.log.read_text().count('Guru Meditation') >= 2,
             'a report of each process',
         )
-    assert status(server) == (1, '0 workers, 0 copies wait\n')
+    assert status(server) == (1, 'workers: 0; copies that wait: 0\n')
     board.stop()
     try:
         assert status(server)[0] == 2

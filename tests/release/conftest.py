@@ -21,7 +21,7 @@ import pytest
 from tests.harness.process import run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXTRAS = 'cinder,irods,replicator,s3'
+EXTRAS = 'cinder,etcd,irods,metrics,redis,replicator,s3,zookeeper'
 
 
 class Environment:

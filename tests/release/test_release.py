@@ -163,7 +163,11 @@ def test_the_extras_bring_what_the_drivers_need(with_extras, server):
     code = 'import glance_store._drivers.s3, glance_store_irods.store, ' \
            'glance_copy_plugin.cinder_store.store as c; ' \
            'import boto3, irods, os_brick, cinderclient, openstack, rich; ' \
+           'from glance_copy_plugin.jobboard import redis_board, ' \
+           'etcd_board, zookeeper_board, worker, exporting; ' \
            'print("all there")'
     done = ask(with_extras, server, 'python', '-c', code)
     assert done.stdout.splitlines()[-1:] == ['all there'], done.stdout
+    done = ask(with_extras, server, 'glance-copy-worker', 'status')
+    assert 'jobboard_connection is not set' in done.stdout
     run(with_extras.python, '-m', 'pip', 'check')

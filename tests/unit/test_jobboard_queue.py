@@ -113,3 +113,12 @@ def test_the_details_of_a_job_survive_the_board():
         'details': low.as_dict(), 'priority': base.JobPriority.LOW,
     })
     assert details_.of_job(job) == low
+
+
+def test_a_job_whose_project_is_nonsense_has_a_turn_like_others():
+    nonsense = {**job_of().as_dict(), 'project_id': ['p'], 'user_id': {}}
+    job = type('job', (), {
+        'details': nonsense, 'priority': base.JobPriority.NORMAL,
+    })
+    waiting = [(Job(1), details_.of_job(job)), asked(2, 'q')]
+    assert order(waiting) == [1, 2]

@@ -46,7 +46,7 @@ def _is_module(name):
 
 def test_every_attacker_has_something_that_stops_it():
     tables = PAGE.read_text().split('   * - Cannot\n     - Because of\n')
-    assert len(tables) == 1 + 5
+    assert len(tables) == 1 + 6
     for table in tables[1:]:
         rows = re.findall(r'^   \* - .*?^     - (.*?)(?=^   \* -|^\S|\Z)',
                           table, re.M | re.S)
