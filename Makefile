@@ -11,6 +11,8 @@
 # under the License.
 
 PYTHON ?= python3
+# Most tests wait for servers most of the time.
+PROCESSES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -43,7 +45,7 @@ services: venv ## Install servers and tools that some tests need, if possible
 	@tools/install-services $(BIN)/python
 
 test: venv services ## Install what is needed and run all tests (ARGS=...)
-	$(BIN)/python -m pytest tests $(ARGS)
+	$(BIN)/python -m pytest tests -n $(PROCESSES) --dist loadfile $(ARGS)
 
 $(CLOUD_STAMP): $(STAMP) tests/cloud/requirements.txt
 	@$(BIN)/python -m pip install --quiet -r tests/cloud/requirements.txt

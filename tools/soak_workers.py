@@ -17,14 +17,11 @@ Environment: N, how many copies (default 1000); WORKERS, how many "hosts"
 (default redis); SEED, for the dice.
 
 All copies are posted at once to a real Glance with a real board. Until the
-last has ended, a random worker is killed, with all its processes, and now and
-then one is paused until its claims have expired. In the end each copy must
-have succeeded, with exactly its locations, or have been given up because it
-was interrupted too often, with none; nothing may be going on, and an audit
-that reads and hashes everything must find nothing.
+last has ended, a process of a random worker is killed, now and then all of
+them, as a power cut does, and now and then a worker is paused until its claims
+have expired. What must then be true stands in ``tests/functional/storm.py``.
 """
 
-import collections
 import contextlib
 import os
 import pathlib
@@ -32,27 +29,17 @@ import random
 import shutil
 import signal
 import sys
-import threading
 import time
 
-from tests.functional import helpers
 from tests.functional import jobboard
-from tests.harness import Client
+from tests.functional import storm
 from tests.harness import GlanceServer
 from tests.harness import postgres
 from tests.harness import worker as worker_
 from tests.parts import boards
 
 FOLDER = pathlib.Path('.soak-workers')
-STORES = ('s1', 's2', 's3')
-SIZES = (1, 1000, 2 ** 16, 2 ** 20)
 SETTINGS = {'copiers': ''}
-PAUSES = 0.1
-GIVEN_UP = 'interrupted again and again'
-LIVE = (
-    "SELECT count(*) AS live FROM tasks WHERE status NOT IN "
-    "('success', 'failure') AND type = 'api_image_import'"
-)
 
 
 def main():
@@ -80,89 +67,22 @@ def main():
             database_url=databases.url('workers'),
             settings=jobboard.settings(board, **SETTINGS),
         ))
-        wanted = _post(server, dice, count)
+        wanted = storm.post(server, dice, count)
         workers = [
             stack.enter_context(worker_.Worker(server, f'host-{number}'))
             for number in range(hosts)
         ]
         begun = time.monotonic()
-        done = _disturb(server, workers, every, dice)
+        done = storm.disturb(server, workers, every, dice)
         print(
             f'{count} copies ended after {time.monotonic() - begun:.0f} s, '
-            f'{done["kills"]} kills and {done["pauses"]} pauses', flush=True,
+            + ', '.join(f'{done[what]} {what}' for what in sorted(done)),
+            flush=True,
         )
-        return _judge(server, board, wanted)
-
-
-def _post(server, dice, count):
-    """Ask for the copies; return ``{image: its stores}``."""
-    client = Client(server)
-    wanted = {}
-    for _ in range(count):
-        image_id = client.create_image(helpers.data(dice.choice(SIZES)))
-        wanted[image_id] = dice.sample(STORES, dice.randint(1, len(STORES)))
-        answer = client.copy(image_id, wanted[image_id])
-        if answer.status_code != 202:
-            raise SystemExit(f'{answer.status_code} {answer.text}')
-    return wanted
-
-
-def _disturb(server, workers, every, dice):
-    """Kill and pause workers until all copies have ended; count it."""
-    done = collections.Counter()
-    paused = []
-    ended = threading.Event()
-    while server.execute(LIVE)[0]['live']:
-        ended.wait(every)
-        paused = [each for each in paused if not _let_go(*each)]
-        awake = [each for each in workers if each not in dict(paused)]
-        if not awake:
-            continue
-        worker = dice.choice(awake)
-        if dice.random() < PAUSES:
-            worker.pause()
-            paused.append((worker, time.monotonic() + jobboard.EXPIRY + 1))
-            done['pauses'] += 1
-        else:
-            worker.kill()
-            worker.start()
-            done['kills'] += 1
-    for worker, _until in paused:
-        worker.go_on()
-    return done
-
-
-def _let_go(worker, until):
-    """Let a paused worker go on, if its claims have expired; tell so."""
-    if time.monotonic() < until:
-        return False
-    worker.go_on()
-    return True
-
-
-def _judge(server, board, wanted):
-    """Say what is wrong; return the exit status."""
-    helpers.wait_until(
-        lambda: jobboard.jobs(board) == 0, 'an empty board', timeout=120
-    )
-    wrong = []
-    given_up = 0
-    for image_id, stores in wanted.items():
-        (task,) = server.tasks(image_id)
-        failed = task['status'] != 'success'
-        given_up += failed
-        if failed and GIVEN_UP not in helpers.message(server, task['id']):
-            wrong.append(f'{image_id}: {task}')
-        recorded = sorted(row['store'] for row in server.locations(image_id))
-        if recorded != sorted(['src', *(() if failed else stores)]):
-            wrong.append(f'{image_id}: {recorded}, not {stores}')
-    wrong += [
-        f'{each.kind} {each.store} {each.image_id}: {each.detail}'
-        for each in server.invariants.check()
-    ]
-    print(f'{given_up} copies were given up', flush=True)
-    print('\n'.join(wrong) or 'everything is in order', flush=True)
-    return int(bool(wrong))
+        given_up, wrong = storm.judge(server, board, wanted)
+        print(f'{given_up} copies were given up', flush=True)
+        print('\n'.join(wrong) or 'everything is in order', flush=True)
+        return int(bool(wrong))
 
 
 if __name__ == '__main__':

@@ -1,0 +1,48 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A short storm: workers are killed and paused while they copy."""
+
+import os
+import random
+import time
+
+import pytest
+
+from tests.functional import jobboard
+from tests.functional import storm
+
+COPIES = 60
+EVERY = 0.5
+
+
+@pytest.fixture(scope='module')
+def server(start_glance, board):
+    return start_glance(
+        f'storm-{board.kind}', jobboard.settings(board, copiers=''),
+        audit=True,
+    )
+
+
+def test_every_copy_ends_well_while_workers_are_killed_and_paused(
+    server, board,
+):
+    seed = int(os.environ.get('SEED') or time.time())
+    print(f'SEED={seed}')
+    dice = random.Random(seed)  # noqa: S311
+    wanted = storm.post(server, dice, COPIES)
+    with jobboard.workers(server, 'host-a', 'host-b', 'host-c') as workers:
+        done = storm.disturb(server, workers, EVERY, dice)
+        assert done['kills'] >= 3
+        given_up, wrong = storm.judge(server, board, wanted)
+    assert wrong == []
+    assert given_up < COPIES / 4
