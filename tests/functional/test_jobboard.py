@@ -127,7 +127,9 @@ def test_the_health_of_a_worker_is_that_of_its_board(server, board, client):
     endpoint = endpoint_.Endpoint()
     with jobboard.workers(server, 'host-a', settings=endpoint.settings):
         helpers.wait_until(endpoint.healthy, 'a healthy worker')
-        assert endpoint.value('board_workers') == 1
+        helpers.wait_until(
+            lambda: endpoint.value('board_workers') == 1, 'an announcement'
+        )
         board.stop()
         try:
             status, said = endpoint.health()

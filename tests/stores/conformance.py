@@ -160,6 +160,10 @@ class Copy:
         if copier is None or copier.needs_staging:
             self._staging = self._staging_for(names)
 
+    def confirm(self):
+        """The copy is this process's: there is no other one."""
+        self.entry.check()
+
     def target(self, store):
         return base.Target(store=store, driver=stores.driver(store))
 
