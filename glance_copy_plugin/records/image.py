@@ -162,6 +162,17 @@ class ImageRecord:
             )
         ]
 
+    @retried
+    def wait_for_others(self):
+        """Return when no earlier process can write any more.
+
+        One that was paused in the middle of a write holds the image's row,
+        and may finish that write; what is read afterwards is the last word.
+        """
+        with self._db.session_for_write() as session:
+            if rows.begin(session, self._image_id):
+                self._check_claim()
+
     def begin(self, stores):
         """Say that a copy into ``stores`` begins."""
         self._write(pending=frozenset(stores), failed=frozenset())

@@ -62,6 +62,7 @@ def carry_on(entry, task):
     run = _make_run(entry, task)
     shutil.rmtree(run.staging_folder, ignore_errors=True)
     space.StagingSpace(run.options.staging_dir).forget_dead()
+    run.record.wait_for_others()
     if not run.task.running():
         _tidy_up(run)
         return

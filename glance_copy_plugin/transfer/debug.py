@@ -28,6 +28,8 @@ import threading
 _FILE = os.environ.get('GLANCE_COPY_PLUGIN_KILL_FILE')
 _SEEN = collections.Counter()
 _LOCK = threading.Lock()
+# In which all threads have stopped.
+_AT_MOST_SECONDS = 0.5
 
 
 def enabled():
@@ -56,6 +58,8 @@ def point(name):
         os.unlink(_FILE)
         if action == 'stop':
             os.kill(os.getpid(), signal.SIGSTOP)
+            # The signal may reach another thread first, and this one later.
+            threading.Event().wait(_AT_MOST_SECONDS)
         else:
             os.kill(os.getpid(), signal.SIGKILL)
             threading.Event().wait()

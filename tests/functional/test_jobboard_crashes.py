@@ -27,6 +27,12 @@ SLOW = {
     'max_parallel_stores': 1,
 }
 SIZE = 4 * MIB + 1
+# Which write to the record is the last: one begins, and each store has one.
+END = 1 + len(STORES) + 1
+WAITING = (
+    "SELECT count(*) AS waiting FROM pg_stat_activity "
+    "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 
 
 @pytest.fixture(scope='module')
@@ -170,6 +176,21 @@ def test_a_worker_that_wakes_up_beside_the_next_one_does_it_no_harm(
     assert_left(paused, image_id)
     jobboard.check(server, board, image_id, ['src', *STORES])
     helpers.assert_copied(server, client, image_id, STORES)
+
+
+def test_a_worker_that_wakes_up_with_the_end_in_its_hand_has_ended_the_copy(
+    server, board, client, make_worker, pause_at,
+):
+    paused, image_id, task_id = pause_at(f'record-uncommitted:{END}')
+    other = make_worker('host-b')
+    helpers.wait_until(
+        lambda: server.execute(WAITING)[0]['waiting'],
+        'another worker at the locked image',
+    )
+    paused.go_on()
+    assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', *STORES])
+    assert 'failed' not in other.log.read_text()
 
 
 def test_a_worker_that_wakes_up_for_a_deleted_image_leaves_no_data(
