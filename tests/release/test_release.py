@@ -160,11 +160,12 @@ def test_the_audit_finds_nothing(beside_glance, server):
 
 
 def test_the_extras_bring_what_the_drivers_need(with_extras, server):
-    code = 'import glance_store._drivers.s3, glance_store_irods.store, ' \
+    # A worker chooses its backend of oslo.service before it loads a driver.
+    code = 'from glance_copy_plugin.jobboard import launcher, redis_board, ' \
+           'etcd_board, zookeeper_board, exporting; ' \
+           'import glance_store._drivers.s3, glance_store_irods.store, ' \
            'glance_copy_plugin.cinder_store.store as c; ' \
            'import boto3, irods, os_brick, cinderclient, openstack, rich; ' \
-           'from glance_copy_plugin.jobboard import redis_board, ' \
-           'etcd_board, zookeeper_board, worker, exporting; ' \
            'print("all there")'
     done = ask(with_extras, server, 'python', '-c', code)
     assert done.stdout.splitlines()[-1:] == ['all there'], done.stdout
