@@ -63,7 +63,8 @@ cloud-down: $(CLOUD_STAMP) ## Stop it
 
 test-boards: venv services ## Run all tests of workers on each kind of board
 	BOARDS=etcd,zookeeper $(BIN)/python -m pytest \
-	  tests/functional/test_jobboard*.py $(ARGS)
+	  tests/functional/test_jobboard*.py \
+	  -n $(PROCESSES) --dist loadfile $(ARGS)
 
 check-release: venv ## Build sdist and wheel, use them beside Glance (ARGS=)
 	@$(BIN)/python -m pip install --quiet 'build>=1.6.1'
