@@ -26,20 +26,15 @@ from tests.functional.helpers import MIB
 from tests.harness import Client
 from tests.harness import endpoint as endpoint_
 from tests.harness import worker as worker_
-from tests.parts import boards
 
 SIZE = 4 * MIB + 1
 
 
 @pytest.fixture(scope='module')
-def board(tmp_path_factory):
-    with boards.started('redis', tmp_path_factory.mktemp('redis')) as server:
-        yield server
-
-
-@pytest.fixture(scope='module')
 def server(start_glance, board):
-    return start_glance('counting', jobboard.settings(board), audit=True)
+    return start_glance(
+        f'counting-{board.kind}', jobboard.settings(board), audit=True,
+    )
 
 
 @pytest.fixture
@@ -308,4 +303,4 @@ def test_the_state_can_be_asked_for_beside_a_running_endpoint(
         capture_output=True, text=True, env=server.process_environment(),
     )
     assert done.returncode == 0, done.stderr
-    assert '2 workers' in done.stdout
+    assert 'workers: 2' in done.stdout

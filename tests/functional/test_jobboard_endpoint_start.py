@@ -22,18 +22,13 @@ from tests.functional import jobboard
 from tests.harness import Client
 from tests.harness import endpoint as endpoint_
 from tests.harness import worker as worker_
-from tests.parts import boards
-
-
-@pytest.fixture(scope='module')
-def board(tmp_path_factory):
-    with boards.started('redis', tmp_path_factory.mktemp('redis')) as server:
-        yield server
 
 
 @pytest.fixture(scope='module')
 def server(start_glance, board):
-    return start_glance('opening', jobboard.settings(board), audit=True)
+    return start_glance(
+        f'opening-{board.kind}', jobboard.settings(board), audit=True,
+    )
 
 
 @pytest.fixture

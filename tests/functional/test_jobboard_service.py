@@ -30,7 +30,6 @@ from tests.harness import Client
 from tests.harness import endpoint as endpoint_
 from tests.harness import process
 from tests.harness import worker as worker_
-from tests.parts import boards
 
 TOOLS = pathlib.Path(sys.executable).parent
 UNIT = (
@@ -40,14 +39,10 @@ SECONDS = 6
 
 
 @pytest.fixture(scope='module')
-def board(tmp_path_factory):
-    with boards.started('redis', tmp_path_factory.mktemp('redis')) as server:
-        yield server
-
-
-@pytest.fixture(scope='module')
 def server(start_glance, board):
-    return start_glance('serving', jobboard.settings(board), audit=True)
+    return start_glance(
+        f'serving-{board.kind}', jobboard.settings(board), audit=True,
+    )
 
 
 @pytest.fixture
