@@ -13,6 +13,7 @@
 """Many copies while their workers are killed and paused at random moments."""
 
 import collections
+import math
 import os
 import signal
 import threading
@@ -46,10 +47,12 @@ def post(server, dice, count):
     return wanted
 
 
-def disturb(server, workers, every, dice):
+def disturb(server, workers, every, dice, most=math.inf):
     """Kill and pause workers until all copies have ended; count it.
 
     :param every: seconds between two disturbances
+    :param most: how many there may be: on a machine that is slow enough,
+        workers that are killed for ever come to nothing
     """
     done = collections.Counter()
     paused = []
@@ -58,7 +61,7 @@ def disturb(server, workers, every, dice):
         ended.wait(every)
         paused = [each for each in paused if not _let_go(*each)]
         awake = [each for each in workers if each not in dict(paused)]
-        if not awake:
+        if not awake or done.total() >= most:
             continue
         worker = dice.choice(awake)
         number = dice.random()
