@@ -134,6 +134,10 @@ class Board:
         with self._answering() as board:
             board.withdraw(name)
 
+    def close(self):
+        """End the connection; what is claimed by it may be lost."""
+        self._board.close()
+
     def _end(self, job, token, action):
         if not self.is_owner(job, token):
             return

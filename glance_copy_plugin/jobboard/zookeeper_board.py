@@ -98,6 +98,12 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
             self._connect_first()
         self._seen = time.monotonic()
 
+    def close(self):
+        """End the session, and kazoo's threads."""
+        super().close()
+        self._client.stop()
+        self._client.close()
+
     def _connect_first(self):
         if not self._live.wait(_ANSWER_SECONDS):
             self._client.stop()

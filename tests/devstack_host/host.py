@@ -11,6 +11,7 @@
 # under the License.
 """A folder that looks to the plugin like a host that runs stack.sh."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -134,10 +135,10 @@ class DevStack:
     def end(self):
         """End whatever still runs."""
         for pid in self.running().values():
-            try:
-                os.killpg(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it has ended by itself
+            # At its very start it is not yet the leader of a group.
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError):
+                    kill(pid, signal.SIGKILL)
 
     def calls(self, name):
         """Return the recorded calls of a function or command."""

@@ -50,7 +50,8 @@ def workers(server, *names, **options):
 
 def jobs_on(board):
     """Return (job, owner or None) for each job on the board."""
-    return board.board(namespace=NAMESPACE).jobs()
+    with contextlib.closing(board.board(namespace=NAMESPACE)) as asked:
+        return asked.jobs()
 
 
 def jobs(board):
@@ -65,7 +66,8 @@ def owners(board):
 
 def announced(board):
     """Return the ids of the processes that have said that they live."""
-    names = board.board(namespace=NAMESPACE).workers()
+    with contextlib.closing(board.board(namespace=NAMESPACE)) as asked:
+        names = asked.workers()
     return {int(name.rpartition(':')[2]) for name in names}
 
 

@@ -50,6 +50,7 @@ class Server:
         self.password = secrets.token_urlsafe(16)
         self.port = 0
         self._group = None
+        self._boards = []
 
     @property
     def url(self):
@@ -62,7 +63,7 @@ class Server:
 
         :param other: what is not as usual in its settings
         """
-        return board_.Board(options.Settings(**{
+        made = board_.Board(options.Settings(**{
             'kind': self.kind, 'hosts': (('127.0.0.1', self.port),),
             'database': 1, 'username': self.user, 'password': self.password,
             'tls': bool(self.certificate),
@@ -70,11 +71,15 @@ class Server:
             'cert_file': None, 'key_file': None, 'namespace': 'test',
             'expiry': 30, **other,
         }))
+        self._boards.append(made)
+        return made
 
     def __enter__(self):
         return self.start()
 
     def __exit__(self, *error):
+        while self._boards:
+            self._boards.pop().close()
         self.stop()
 
     def start(self):
