@@ -165,6 +165,18 @@ def test_store_in_another_folder(tmp_path):
 
 
 @pytest.mark.postgresql
+def test_a_postgresql_that_runs_is_not_started_again():
+    try:
+        database = postgres.Postgres().start()
+    except postgres.Unavailable as reason:
+        pytest.skip(str(reason))
+    folder = database.folder
+    with database:
+        assert database.folder == folder
+    assert not folder.exists()
+
+
+@pytest.mark.postgresql
 def test_postgresql(tmp_path):
     try:
         database = postgres.Postgres().start()

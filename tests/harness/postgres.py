@@ -87,7 +87,7 @@ class Postgres:
         self.folder = None
 
     def __enter__(self):
-        return self.start()
+        return self if self._group else self.start()
 
     def __exit__(self, *error):
         self.stop()
@@ -111,6 +111,7 @@ class Postgres:
         if self._group:
             # SIGINT is its fast shutdown: it does not wait for clients.
             self._group.terminate(20, signal.SIGINT)
+            self._group = None
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
