@@ -102,11 +102,11 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, kinds.Kind):
                     self._path(self.JOB_PREFIX)
                 )
             }
-        jobs = [
-            self._job(name.removesuffix(self.DATA_POSTFIX), value)
+        jobs = kinds.readable({
+            name.removesuffix(self.DATA_POSTFIX): value
             for name, value in found.items()
             if name.endswith(self.DATA_POSTFIX)
-        ]
+        }, self._job)
         return [
             (job, _owner(found.get(job.key + self.LOCK_POSTFIX)))
             for job in jobs

@@ -13,6 +13,16 @@
 """What the board of each kind has to do, whoever keeps it."""
 
 import abc
+import datetime
+import functools
+
+from oslo_log import log as logging
+from taskflow import exceptions
+
+LOG = logging.getLogger(__name__)
+
+# What reading something that is no job may raise.
+NONSENSE = (ValueError, TypeError, KeyError, AttributeError)
 
 
 class Kind(abc.ABC):
@@ -42,7 +52,10 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def postings(self):
-        """Return (job, owner or None) for each job that is not done."""
+        """Return (job, owner or None) for each job that is not done.
+
+        What is no job, whoever has put it there, is left out.
+        """
 
     @abc.abstractmethod
     def claim(self, job, who, expiry):
@@ -81,3 +94,33 @@ class Kind(abc.ABC):
     @abc.abstractmethod
     def withdraw(self, name):
         """A worker lives no more."""
+
+
+def readable(contents, read):
+    """Return the jobs among what is on a board; say what is none.
+
+    :param contents: ``{key: content}``
+    :param read: called with both; returns a job
+    """
+    found = []
+    for key, content in contents.items():
+        try:
+            job = read(key, content)
+        except (*NONSENSE, exceptions.JobFailure):
+            say_unreadable(key)
+            continue
+        # Jobs are put in order by it.
+        if isinstance(job.created_on, datetime.datetime):
+            found.append(job)
+        else:
+            say_unreadable(key)
+    return found
+
+
+# The board is looked at twice in a second.
+@functools.lru_cache(maxsize=1000)
+def say_unreadable(key):
+    """Say once that what has this key is no job."""
+    LOG.warning(
+        'No job, and left out, is what the board of copies holds at %r', key
+    )

@@ -57,7 +57,9 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
 
     def postings(self):
         """Return (job, owner or None) for each job that is not done."""
-        jobs = self._fetch_jobs()
+        with impl_redis._translate_failures():
+            found = self._client.hgetall(self.listings_key)
+        jobs = kinds.readable(found, self._job)
         if not jobs:
             return []
         with impl_redis._translate_failures():
@@ -66,6 +68,14 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
             (job, owner and self._decode_owner(owner))
             for job, owner in zip(jobs, owners, strict=True)
         ]
+
+    def _job(self, key, content):
+        said = self._loads(content)
+        return impl_redis.RedisJob(
+            self, said['name'], said['sequence'], key, uuid=said['uuid'],
+            details=said['details'], created_on=said['created_on'],
+            priority=base.JobPriority.convert(said['priority']),
+        )
 
     def find_owner(self, job):
         """Return who has claimed a job, as the board knows now, or None."""

@@ -74,6 +74,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
         self._begun = False
         self._live = None
         self._seen = 0
+        self._unreadable = set()
         # Not None, which would make TaskFlow keep up with each change.
         self._job_watcher = False
 
@@ -137,7 +138,12 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
                 names = self._client.get_children(self.path)
             except kazoo_exceptions.NoNodeError:
                 names = []
-            self._on_job_posting(names, delayed=False)
+            # TaskFlow would say so of each at each look.
+            self._unreadable.intersection_update(names)
+            self._on_job_posting(
+                [each for each in names if each not in self._unreadable],
+                delayed=False,
+            )
             asked = {
                 name: self._client.get_async(paths.join(self.path, name))
                 for name in names if name.endswith(self.LOCK_POSTFIX)
@@ -149,6 +155,13 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
         with self._job_cond:
             jobs = list(self._known_jobs.values())
         return [(job, owners.get(job.lock_path)) for job in jobs]
+
+    def _process_child(self, path, request, quiet=True):
+        try:
+            super()._process_child(path, request, quiet)
+        except kinds.NONSENSE:
+            kinds.say_unreadable(path)
+            self._unreadable.add(path.rpartition('/')[2])
 
     def claim(self, job, who, expiry):
         """Take a job, if it is there and nobody has it."""

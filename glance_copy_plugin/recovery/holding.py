@@ -12,10 +12,11 @@
 
 """Who keeps others away from an image, also beyond the end of its copy."""
 
+import abc
 import threading
 
 
-class Holder:
+class Holder(abc.ABC):
     """A copy's right to its image, given up in one of two ways.
 
     Either the copy has ended (``_forget``), or another process may carry it
@@ -57,8 +58,10 @@ class Holder:
             elif self._put_off != self._forget:
                 self._put_off = action
 
+    @abc.abstractmethod
     def _forget(self):
-        raise NotImplementedError
+        """Nobody has to look after the copy any more."""
 
+    @abc.abstractmethod
     def _free(self):
-        raise NotImplementedError
+        """Another process may have the copy."""

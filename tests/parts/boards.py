@@ -13,7 +13,9 @@
 """Real boards of each kind, started when a test first needs them."""
 
 import contextlib
+import json
 import sys
+import uuid
 
 import pytest
 
@@ -46,6 +48,24 @@ def started(kind, folder, encrypted=False):
             yield server
     except boards.Unavailable as why:
         pytest.skip(str(why))
+
+
+def write_nonsense(kind, board, content):
+    """Put something on a board as somebody would who may write there."""
+    inner = board._board
+    key = uuid.uuid4()
+    text = json.dumps(content)
+    if kind == 'redis':
+        inner._client.hset(
+            inner.listings_key, str(key),
+            text if content == 'nonsense' else inner._dumps(content),
+        )
+    elif kind == 'etcd':
+        inner._client.put(
+            inner._path(f'{inner.JOB_PREFIX}{key}{inner.DATA_POSTFIX}'), text
+        )
+    else:
+        inner._client.create(f'{inner._job_base}{key.int}', text.encode())
 
 
 # Claims the only job and announces itself; says so; waits for a line; tells

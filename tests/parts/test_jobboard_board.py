@@ -205,6 +205,23 @@ def test_a_job_is_there_once_however_often_it_is_posted(
     assert board.claim(job, 'b/1')
 
 
+@pytest.mark.parametrize('nonsense', [
+    'nonsense', [], {}, 7,
+    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
+     'created_on': 'now', 'priority': 'ABC'},
+    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
+     'created_on': 'now', 'priority': 'NORMAL'},
+    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
+     'created_on': 'now', 'priority': None},
+])
+def test_what_is_no_job_hides_no_other(board, server, job, nonsense):
+    boards.write_nonsense(server.kind, board, nonsense)
+    found = [each.uuid for each, _owner in board.jobs()]
+    assert job.uuid in found
+    assert [each.uuid for each, _owner in board.jobs()] == found
+    assert board.claim(job, 'a/1')
+
+
 def test_jobs_say_when_they_were_posted(board):
     ids = [str(uuid.uuid4()) for _ in range(5)]
     for task_id in ids:
