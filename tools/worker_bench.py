@@ -24,6 +24,7 @@ import time
 
 import sqlalchemy as sa
 
+from tests.functional import helpers
 from tests.functional import jobboard
 from tests.harness import Client
 from tests.harness import GlanceServer
@@ -95,7 +96,7 @@ class WorkerBench:
     @staticmethod
     def _upload(server, count, size):
         client = Client(server)
-        return [client.create_image(os.urandom(size)) for _ in range(count)]
+        return [client.create_image(helpers.data(size)) for _ in range(count)]
 
     def _by(self, server, board, ids, count):
         """Return how many seconds so many workers take; undo it again."""

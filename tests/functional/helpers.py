@@ -22,14 +22,22 @@ import time
 
 MIB = 1024 * 1024
 HELD_SIZE = 10 * MIB
+BOOT_SIGNATURE = b'\x55\xaa'
 IMPORTING = 'os_glance_importing_to_stores'
 FAILED = 'os_glance_failed_import'
 LOCK = 'os_glance_import_task'
 
 
 def data(size=MIB):
-    """Return ``size`` random bytes."""
-    return os.urandom(size)
+    """Return ``size`` random bytes that are no boot sector.
+
+    Glance refuses an image with a boot sector's signature and no sensible
+    partitions after it; one in 65,536 pieces of noise is such an image.
+    """
+    noise = os.urandom(size)
+    while noise[510:512] == BOOT_SIGNATURE:
+        noise = os.urandom(size)
+    return noise
 
 
 def sha512(path):

@@ -15,11 +15,13 @@
 import psutil
 import pytest
 
+from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import GlanceServer
 from tests.harness import invariants
 from tests.harness import MEMBER
 from tests.harness import postgres
+from tests.harness import RequestFailed
 from tests.harness import ServerError
 
 pytestmark = pytest.mark.functional
@@ -44,6 +46,16 @@ def test_stock_copies(server):
     assert found == ['src', 's1', 's2'] == client.stores(image_id)
     assert server.store_file('s2', image_id).read_bytes() == DATA
     assert client.wait_unlocked(image_id)['status'] == 'active'
+
+
+def test_data_of_tests_is_no_image_that_glance_refuses(server, monkeypatch):
+    broken = b'\x01' * 510 + b'\x55\xaa' + b'\x01' * 512
+    with pytest.raises(RequestFailed, match='safety checks'):
+        Client(server).create_image(broken)
+    noise = [DATA, broken, broken]
+    with monkeypatch.context() as patched:
+        patched.setattr(helpers.os, 'urandom', lambda size: noise.pop())
+        assert helpers.data() == DATA
 
 
 def test_upload_into_a_store(server):
