@@ -23,6 +23,7 @@ from oslo_log import log as logging
 from taskflow import exceptions
 
 from glance_copy_plugin import opts
+from glance_copy_plugin.jobboard import kinds
 from glance_copy_plugin.jobboard import options
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.transfer import errors
@@ -111,23 +112,19 @@ class Board:
         :param stores: :class:`~placement.Stores`
         """
         with self._answering() as board:
-            board.announce(
-                name, {
-                    'names': list(stores.names),
-                    'writable': list(stores.writable),
-                }, self.expiry,
-            )
+            board.announce(name, stores.as_text(), self.expiry)
 
     def workers(self):
         """Return ``{name: Stores}`` of the workers that live."""
         with self._answering() as board:
-            return {
-                name: placement.Stores(
-                    names=tuple(said['names']),
-                    writable=tuple(said['writable']),
-                )
-                for name, said in board.announced().items()
-            }
+            announced = board.announced()
+        found = {}
+        for name, said in announced.items():
+            try:
+                found[name] = placement.of_text(said)
+            except kinds.NONSENSE:
+                kinds.say_unreadable(name)
+        return found
 
     def withdraw(self, name):
         """A worker ends in an orderly way."""

@@ -176,7 +176,7 @@ def new_token(worker):
 
 def worker_of(token):
     """Return the worker whose claim that is."""
-    return token.rpartition('/')[0]
+    return token.rpartition('/')[0] or token
 
 
 def _lost():

@@ -25,7 +25,6 @@ import requests
 from taskflow import exceptions
 from taskflow.jobs import base
 from taskflow.jobs.backends import impl_etcd
-from taskflow.utils import misc
 
 from glance_copy_plugin.jobboard import kinds
 
@@ -97,7 +96,7 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, kinds.Kind):
         """Return (job, owner or None) for each job that is not done."""
         with _translated():
             found = {
-                misc.binary_decode(metadata['key']): value
+                _name(metadata): value
                 for value, metadata in self._client.get_prefix(
                     self._path(self.JOB_PREFIX)
                 )
@@ -123,16 +122,18 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, kinds.Kind):
     def find_owner(self, job):
         """Return who has claimed a job, as the board knows now, or None."""
         with _translated():
-            return super().find_owner(job)
+            return _owner(self.get_one(job.key + self.LOCK_POSTFIX))
 
     def extend(self, job, who, expiry):
         """Renew a claim; False if it is not theirs."""
         with _translated():
-            found = self.get_owner_data(job)
-            if not found or found['owner'] != who:
+            held = self.get_one(job.key + self.LOCK_POSTFIX)
+            if _owner(held) != who:
                 return False
             # Not the job's, which may be that of another claim.
-            lease = etcd3gw.lease.Lease(found['lease_id'], self._client)
+            lease = etcd3gw.lease.Lease(
+                jsonutils.loads(held)['lease_id'], self._client
+            )
             return lease.refresh() > 0
 
     def consume(self, job, who):
@@ -147,7 +148,7 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, kinds.Kind):
         """Say something of a worker, which is forgotten unless repeated."""
         with _translated():
             self._client.put(
-                self._path(_WORKER + name), jsonutils.dumps(content),
+                self._path(_WORKER + name), content,
                 lease=self._client.lease(ttl=seconds),
             )
 
@@ -156,8 +157,7 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, kinds.Kind):
         prefix = self._path(_WORKER)
         with _translated():
             return {
-                misc.binary_decode(metadata['key']).removeprefix(prefix):
-                jsonutils.loads(value)
+                _name(metadata).removeprefix(prefix): value
                 for value, metadata in self._client.get_prefix(prefix)
             }
 
@@ -231,8 +231,14 @@ def _session(settings):
     return session
 
 
+def _name(metadata):
+    return metadata['key'].decode(errors='replace')
+
+
 def _owner(value):
-    return jsonutils.loads(value)['owner'] if value else None
+    if value is None:
+        return None
+    return kinds.readable_owner(lambda: jsonutils.loads(value)['owner'])
 
 
 def _is_about_login(error):

@@ -23,6 +23,8 @@ LOG = logging.getLogger(__name__)
 
 # What reading something that is no job may raise.
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError)
+# Who has claimed a job, if what the board says of it is no name.
+UNKNOWN = 'unknown'
 
 
 class Kind(abc.ABC):
@@ -69,7 +71,10 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def find_owner(self, job):
-        """Return who has claimed a job, as the board knows now, or None."""
+        """Return who has claimed a job, as the board knows now, or None.
+
+        Whoever it is whose name cannot be read is ``UNKNOWN``.
+        """
 
     @abc.abstractmethod
     def extend(self, job, who, expiry):
@@ -89,7 +94,10 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def announced(self):
-        """Return ``{name: what was said}`` of the workers that live."""
+        """Return ``{name: what was said}`` of the workers that live.
+
+        As it is on the board, in JSON, if it comes from a worker.
+        """
 
     @abc.abstractmethod
     def withdraw(self, name):
@@ -117,10 +125,23 @@ def readable(contents, read):
     return found
 
 
+def readable_owner(read):
+    """Return who has claimed a job, or None.
+
+    :param read: called without arguments; returns it
+    """
+    try:
+        owner = read()
+    except NONSENSE:
+        return UNKNOWN
+    return owner if owner is None or isinstance(owner, str) else UNKNOWN
+
+
 # The board is looked at twice in a second.
 @functools.lru_cache(maxsize=1000)
 def say_unreadable(key):
-    """Say once that what has this key is no job."""
+    """Say once that what has this key is neither a job nor a worker."""
     LOG.warning(
-        'No job, and left out, is what the board of copies holds at %r', key
+        'Neither a job nor a worker, and left out, is what the board of '
+        'copies holds at %r', key,
     )

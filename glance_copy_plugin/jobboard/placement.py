@@ -14,6 +14,8 @@
 
 import dataclasses
 
+from oslo_serialization import jsonutils
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stores:
@@ -25,6 +27,10 @@ class Stores:
 
     names: tuple
     writable: tuple
+
+    def as_text(self):
+        """Return it as workers say it to each other."""
+        return jsonutils.dumps(dataclasses.asdict(self))
 
     def can_make(self, details):
         """True if a worker with these stores can make the copy.
@@ -40,6 +46,19 @@ class Stores:
         return not details.sources or not set(self.names).isdisjoint(
             details.sources
         )
+
+
+def of_text(text):
+    """Return the :class:`Stores` that a worker has said it has.
+
+    :param text: JSON, in text or bytes
+    :raises ValueError: ``TypeError`` or ``KeyError``, if no worker said that
+    """
+    said = jsonutils.loads(text)
+    return Stores(
+        names=tuple(map(str, said['names'])),
+        writable=tuple(map(str, said['writable'])),
+    )
 
 
 def obstacle(details, workers):

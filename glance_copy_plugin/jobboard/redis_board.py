@@ -12,13 +12,12 @@
 
 """TaskFlow's board in redis, asked for many jobs at a time."""
 
-import json
-
 from oslo_utils import timeutils
 import redis.backoff
 import redis.retry
 from taskflow.jobs import base
 from taskflow.jobs.backends import impl_redis
+from taskflow.utils import misc
 
 from glance_copy_plugin.jobboard import kinds
 
@@ -37,6 +36,12 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
         # for a connection that a restarted server has closed.
         client.set_retry(redis.retry.Retry(redis.backoff.NoBackoff(), 1))
         return client
+
+    @staticmethod
+    def _decode_owner(value):
+        if value is None:
+            return None
+        return kinds.readable_owner(lambda: misc.binary_decode(value))
 
     def ping(self):
         """Return if the board answers, having asked it."""
@@ -65,7 +70,7 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
         with impl_redis._translate_failures():
             owners = self._client.mget([job.owner_key for job in jobs])
         return [
-            (job, owner and self._decode_owner(owner))
+            (job, self._decode_owner(owner))
             for job, owner in zip(jobs, owners, strict=True)
         ]
 
@@ -81,7 +86,7 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
         """Return who has claimed a job, as the board knows now, or None."""
         with impl_redis._translate_failures():
             owner = self._client.get(job.owner_key)
-        return owner and self._decode_owner(owner)
+        return self._decode_owner(owner)
 
     def extend(self, job, who, expiry):
         """Renew a claim; False if it is not theirs."""
@@ -92,8 +97,7 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
         """Say something of a worker, which is forgotten unless repeated."""
         with impl_redis._translate_failures():
             self._client.set(
-                self.join(_WORKER + name), json.dumps(content),
-                px=int(seconds * 1000),
+                self.join(_WORKER + name), content, px=int(seconds * 1000)
             )
 
     def announced(self):
@@ -103,7 +107,7 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
             keys = list(self._client.scan_iter(match=prefix + b'*', count=500))
             contents = self._client.mget(keys) if keys else []
         return {
-            key.removeprefix(prefix).decode(): json.loads(content)
+            key.removeprefix(prefix).decode(errors='replace'): content
             for key, content in zip(keys, contents, strict=True)
             if content is not None
         }

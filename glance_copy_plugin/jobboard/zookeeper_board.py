@@ -13,6 +13,7 @@
 """TaskFlow's board in ZooKeeper, where a claim is part of a session."""
 
 import contextlib
+import functools
 import logging
 import time
 import uuid as uuid_
@@ -176,7 +177,9 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
     def find_owner(self, job):
         """Return who has claimed a job, as the board knows now, or None."""
         with self._asking():
-            return super().find_owner(job)
+            return kinds.readable_owner(
+                functools.partial(super().find_owner, job)
+            )
 
     def extend(self, job, who, expiry):
         """Renew a claim; False if it is not theirs."""
@@ -200,10 +203,11 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
         with self._asking():
             try:
                 self._client.create(
-                    path, _encoded(content), ephemeral=True, makepath=True
+                    path, misc.binary_encode(content), ephemeral=True,
+                    makepath=True,
                 )
             except kazoo_exceptions.NodeExistsError:
-                self._client.set(path, _encoded(content))
+                self._client.set(path, misc.binary_encode(content))
 
     def announced(self):
         """Return ``{name: what was said}`` of the workers that live."""
@@ -218,7 +222,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
                     said, _stat = self._client.get(
                         paths.join(self._workers_path, name)
                     )
-                    found[name] = jsonutils.loads(said)
+                    found[name] = said
         return found
 
     def withdraw(self, name):
@@ -238,7 +242,9 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
             value, stat = answer.get()
         except kazoo_exceptions.NoNodeError:
             return None
-        owner = jsonutils.loads(value)['owner']
+        owner = kinds.readable_owner(
+            lambda: jsonutils.loads(value)['owner']
+        )
         session, _password = self._client.client_id
         if stat.ephemeralOwner != session or owner in self._tokens:
             return owner

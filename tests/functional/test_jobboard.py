@@ -12,6 +12,7 @@
 
 """Copies that the Image service posts and workers make."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -25,6 +26,7 @@ from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
 from tests.harness import endpoint as endpoint_
+from tests.parts import boards
 
 STORES = ['s1', 's2', 's3']
 
@@ -121,6 +123,32 @@ def test_the_state_of_the_board_can_be_asked_for(server, board, client):
         assert status(server)[0] == 2
     finally:
         board.start()
+
+
+def test_nonsense_on_the_board_keeps_no_other_copy_from_being_made(
+    server, board, client,
+):
+    hindered = client.create_image(helpers.data())
+    client.copy(hindered, ['s1'])
+    with contextlib.closing(
+        board.board(namespace=jobboard.NAMESPACE)
+    ) as asked:
+        ((job, _owner),) = asked.jobs()
+        boards.claim_nonsense(board.kind, asked, job, b'nonsense')
+        boards.announce_nonsense(board.kind, asked, b'nonsense')
+    name = 'nonsense' if board.kind == 'redis' else 'unknown'
+    assert status(server) == (
+        1, f'{name}: gone; copies not yet taken over: 1\n'
+        'workers: 0; copies that wait: 0\n',
+    )
+    with jobboard.workers(server, 'host-a'):
+        image_id = client.create_image(helpers.data())
+        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+        assert 'workers: 1; copies that wait: 0\n' in status(server)[1]
+        board.forget()
+        # Nobody has claimed it any more.
+        assert client.wait_copy(hindered)['status'] == 'success'
+    jobboard.check(server, board, hindered, ['src', 's1'])
 
 
 def test_the_health_of_a_worker_is_that_of_its_board(server, board, client):

@@ -68,6 +68,30 @@ def write_nonsense(kind, board, content):
         inner._client.create(f'{inner._job_base}{key.int}', text.encode())
 
 
+def announce_nonsense(kind, board, content):
+    """Announce a worker as somebody would who may write there."""
+    inner = board._board
+    if kind == 'redis':
+        inner._client.set(inner.join(b'worker.\xffx'), content)
+    elif kind == 'etcd':
+        inner._client.put(inner._path('worker.x'), content)
+    else:
+        inner._client.create(
+            f'{inner._workers_path}/x', content, makepath=True
+        )
+
+
+def claim_nonsense(kind, board, job, content):
+    """Claim a job as somebody would who may write there."""
+    inner = board._board
+    if kind == 'redis':
+        inner._client.set(job.owner_key, content)
+    elif kind == 'etcd':
+        inner._client.put(job.key + inner.LOCK_POSTFIX, content)
+    else:
+        inner._client.create(job.lock_path, content)
+
+
 # Claims the only job and announces itself; says so; waits for a line; tells
 # then whether the job is still its own.
 _OTHER = """

@@ -37,6 +37,7 @@ DETAILS = details.Details(
     stores=('s1',), sources=('src',), project_id='p', user_id='u',
     priority=base.JobPriority.LOW,
 )
+TASK_ID = str(uuid.uuid4())
 NOTHING = placement.Stores(names=('s1',), writable=())
 # Shorter than any server's shortest one would be made longer.
 EXPIRY = 4
@@ -220,6 +221,39 @@ def test_what_is_no_job_hides_no_other(board, server, job, nonsense):
     assert job.uuid in found
     assert [each.uuid for each, _owner in board.jobs()] == found
     assert board.claim(job, 'a/1')
+
+
+@pytest.mark.parametrize('content', [
+    b'', b'\xff', b'nonsense', b'[]', b'7', b'{}', b'{"owner": []}',
+])
+def test_nobody_can_take_a_job_whose_owner_cannot_be_read(
+    board, server, job, content,
+):
+    boards.claim_nonsense(server.kind, board, job, content)
+    for _look in range(2):
+        ((_job, owner),) = board.jobs()
+        assert isinstance(owner, str)
+    assert not board.is_owner(job, 'a/1')
+    # TaskFlow does not get over it on redis, which workers do.
+    with contextlib.suppress(board_.BoardSilent):
+        assert not board.claim(job, 'a/1')
+    assert not board.extend(job, 'a/1')
+    board.consume(job, 'a/1')
+    board.abandon(job, 'a/1')
+    assert board.post(dataclasses.replace(DETAILS, task_id=TASK_ID))
+    (free,) = [each for each, owner in board.jobs() if owner is None]
+    assert free.uuid == TASK_ID
+    assert board.claim(free, 'a/1')
+
+
+@pytest.mark.parametrize('content', [
+    b'', b'\xff', b'nonsense', b'[]', b'7', b'{}',
+    b'{"names": null, "writable": []}', b'{"names": [], "writable": 7}',
+])
+def test_what_is_no_worker_hides_no_other(board, server, content):
+    board.announce('a', NOTHING)
+    boards.announce_nonsense(server.kind, board, content)
+    assert board.workers() == {'a': NOTHING}
 
 
 def test_jobs_say_when_they_were_posted(board):
