@@ -12,6 +12,7 @@
 
 """TaskFlow's conductor, with jobs that are copies."""
 
+from concurrent import futures
 import itertools
 import threading
 
@@ -32,6 +33,7 @@ from glance_copy_plugin.transfer import observing
 LOG = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
+_AFTER_FAILURE_SECONDS = 5
 
 
 class CopyConductor(impl_nonblocking.NonBlockingConductor):
@@ -53,10 +55,17 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
         super().__init__(
             name, self._queue, wait_timeout=self._pause,
             max_simultaneous_jobs=concurrency,
+            # TaskFlow's own would count a thread that could not be started.
+            executor_factory=lambda *_conductor: futures.ThreadPoolExecutor(
+                concurrency, thread_name_prefix='copy-image-job'
+            ),
         )
 
     def _dispatch_job(self, job):
         claim = self._queue.claim_of(job)
+        if claim is None:
+            # No thread could be started for it at once: it was given back.
+            return False
         try:
             task = tasks.by_id(claim.details.task_id)
             claim.attempts = tasks.attempts(task) if task else 0
@@ -79,8 +88,31 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
         if fut.result():
             self._pause.cut_short()
 
+    def _run_until_dead(self, executor, max_dispatches=None):
+        while not self._pause.is_stopped():
+            try:
+                super()._run_until_dead(executor, max_dispatches)
+            except Exception as exc:
+                # TaskFlow would claim nothing more, and leave the process.
+                LOG.error(
+                    'No copy can be claimed now, which is tried again in '
+                    '%(seconds)d seconds: %(why)s',
+                    {
+                        'seconds': _AFTER_FAILURE_SECONDS,
+                        'why': errors.redact(exc),
+                    },
+                )
+                self._pause.wait(_AFTER_FAILURE_SECONDS)
+
     def _try_finish_job(self, job, consume, trash=False):
-        """The claim has done that, or does it when nothing hangs any more."""
+        """Give back a job that could not begin.
+
+        If it did, its claim has done that, or does it when nothing hangs any
+        more.
+        """
+        claim = self._queue.claim_of(job)
+        if claim is not None:
+            claim.release()
 
 
 class Pause(timing.Timeout):
@@ -99,9 +131,12 @@ class Pause(timing.Timeout):
         super().interrupt()
         self.cut_short()
 
-    def wait(self):
-        """Return when the next look is due."""
-        self._over.wait(self.value)
+    def wait(self, seconds=None):
+        """Return when the next look is due.
+
+        :param seconds: not to be waited for as long as usual
+        """
+        self._over.wait(seconds or self.value)
         self._over.clear()
 
 
@@ -178,8 +213,8 @@ class Queue:
         self._keeper.add(claim)
 
     def claim_of(self, job):
-        """Return the :class:`Claim` of a job that was claimed, once."""
-        return self._claims.pop(job.uuid)
+        """Return the :class:`Claim` of a job, once; None after that."""
+        return self._claims.pop(job.uuid, None)
 
     def _say_silent(self, error):
         if not self._silent:

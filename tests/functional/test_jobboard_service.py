@@ -155,6 +155,52 @@ def test_the_processes_end_in_good_order_if_the_one_that_keeps_them_dies(
     assert task['status'] == 'success'
 
 
+# Python reads it when it starts: once, the thread that claims copies can start
+# no thread to make one.
+NO_THREAD = """
+import pathlib, threading
+start = threading.Thread.start
+def start_or_not(self):
+    claims = threading.current_thread().name == 'copy-image-conductor'
+    if claims and pathlib.Path({order!r}).exists():
+        pathlib.Path({order!r}).unlink()
+        raise RuntimeError("can't start new thread")
+    start(self)
+threading.Thread.start = start_or_not
+"""
+
+
+def test_a_process_that_cannot_begin_a_copy_tries_again(
+    server, board, client, tmp_path,
+):
+    order = tmp_path / 'order'
+    (tmp_path / 'sitecustomize.py').write_text(
+        NO_THREAD.format(order=str(order))
+    )
+    paths = tmp_path, server.process_environment()['PYTHONPATH']
+    with helpers.Source() as source, worker_.Worker(
+        server, 'host-a', environment={
+            'PYTHONPATH': os.pathsep.join(map(str, paths)),
+        },
+    ) as worker:
+        held, offer = helpers.held_image(server, client, source)
+        first = helpers.start(client, held, ['s1'])
+        assert offer.reached.wait(60)
+        (before,) = jobboard.announced(board)
+        order.touch()
+        image_id = client.create_image(helpers.data())
+        second = helpers.start(client, image_id, ['s1'])
+        task = client.wait_copy(image_id, second)
+        offer.release()
+        assert task['status'] == 'success'
+        assert client.wait_copy(held, first)['status'] == 'success'
+        assert jobboard.announced(board) == {before}
+        said = worker.log.read_text()
+    assert "5 seconds: can't start new thread" in said
+    jobboard.check(server, board, held, ['web', 's1'])
+    jobboard.check(server, board, image_id, ['src', 's1'])
+
+
 def ended(found):
     """True if a process runs no more, whoever may still ask how it ended."""
     try:
