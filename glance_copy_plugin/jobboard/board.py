@@ -121,8 +121,14 @@ class Board:
         found = {}
         for name, said in announced.items():
             try:
-                found[name] = placement.of_text(said)
+                stores = placement.of_text(said)
             except kinds.NONSENSE:
+                stores = None
+            if stores and all(map(
+                kinds.is_name, [name, *stores.names, *stores.writable]
+            )):
+                found[name] = stores
+            else:
                 kinds.say_unreadable(name)
         return found
 

@@ -83,7 +83,9 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
             claim.release()
 
     def _on_job_done(self, job, fut):
-        super()._on_job_done(job, fut)
+        # Not as TaskFlow, which would now give the job back: its claim has
+        # ended, and there may be another one already.
+        self._dispatched.discard(fut)
         # What could not be carried on would at once be tried again.
         if fut.result():
             self._pause.cut_short()
@@ -105,12 +107,9 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
                 self._pause.wait(_AFTER_FAILURE_SECONDS)
 
     def _try_finish_job(self, job, consume, trash=False):
-        """Give back a job that could not begin.
-
-        If it did, its claim has done that, or does it when nothing hangs any
-        more.
-        """
+        """Give back a job for which no thread could be started."""
         claim = self._queue.claim_of(job)
+        # Unless another thread has taken it up meanwhile.
         if claim is not None:
             claim.release()
 
@@ -134,7 +133,7 @@ class Pause(timing.Timeout):
     def wait(self, seconds=None):
         """Return when the next look is due.
 
-        :param seconds: not to be waited for as long as usual
+        :param seconds: how long that is at most, if not as usual
         """
         self._over.wait(seconds or self.value)
         self._over.clear()

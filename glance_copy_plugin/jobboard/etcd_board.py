@@ -236,9 +236,7 @@ def _name(metadata):
 
 
 def _owner(value):
-    if value is None:
-        return None
-    return kinds.readable_owner(lambda: jsonutils.loads(value)['owner'])
+    return None if value is None else kinds.owner_of_lock(value)
 
 
 def _is_about_login(error):

@@ -17,6 +17,7 @@ import datetime
 import functools
 
 from oslo_log import log as logging
+from oslo_serialization import jsonutils
 from taskflow import exceptions
 
 LOG = logging.getLogger(__name__)
@@ -125,16 +126,25 @@ def readable(contents, read):
     return found
 
 
-def readable_owner(read):
-    """Return who has claimed a job, or None.
+def readable_owner(owner):
+    """Return who has claimed a job, or ``UNKNOWN`` if that is no name."""
+    return owner if is_name(owner) else UNKNOWN
 
-    :param read: called without arguments; returns it
+
+def owner_of_lock(text):
+    """Return who has claimed a job.
+
+    :param text: JSON, as TaskFlow writes it to etcd and to ZooKeeper
     """
     try:
-        owner = read()
+        return readable_owner(jsonutils.loads(text)['owner'])
     except NONSENSE:
         return UNKNOWN
-    return owner if owner is None or isinstance(owner, str) else UNKNOWN
+
+
+def is_name(value):
+    """True if it can be shown on an operator's terminal."""
+    return isinstance(value, str) and value != '' and value.isprintable()
 
 
 # The board is looked at twice in a second.

@@ -17,7 +17,6 @@ import redis.backoff
 import redis.retry
 from taskflow.jobs import base
 from taskflow.jobs.backends import impl_redis
-from taskflow.utils import misc
 
 from glance_copy_plugin.jobboard import kinds
 
@@ -39,9 +38,9 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
 
     @staticmethod
     def _decode_owner(value):
-        if value is None:
-            return None
-        return kinds.readable_owner(lambda: misc.binary_decode(value))
+        if isinstance(value, bytes):
+            value = value.decode(errors='replace')
+        return None if value is None else kinds.readable_owner(value)
 
     def ping(self):
         """Return if the board answers, having asked it."""

@@ -13,7 +13,6 @@
 """TaskFlow's board in ZooKeeper, where a claim is part of a session."""
 
 import contextlib
-import functools
 import logging
 import time
 import uuid as uuid_
@@ -177,9 +176,13 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
     def find_owner(self, job):
         """Return who has claimed a job, as the board knows now, or None."""
         with self._asking():
-            return kinds.readable_owner(
-                functools.partial(super().find_owner, job)
-            )
+            # This server may be behind the others.
+            self._client.sync(job.lock_path)
+            try:
+                value, _stat = self._client.get(job.lock_path)
+            except kazoo_exceptions.NoNodeError:
+                return None
+            return kinds.owner_of_lock(value)
 
     def extend(self, job, who, expiry):
         """Renew a claim; False if it is not theirs."""
@@ -242,9 +245,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
             value, stat = answer.get()
         except kazoo_exceptions.NoNodeError:
             return None
-        owner = kinds.readable_owner(
-            lambda: jsonutils.loads(value)['owner']
-        )
+        owner = kinds.owner_of_lock(value)
         session, _password = self._client.client_id
         if stat.ephemeralOwner != session or owner in self._tokens:
             return owner

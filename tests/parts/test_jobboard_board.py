@@ -225,6 +225,7 @@ def test_what_is_no_job_hides_no_other(board, server, job, nonsense):
 
 @pytest.mark.parametrize('content', [
     b'', b'\xff', b'nonsense', b'[]', b'7', b'{}', b'{"owner": []}',
+    b'{"owner": null}', b'{"owner": ""}', b'{"owner": "\\u001b[2J"}', b'\x1b',
 ])
 def test_nobody_can_take_a_job_whose_owner_cannot_be_read(
     board, server, job, content,
@@ -232,7 +233,8 @@ def test_nobody_can_take_a_job_whose_owner_cannot_be_read(
     boards.claim_nonsense(server.kind, board, job, content)
     for _look in range(2):
         ((_job, owner),) = board.jobs()
-        assert isinstance(owner, str)
+        assert owner.isprintable()
+        assert owner != ''
     assert not board.is_owner(job, 'a/1')
     # TaskFlow does not get over it on redis, which workers do.
     with contextlib.suppress(board_.BoardSilent):
@@ -249,6 +251,8 @@ def test_nobody_can_take_a_job_whose_owner_cannot_be_read(
 @pytest.mark.parametrize('content', [
     b'', b'\xff', b'nonsense', b'[]', b'7', b'{}',
     b'{"names": null, "writable": []}', b'{"names": [], "writable": 7}',
+    b'{"names": ["\\u001b[2J"], "writable": []}',
+    b'{"names": [], "writable": ["\\u001b[2J"]}',
 ])
 def test_what_is_no_worker_hides_no_other(board, server, content):
     board.announce('a', NOTHING)

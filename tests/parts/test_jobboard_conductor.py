@@ -1,0 +1,86 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The conductor on a real board: what becomes of a claim, and when."""
+
+from concurrent import futures
+import uuid
+
+import pytest
+from taskflow.jobs import base
+
+from glance_copy_plugin.jobboard import conductor as conductor_
+from glance_copy_plugin.jobboard import details
+from glance_copy_plugin.jobboard import keeper
+from glance_copy_plugin.jobboard import placement
+from tests.parts import boards
+
+DETAILS = details.Details(
+    image_id='image', task_id=str(uuid.uuid4()), request_id='request',
+    stores=('s1',), sources=('src',), project_id='p', user_id='u',
+    priority=base.JobPriority.NORMAL,
+)
+STORES = placement.Stores(names=('src', 's1'), writable=('s1',))
+
+
+@pytest.fixture
+def board(tmp_path):
+    with boards.started('redis', tmp_path) as server:
+        found = server.board()
+        found.post(DETAILS)
+        yield found
+
+
+@pytest.fixture
+def conductor(board):
+    return conductor_.CopyConductor(
+        'a', board, keeper.Keeper(board.expiry), STORES, 1
+    )
+
+
+def claimed(board, conductor):
+    """Claim the only job; return it."""
+    ((job, _owner),) = board.jobs()
+    conductor._queue.claim(job, 'a')
+    return job
+
+
+@pytest.mark.parametrize('carried_on', [True, False])
+def test_the_end_of_an_earlier_try_leaves_the_next_claim_alone(
+    board, conductor, carried_on,
+):
+    job = claimed(board, conductor)
+    earlier = futures.Future()
+    earlier.set_result(carried_on)
+    conductor._on_job_done(job, earlier)
+    ((_job, owner),) = board.jobs()
+    assert owner.startswith('a/')
+    assert not conductor._queue.claim_of(job).ended
+
+
+def test_a_job_that_another_thread_has_taken_up_is_not_given_back(
+    board, conductor,
+):
+    job = claimed(board, conductor)
+    claim = conductor._queue.claim_of(job)
+    conductor._try_finish_job(job, False)
+    assert not claim.ended
+    assert None not in [owner for _job, owner in board.jobs()]
+
+
+def test_a_job_for_which_there_is_no_thread_is_given_back(board, conductor):
+    job = claimed(board, conductor)
+    conductor._try_finish_job(job, False)
+    assert [owner for _job, owner in board.jobs()] == [None]
+    # Should its thread come all the same.
+    assert not conductor._dispatch_job(job)
+    assert [owner for _job, owner in board.jobs()] == [None]
