@@ -425,7 +425,7 @@ def test_an_image_that_is_deleted_cannot_be_read_on_and_leaves_nothing(clouds):
     ) as line:
         running = begin(Behind(line), target, '--bandwidth=1M')
         helpers.wait_until(
-            lambda: replicating.images(target), 'a record on the target'
+            lambda: line.passed > MIB, 'the first bytes of the image'
         )
         client.delete(image_id)
         done = replicating.finish(running)
