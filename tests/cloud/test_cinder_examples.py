@@ -29,6 +29,7 @@ from tests.cloud.services import glance as cloud_glance
 from tests.cloud.services import identity
 from tests.cloud.services import place as places
 from tests.cloud.services import rootwrap
+from tests.cloud.services import wsgi
 from tests.cloud.test_cinder_glance import relocate
 from tests.functional import helpers
 from tests.functional.helpers import MIB
@@ -140,14 +141,11 @@ def keystone(cloud):
     if not places.is_free(PORT):
         pytest.skip(f'port {PORT} is used by another program')
     folder = cloud.place.path('keystone')
-    name = 'keystone-80'
+    venv, name = cloud.place.folder / 'venv', 'keystone-80'
     cloud.processes.start(
         name,
-        [cloud.place.folder / 'venv' / 'bin' / 'gunicorn',
-         f'--bind=127.0.0.1:{PORT}', '--worker-class=gthread', '--threads=4',
-         '--timeout=300', '--no-control-socket', f'--chdir={folder}',
-         'served:application'],
-        cloud.processes.environment(cloud.place.folder / 'venv', {
+        wsgi.command(venv, PORT, folder),
+        cloud.processes.environment(venv, {
             'OS_KEYSTONE_CONFIG_FILES': str(folder / 'keystone.conf'),
             'OS_KEYSTONE_CONFIG_DIR': str(folder),
             'SCRIPT_NAME': '/identity',

@@ -36,6 +36,7 @@ from tests.cloud.services import conf
 from tests.cloud.services import identity
 from tests.cloud.services import place as places
 from tests.cloud.services import stores as given
+from tests.cloud.services import wsgi
 from tests.functional import helpers
 from tests.functional.helpers import MIB
 
@@ -198,9 +199,7 @@ def hasty(cloud):
     venv, name = cloud.place.folder / 'venv', 'keystone-hasty'
     cloud.processes.start(
         name,
-        [venv / 'bin' / 'gunicorn', f'--bind=127.0.0.1:{port}',
-         '--worker-class=gthread', '--threads=4', '--timeout=300',
-         '--no-control-socket', f'--chdir={folder}', 'served:application'],
+        wsgi.command(venv, port, folder),
         cloud.processes.environment(venv, {
             'OS_KEYSTONE_CONFIG_FILES': 'keystone.conf;hasty.conf',
             'OS_KEYSTONE_CONFIG_DIR': str(folder),

@@ -25,6 +25,20 @@ from {module} import application  # noqa: E402, F401
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def command(venv, port, folder):
+    """Return the arguments that serve the module ``served`` of a folder."""
+    return [
+        venv / 'bin' / 'gunicorn', f'--bind=127.0.0.1:{port}',
+        '--worker-class=gthread', '--workers=1', '--threads=8',
+        '--timeout=300', '--graceful-timeout=5',
+        # A request that is sent just when the server closes an idle
+        # connection is lost. Clients that wait ask every few seconds; by
+        # default the server closes after two.
+        '--keep-alive=75',
+        '--no-control-socket', f'--chdir={folder}', 'served:application',
+    ]
+
+
 class Application:
     """An HTTP service.
 
@@ -51,12 +65,10 @@ class Application:
         (folder / 'served.py').write_text(MODULE.format(
             module=self._module, arguments=[program, *map(str, arguments)],
         ))
-        return self._processes.start(self._name, [
-            venv / 'bin' / 'gunicorn', f'--bind=127.0.0.1:{self._port}',
-            '--worker-class=gthread', '--workers=1', '--threads=8',
-            '--timeout=300', '--graceful-timeout=5', '--no-control-socket',
-            f'--chdir={folder}', 'served:application',
-        ], self._processes.environment(venv, more))
+        return self._processes.start(
+            self._name, command(venv, self._port, folder),
+            self._processes.environment(venv, more),
+        )
 
     def wait(self, path, timeout=90):
         """Return when it answers a request."""
