@@ -29,6 +29,7 @@ import webob.dec
 import webob.exc
 
 from glance_copy_plugin import activation
+from glance_copy_plugin import asking
 from glance_copy_plugin import opts
 from glance_copy_plugin import requests
 from glance_copy_plugin.jobboard import board
@@ -91,16 +92,16 @@ class CopyImageFilter:
         if self._by_workers:
             return self._post(request, entry)
         try:
-            response = request.get_response(self._app)
+            response, begun = asking.ask(self._app, request, entry)
         except Exception:
             # Whether there is a task now is for the watcher to find out.
             entry.accept()
             raise
         debug.point('accept-answered')
-        if 400 <= response.status_int < 500:
-            entry.remove()
-        else:
+        if begun:
             entry.accept()
+        else:
+            entry.remove()
         return response
 
     def _post(self, request, entry):
@@ -112,8 +113,8 @@ class CopyImageFilter:
             raise _board_is_silent(exc) from None
         posting.POSTINGS.expect(entry)
         try:
-            response = request.get_response(self._app)
-            if 400 <= response.status_int < 500:
+            response, begun = asking.ask(self._app, request, entry)
+            if not begun:
                 entry.remove()
             elif response.status_int < 400:
                 posting.POSTINGS.wait(entry)

@@ -54,6 +54,12 @@ def deleted_during_copy(context, image_id):
 
 
 @retried
+def lock_holder(image_id):
+    """Return the task id in an image's lock, or None."""
+    return _lock_holder(image_id)
+
+
+@retried
 def lock_without_task(image_id):
     """Return the task id in an image's lock if there is no such task."""
     holder = _lock_holder(image_id)

@@ -154,9 +154,10 @@ class ImageService:
     def copy(self, image_id, stores):
         """Ask for a copy of an image into further stores of its cloud.
 
-        It waits for the copies that users ask for, where anything waits.
+        It waits for the copies that users ask for, where anything waits. An
+        image is copied once at a time: asking again does no harm.
         """
-        self._send('POST', f'/images/{image_id}/import', json={
+        self._send('POST', f'/images/{image_id}/import', repeat=True, json={
             'method': {'name': 'copy-image', 'priority': 'low'},
             'stores': list(stores), 'all_stores_must_succeed': False,
         })

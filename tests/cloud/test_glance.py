@@ -12,6 +12,8 @@
 
 """A Glance that asks Keystone and has the stock drivers."""
 
+from concurrent import futures
+
 import pytest
 
 from glance_copy_plugin.audit import findings
@@ -21,6 +23,7 @@ from tests.functional import helpers as data
 from tests.functional.helpers import MIB
 
 pytestmark = pytest.mark.usefixtures('nothing_left')
+COPIES = 12
 
 
 def test_it_copies_to_both_types_of_volumes_and_back(
@@ -55,6 +58,27 @@ def test_it_copies_from_one_pool_of_images_to_another(cloud, glance, as_user):
     client.delete(image_id, store='images-a')
     assert client.download(image_id) == content
     client.delete(image_id)
+
+
+def test_copies_that_begin_at_once_all_begin(start_glance, as_user):
+    """MariaDB ends transactions of some of them for the sake of others."""
+    server = start_glance(
+        'at_once', {'local': stores.file(), 'other': stores.file()},
+        threads=COPIES,
+    )
+    client = as_user(server)
+    for _round in range(3):
+        image_ids = [client.create_image(b'data') for _each in range(COPIES)]
+        with futures.ThreadPoolExecutor(COPIES) as pool:
+            answers = list(pool.map(
+                lambda image_id: as_user(server).copy(image_id, ['other']),
+                image_ids,
+            ))
+        assert {answer.status_code for answer in answers} == {202}
+        for image_id in image_ids:
+            assert client.wait_copy(image_id)['status'] == 'success'
+            client.delete(image_id)
+    server.stop()
 
 
 def test_a_store_of_the_second_user_has_its_volumes_in_its_project(
