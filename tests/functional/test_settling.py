@@ -131,11 +131,12 @@ def test_the_end_of_a_copy_survives_a_late_save(server, web, client):
 
 
 def test_what_was_taken_back_does_not_come_back(server, web, client):
-    content = helpers.data(4 * MIB)
+    """While the second store is written, the image is in the first."""
+    content = helpers.data(8 * MIB)
     image_id = client.create_image(content)
     before = corrections(server)
-    with helpers.replaced_by_file(server.places['s2']):
-        task_id = helpers.start(client, image_id, ['s1', 's2'])
+    with helpers.replaced_by_file(server.places['s3']):
+        task_id = helpers.start(client, image_id, ['s1', 's2', 's3'])
         wait_stored(server, image_id, 's1')
         with late_save(server, web, client, image_id, content):
             assert client.wait_copy(image_id, task_id)['status'] == 'failure'
@@ -143,7 +144,7 @@ def test_what_was_taken_back_does_not_come_back(server, web, client):
     wait_corrected(server, before + 1)
     server.invariants.assert_hold()
     assert set(helpers.rows(server, image_id)) == {'src', 'web'}
-    assert client.image(image_id)[helpers.FAILED] == 's2'
+    assert client.image(image_id)[helpers.FAILED] == 's3'
     client.delete(image_id, 'web')
 
 

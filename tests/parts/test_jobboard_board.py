@@ -264,10 +264,17 @@ def test_jobs_say_when_they_were_posted(board):
     ids = [str(uuid.uuid4()) for _ in range(5)]
     for task_id in ids:
         board.post(dataclasses.replace(DETAILS, task_id=task_id))
+        wait_for_the_clock()
     jobs = sorted(
         (job for job, _owner in board.jobs()), key=lambda job: job.created_on
     )
     assert [job.uuid for job in jobs] == ids
+
+
+def wait_for_the_clock():
+    """Return when ZooKeeper, which counts milliseconds, tells another time."""
+    end = time.time() + 0.002
+    helpers.wait_until(lambda: time.time() > end, 'the next millisecond')
 
 
 def test_workers_are_known_until_they_withdraw(board, server, namespace):
