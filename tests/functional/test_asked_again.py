@@ -39,16 +39,19 @@ AGAIN = 'Glance failed before it had begun the copy of image'
 
 
 @pytest.fixture(scope='module', params=['embedded', 'redis'])
-def server(request, start_glance, tmp_path_factory):
+def server(request, make_glance, tmp_path_factory):
     """A Glance that copies by itself, and one whose copies workers make."""
-    if request.param == 'embedded':
-        yield start_glance('asked-again', sqlite=True, audit=True)
-        return
-    with boards.started('redis', tmp_path_factory.mktemp('redis')) as board:
-        yield start_glance(
-            'asked-again-by-workers', jobboard.settings(board), sqlite=True,
-            audit=True,
-        )
+    with contextlib.ExitStack() as stack:
+        settings = None
+        if request.param == 'redis':
+            settings = jobboard.settings(stack.enter_context(
+                boards.started('redis', tmp_path_factory.mktemp('redis'))
+            ))
+        made = stack.enter_context(make_glance(
+            f'asked-again-{request.param}', settings, sqlite=True
+        ))
+        yield made
+        made.invariants.assert_hold()
 
 
 @pytest.fixture
