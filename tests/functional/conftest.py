@@ -93,12 +93,12 @@ def audited():
     return {}
 
 
-@pytest.fixture(scope='session')
-def start_glance(make_glance, audited):
-    """Give a function that starts a server until the session ends.
+@contextlib.contextmanager
+def starter(make_glance, audited):
+    """Give a function that starts servers, until this is left.
 
-    One that is started with ``audit=True`` is audited at the end of each
-    module that did something with it, and once with all hashes at the end.
+    One that is started with ``audit=True`` is audited with all hashes before
+    it is stopped, and at the end of each module that did something with it.
     """
     with contextlib.ExitStack() as stack:
 
@@ -107,9 +107,24 @@ def start_glance(make_glance, audited):
             stack.enter_context(server)
             if audit:
                 audited[server] = None
+                stack.callback(audited.pop, server)
                 stack.callback(server.invariants.assert_hold)
             return server
 
+        yield start
+
+
+@pytest.fixture(scope='session')
+def start_for_all(make_glance, audited):
+    """Give a function that starts a server for all modules."""
+    with starter(make_glance, audited) as start:
+        yield start
+
+
+@pytest.fixture(scope='module')
+def start_glance(make_glance, audited):
+    """Give a function that starts a server until the module ends."""
+    with starter(make_glance, audited) as start:
         yield start
 
 
@@ -127,10 +142,10 @@ def nothing_is_found(audited):
 
 
 @pytest.fixture(scope='session')
-def glance(start_glance):
+def glance(start_for_all):
     """The plugin as it comes."""
     settings = {'s2': {'filesystem_store_file_perm': 640}}
-    return start_glance('glance', settings, sqlite=True, audit=True)
+    return start_for_all('glance', settings, sqlite=True, audit=True)
 
 
 @pytest.fixture(scope='session')
@@ -139,17 +154,17 @@ def client(glance):
 
 
 @pytest.fixture(scope='session')
-def streaming(start_glance):
+def streaming(start_for_all):
     """The plugin without server-side copiers."""
-    return start_glance(
+    return start_for_all(
         'streaming', {'copy_image': {'copiers': ''}}, audit=True
     )
 
 
 @pytest.fixture(scope='session')
-def slow(start_glance):
+def slow(start_for_all):
     """A copy of 4 MiB takes two seconds for each store, one by one."""
-    return start_glance('slow', {'copy_image': {
+    return start_for_all('slow', {'copy_image': {
         'bandwidth_limit': 2 * helpers.MIB,
         'staging_window': helpers.MIB,
         'max_parallel_stores': 1,
@@ -157,21 +172,21 @@ def slow(start_glance):
 
 
 @pytest.fixture(scope='session')
-def stock(start_glance):
+def stock(start_for_all):
     """Glance without the filter, with the package installed."""
-    return start_glance('stock', plugin=False)
+    return start_for_all('stock', plugin=False)
 
 
 @pytest.fixture(scope='session')
-def cloud_a(start_glance):
+def cloud_a(start_for_all):
     """A cloud that images are copied from."""
-    return start_glance('cloud-a')
+    return start_for_all('cloud-a')
 
 
 @pytest.fixture(scope='session')
-def cloud_b(start_glance):
+def cloud_b(start_for_all):
     """Another cloud, which images are copied to."""
-    return start_glance('cloud-b')
+    return start_for_all('cloud-b')
 
 
 @pytest.fixture(scope='module', params=BOARDS)
