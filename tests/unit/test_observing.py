@@ -51,13 +51,3 @@ def test_a_step_back_is_not_told(sums):
     counted.reached(50)
     counted.reached(70)
     assert sums.bytes == {'s1': 70}
-
-
-def test_nobody_has_to_listen():
-    nobody = observing.Observer()
-    nobody.looked()
-    nobody.begun()
-    nobody.ended(observing.DONE, 1.5)
-    nobody.received('s1', 10)
-    nobody.retried(observing.READING)
-    nobody.taken_over()

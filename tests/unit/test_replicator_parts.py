@@ -367,20 +367,22 @@ import sys
 for name in ('glance', 'glance_store', 'irods', 'oslo_config'):
     sys.modules[name] = None
 from glance_copy_plugin.replicator import main
-main.main({!r})
+for given in (
+    'complete', 'help livecopy', 'migrate-locations',
+    'livecopy http://127.0.0.1:9 http://127.0.0.1:9',
+):
+    main.main(given.split())
 """
 
 
-@pytest.mark.parametrize(('given', 'told'), [
-    (['complete'], 'livecopy'),
-    (['help', 'livecopy'], '--via-irods'),
-    (['migrate-locations'], 'where the Image service is installed'),
-    (['livecopy', 'http://127.0.0.1:9', 'http://127.0.0.1:9'], 'be reached'),
-])
-def test_a_client_needs_no_glance(given, told):
+def test_a_client_needs_no_glance():
     done = subprocess.run(
-        [sys.executable, '-c', WITHOUT_GLANCE.format(given)],
-        capture_output=True, text=True,
+        [sys.executable, '-c', WITHOUT_GLANCE], capture_output=True,
+        text=True,
     )
-    assert told in done.stdout + done.stderr
+    for told in (
+        'livecopy', '--via-irods', 'where the Image service is installed',
+        'be reached',
+    ):
+        assert told in done.stdout + done.stderr
     assert 'Traceback' not in done.stderr

@@ -5,9 +5,12 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.long
 def test_the_shell_scripts_are_clean():
     done = subprocess.run(
         ['tools/check-shell', pathlib.Path(sys.executable).parent],
