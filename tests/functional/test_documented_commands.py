@@ -56,21 +56,25 @@ def north(start_glance):
 def reader(north, tmp_path):
     """Someone who tries the commands, in a folder of their own."""
     with replicating.emptied(north):
-        yield Reader(tmp_path, north=north)
+        yield Reader(tmp_path, north)
 
 
 class Reader:
     """Types commands, with the names of what is here."""
 
-    def __init__(self, folder, **clouds):
+    def __init__(self, folder, north):
         self.folder = folder
-        self.north = clouds['north']
-        self.client = Client(self.north)
+        self.north = north
+        self.client = Client(north)
         self.image_id = self.client.create_image(
             helpers.data(MIB + 1), name='golden', tags=['golden'],
             visibility='public',
         )
-        (folder / 'clouds.yaml').write_text(yaml.safe_dump({'clouds': {
+        self.name_clouds(north=north)
+
+    def name_clouds(self, **clouds):
+        """Write the file that clients find these clouds in."""
+        (self.folder / 'clouds.yaml').write_text(yaml.safe_dump({'clouds': {
             name: {
                 'auth_type': 'admin_token',
                 'auth': {'endpoint': cloud.url, 'token': TOKEN},
@@ -88,11 +92,11 @@ class Reader:
         done = subprocess.run(
             ['/bin/bash', '-c', self._with_real_names(command)],
             cwd=self.folder, env=self._environment(command), text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=replicating.SECONDS,
+            stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=replicating.SECONDS,
         )
-        assert done.returncode == 0, done.stdout
-        assert 'Traceback' not in done.stdout
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert 'Traceback' not in done.stderr
         return done.stdout
 
     def wait_stores(self, *names):
@@ -166,11 +170,9 @@ def test_the_commands_for_operators_find_all_in_order(reader):
 
 
 @pytest.mark.long
-def test_the_commands_between_clouds_copy_images(
-    reader, start_glance, tmp_path
-):
+def test_the_commands_between_clouds_copy_images(reader, start_glance):
     south = start_glance('documented-south', stores=STORES)
-    reader = Reader(tmp_path, north=reader.north, south=south)
+    reader.name_clouds(north=reader.north, south=south)
     for command, says in (
         ('glance-replicate size north --visibility public', '1048577'),
         ('glance-replicate dump north /media/disk/images', 'copied'),

@@ -10,7 +10,7 @@ from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
 
-pytestmark = pytest.mark.functional
+pytestmark = [pytest.mark.functional, pytest.mark.long]
 
 SETTINGS = {'oslo_messaging_notifications': {'driver': 'log'}}
 LINE = re.compile(r'oslo\.messaging\.notification\.\S+ .*?(\{".*\})')

@@ -17,7 +17,7 @@ from tests.harness import Client
 from tests.harness import GlanceServer
 from tests.harness.process import run
 
-pytestmark = pytest.mark.functional
+pytestmark = [pytest.mark.functional, pytest.mark.long]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'doc' / 'source' / 'contributor' / 'tutorial.rst'

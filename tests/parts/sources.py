@@ -2,6 +2,10 @@
 
 """Sources that go wrong in the ways that stores do."""
 
+import threading
+
+from tests.parts import threads
+
 
 class Stream:
     """Bytes that have to be read through a driver, in small chunks.
@@ -10,6 +14,8 @@ class Stream:
     :param breaks: so often, or each time if None
     :param paused_at: wait for ``go_on`` after that many bytes
     :param go_on: an event
+
+    ``paused`` is an event that says that it waits for ``go_on``.
     """
 
     def __init__(
@@ -18,6 +24,7 @@ class Stream:
     ):
         self.store = store
         self.offsets = []
+        self.paused = threading.Event()
         self._data = data
         self._chunk = chunk
         self._breaks_at = breaks_at
@@ -33,7 +40,8 @@ class Stream:
         steady = self._breaks is not None and len(self.offsets) > self._breaks
         while offset < len(self._data):
             if self._paused_at is not None and offset >= self._paused_at:
-                assert self._go_on.wait(30)
+                self.paused.set()
+                assert self._go_on.wait(threads.PATIENCE)
             if (
                 self._breaks_at is not None and offset >= self._breaks_at
                 and not steady

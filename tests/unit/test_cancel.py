@@ -4,14 +4,8 @@ import threading
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import errors
 from tests.parts import threads
-
-
-@pytest.fixture
-def token():
-    return cancel.CancelToken()
 
 
 def test_nothing_is_raised_before_the_copy_is_stopped(token):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import itertools
+import types
 
 import pytest
 
@@ -8,11 +9,6 @@ from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import limits
 from tests.parts import threads
-
-
-@pytest.fixture
-def token():
-    return cancel.CancelToken()
 
 
 class Sleeping(cancel.CancelToken):
@@ -29,6 +25,16 @@ class Sleeping(cancel.CancelToken):
 # Bandwidth.
 
 
+@pytest.fixture
+def now(monkeypatch):
+    """The time, for a test to change."""
+    made = [100.0]
+    monkeypatch.setattr(
+        limits, 'time', types.SimpleNamespace(monotonic=lambda: made[0])
+    )
+    return made
+
+
 def test_without_a_rate_nothing_ever_waits():
     token = Sleeping()
     limit = limits.BandwidthLimit(None, token)
@@ -37,18 +43,28 @@ def test_without_a_rate_nothing_ever_waits():
     assert limit.chunk(4096) == 4096
 
 
-def test_bytes_are_paid_for_at_the_rate_that_was_set():
+def test_bytes_are_paid_for_at_the_rate_that_was_set(now):
     token = Sleeping()
     limits.BandwidthLimit(1000, token).consume(3000)
-    assert token.waits == [pytest.approx(3, abs=0.5)]
+    assert token.waits == [3]
 
 
-def test_what_was_not_slept_is_owed_by_the_next():
+def test_what_was_not_slept_is_owed_by_the_next(now):
     token = Sleeping()
     limit = limits.BandwidthLimit(1000, token)
     for _each in range(3):
         limit.consume(10_000)
-    assert token.waits == [pytest.approx(n, abs=1) for n in (10, 20, 30)]
+        now[0] += 1
+    assert token.waits == [10, 19, 28]
+
+
+def test_what_was_not_used_in_time_is_not_saved_up(now):
+    token = Sleeping()
+    limit = limits.BandwidthLimit(1000, token)
+    limit.consume(1000)
+    now[0] += 3600
+    limit.consume(2000)
+    assert token.waits == [1, 2]
 
 
 def test_a_stopped_copy_does_not_wait_for_its_bandwidth(token):

@@ -18,11 +18,24 @@ class Clock:
         return self.now
 
 
+class Watched(patience.Silence):
+    """Tells when somebody looks at it."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.looks = threading.Semaphore(0)
+
+    @property
+    def seconds(self):
+        self.looks.release()
+        return super().seconds
+
+
 class Storage:
     """Something that answers when it is told to."""
 
-    def __init__(self, limit=3600):
-        self.silence = patience.Silence()
+    def __init__(self, limit=3600, silence=None):
+        self.silence = silence or patience.Silence()
         self.silence.asked()
         self.cancel = cancel.CancelToken()
         self.asked = threading.Event()
@@ -40,7 +53,7 @@ class Storage:
         self.asked.set()
         if self.heeds:
             token.on_cancel(self.answer.set)
-        assert self.answer.wait(30)
+        assert self.answer.wait(threads.PATIENCE)
         if self.heeds:
             token.check()
         return 'stored'
@@ -101,26 +114,29 @@ def test_silence_beyond_the_limit_is_given_up_and_its_late_answer_told():
     assert storage.token.cancelled
     assert storage.late == []
     storage.answer.set()
-    assert storage.late_came.wait(30)
+    assert storage.late_came.wait(threads.PATIENCE)
     assert storage.late == ['stored']
 
 
 def test_silence_that_is_not_owed_is_no_reason_to_give_up():
-    storage = Storage(limit=0.05)
-    storage.silence.answered()
+    clock = Clock()
+    silence = Watched(clock=clock)
+    storage = Storage(limit=0.05, silence=silence)
+    silence.answered()
     running = threads.Running(storage.call.result)
-    assert storage.asked.wait(30)
-    # Several looks long.
-    threading.Event().wait(0.3)
+    for _each in range(5):
+        clock.now += 3600
+        assert silence.looks.acquire(timeout=threads.PATIENCE)
     storage.answer.set()
     assert running.result() == 'stored'
 
 
-def test_who_heeds_its_token_is_not_left_behind():
+def test_who_heeds_its_token_is_not_left_behind(monkeypatch):
+    monkeypatch.setattr(patience, '_GRACE_SECONDS', threads.PATIENCE)
     storage = Storage()
     storage.heeds = True
     running = threads.Running(storage.call.result)
-    assert storage.asked.wait(30)
+    assert storage.asked.wait(threads.PATIENCE)
     storage.cancel.cancel(stopped())
     with pytest.raises(errors.Cancelled):
         running.result()
@@ -131,13 +147,13 @@ def test_who_heeds_its_token_is_not_left_behind():
 def test_who_does_not_is_left_behind_and_its_late_answer_told():
     storage = Storage()
     running = threads.Running(storage.call.result)
-    assert storage.asked.wait(30)
+    assert storage.asked.wait(threads.PATIENCE)
     storage.cancel.cancel(stopped())
     with pytest.raises(errors.Cancelled):
         running.result()
     assert storage.call.left_behind
     storage.answer.set()
-    assert storage.late_came.wait(30)
+    assert storage.late_came.wait(threads.PATIENCE)
     assert storage.late == ['stored']
 
 
@@ -146,7 +162,7 @@ def test_a_late_error_is_told_as_nothing():
     storage.heeds = True
     with pytest.raises(patience.GaveUp):
         storage.call.result()
-    assert storage.late_came.wait(30)
+    assert storage.late_came.wait(threads.PATIENCE)
     assert storage.late == [None]
 
 

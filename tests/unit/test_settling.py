@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import threading
+import types
 
 import pytest
 
 from glance_copy_plugin.flow import settling
-
-PATIENCE = 30
+from tests.parts.threads import PATIENCE
 
 
 @pytest.fixture
@@ -21,13 +21,32 @@ def threads():
     }
 
 
-def test_what_is_due_first_is_called_first(later):
-    called, done = [], threading.Event()
-    later.call(0.3, done.set)
-    later.call(0.2, lambda: called.append('second'))
-    later.call(0.1, lambda: called.append('first'))
+def test_what_is_due_first_is_called_first(later, monkeypatch):
+    now = [0]
+    monkeypatch.setattr(
+        settling, 'time', types.SimpleNamespace(monotonic=lambda: now[0])
+    )
+    called, go_on, done = [], threading.Event(), threading.Event()
+    later.call(0, lambda: go_on.wait(PATIENCE))
+    later.call(30, done.set)
+    later.call(20, lambda: called.append('second'))
+    later.call(10, lambda: called.append('first'))
+    now[0] = 30
+    go_on.set()
     assert done.wait(PATIENCE)
     assert called == ['first', 'second']
+
+
+def test_nothing_is_called_before_it_is_due(later, monkeypatch):
+    now = [0]
+    monkeypatch.setattr(
+        settling, 'time', types.SimpleNamespace(monotonic=lambda: now[0])
+    )
+    called, done = [], threading.Event()
+    later.call(10, lambda: called.append('late'))
+    later.call(0, done.set)
+    assert done.wait(PATIENCE)
+    assert called == []
 
 
 def test_an_error_does_not_keep_the_others_from_being_called(later):
