@@ -108,7 +108,7 @@ class Reader:
         self.wait_tasks()
 
     def wait_tasks(self):
-        for task in self.client.tasks(self.image_id):
+        for task in self.north.tasks(self.image_id):
             helpers.wait_ended(self.north, task['id'])
 
     def _with_real_names(self, command):

@@ -28,6 +28,8 @@ class Client:
         self.token = token
         self.session = requests.Session()
         self.session.trust_env = False
+        # A server may close one that is kept at the moment of a request.
+        self.session.headers['Connection'] = 'close'
 
     def as_user(self, token):
         """Return a client of the same Glance for another user."""

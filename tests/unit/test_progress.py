@@ -103,6 +103,25 @@ def test_rate_and_time_left_follow_from_the_last_seconds(clock):
     assert shown['seconds_left'] == 18
 
 
+def test_the_rate_is_that_of_the_last_seconds(clock):
+    counted = make(clock, size=10 ** 6)
+    for second in range(31):
+        counted.copied('s1', 100 * second)
+        rate = parsed(counted)['rate']
+        clock.now += 1
+    assert rate == 100
+
+
+def test_the_rate_of_stores_begins_anew_behind_that_of_staging(clock):
+    counted = make(clock)
+    for count in (0, 500, 1000):
+        counted.staged(count)
+        counted.render()
+        clock.now += 1
+    counted.copied('s1', 300)
+    assert parsed(counted)['rate'] == 100
+
+
 def test_what_was_long_ago_does_not_count_for_the_rate(clock):
     counted = make(clock, size=10 ** 6)
     counted.copied('s1', 0)

@@ -137,8 +137,23 @@ def test_what_a_dead_process_held_is_free(reserve, area):
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    assert len(list((area / 'copy-image' / 'space').glob('0*'))) == 1
-    reserve(7 * MIB)
+    shared = space.StagingSpace(str(area))
+    assert list(shared.reservations().values()) == [f'{area}/dead']
+    reserve(7 * MIB).release()
+    assert shared.reservations() == {}
+
+
+def test_reservations_are_listed_until_they_are_given_back(reserve, area):
+    shared = space.StagingSpace(str(area))
+    assert shared.reservations() == {}
+    held = [reserve(MIB, name) for name in ('one', 'two')]
+    assert shared.reservations() == {
+        held[0].path: str(area / 'one'), held[1].path: str(area / 'two'),
+    }
+    shared.forget_dead()
+    assert len(shared.reservations()) == 2
+    held[0].release()
+    assert list(shared.reservations()) == [held[1].path]
 
 
 def test_nothing_stays_behind(reserve, area):

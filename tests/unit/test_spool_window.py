@@ -192,3 +192,15 @@ def test_a_window_goes_on_working_behind_a_borrowed_file(
     assert held(folder) <= 4096
     spooled.approve()
     assert reading.result() == content
+
+
+def test_a_full_segment_goes_before_the_next_one_is_made(spool_of, folder):
+    spooled = spool_of(10_000, window=4096)
+    spooled.write(bytes(1024))
+    take(spooled.follower('a'), 1023)
+    assert held(folder) == 1024
+    take(spooled.follower('a'), 1)
+    assert files(folder) == []
+    spooled.write(bytes(1023))
+    take(spooled.follower('a'), 1023)
+    assert held(folder) == 1023

@@ -56,6 +56,22 @@ def test_an_image_without_a_digest_is_checked_by_its_size(stage):
         follow_all(wrong)
 
 
+def test_space_is_asked_for_before_anything_is_written(
+    stage, staging_folder, local
+):
+    asked = []
+
+    def reserve():
+        asked.append(staging_folder.exists())
+
+    staged = stage([Stream(IMAGE)], window=CHUNK, reserve=reserve)
+    assert follow_all(staged) == [(IMAGE, 1)] * 2
+    assert asked == [False]
+    borrowed = stage([local(IMAGE, 'src')], reserve=reserve)
+    assert follow_all(borrowed) == [(IMAGE, 1)] * 2
+    assert asked == [False]
+
+
 # Sources that fail.
 
 
