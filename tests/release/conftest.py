@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is released, built once, and an environment that it is used in."""
 
+import configparser
 import pathlib
 import re
 import sys
@@ -11,7 +12,13 @@ import pytest
 from tests.harness.process import run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXTRAS = 'cinder,etcd,irods,metrics,redis,replicator,s3,zookeeper'
+
+
+def extras():
+    """Return the names of all extras, as pip wants them."""
+    conf = configparser.ConfigParser()
+    conf.read(ROOT / 'setup.cfg')
+    return ','.join(conf['extras'])
 
 
 class Environment:
@@ -66,5 +73,5 @@ def beside_glance(tmp_path_factory, wheel):
 @pytest.fixture(scope='session')
 def with_extras(beside_glance, wheel):
     """The same with all that the drivers need."""
-    beside_glance.install(f'{wheel}[{EXTRAS}]')
+    beside_glance.install(f'{wheel}[{extras()}]')
     return beside_glance

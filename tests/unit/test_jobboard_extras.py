@@ -37,10 +37,6 @@ def test_workers_are_the_same_with_any_board(extras):
         assert len({extras[board][project] for board in BOARDS}) == 1
 
 
-def test_metrics_go_with_any_board(extras):
-    assert set(extras['metrics']) == {'prometheus-client'}
-
-
 def test_every_extra_that_is_named_exists(extras):
     named = set()
     for folder, pattern in (('glance_copy_plugin', '*.py'), ('doc', '*.rst')):

@@ -86,11 +86,31 @@ def test_allow_failure_is_the_opposite_of_must_succeed(allow):
     assert body == {'all_stores_must_succeed': not allow}
 
 
+def test_flags_that_say_the_same_are_taken():
+    body = {'allow_failure': True, 'all_stores_must_succeed': False}
+    request_body.read_flags(body)
+    assert body == {'all_stores_must_succeed': False}
+
+
 def test_flags_that_contradict_each_other_are_refused():
     with pytest.raises(webob.exc.HTTPBadRequest, match='contradict'):
         request_body.read_flags(
             {'allow_failure': True, 'all_stores_must_succeed': True}
         )
+
+
+@pytest.mark.parametrize(('method', 'low'), [
+    ({}, False), ({'priority': 'normal'}, False), ({'priority': 'low'}, True),
+])
+def test_a_copy_may_be_less_urgent_than_others(method, low):
+    request_body.check_method({'method': method})
+    assert request_body.is_low({'method': method}) is low
+
+
+@pytest.mark.parametrize('priority', ['high', '', None, 1, 'LOW'])
+def test_no_other_priority_is_taken(priority):
+    with pytest.raises(webob.exc.HTTPBadRequest, match='priority'):
+        request_body.check_method({'method': {'priority': priority}})
 
 
 # The stores.
