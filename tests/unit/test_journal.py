@@ -66,7 +66,7 @@ def owner(folder, image_id):
 
 def kill(process):
     process.kill()
-    process.wait(30)
+    process.wait()
 
 
 def test_an_image_is_claimed_once(journal, image_id):

@@ -46,7 +46,7 @@ def waiting(reserve, *arguments, token=None):
         reserve, *arguments, on_wait=said.set,
         token=token or cancel.CancelToken(),
     )
-    assert said.wait(30)
+    assert said.wait(threads.PATIENCE)
     return running
 
 

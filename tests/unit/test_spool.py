@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import reader
 from tests.parts import data
 from tests.parts import filesystems
@@ -129,6 +130,48 @@ def test_followers_do_not_disturb_one_another(spool_of):
         spooled.write(content[start:start + 4097])
     spooled.approve()
     assert [each.result() for each in reading] == [content] * 3
+
+
+def test_a_reader_tells_whether_it_has_begun(spool_of):
+    spooled = spool_of(2)
+    spooled.write(b'ab')
+    source = reader.StagedReader(spooled.follower('a'))
+    assert not source.begun
+    source.read(1)
+    assert source.begun
+    assert not source.finished
+
+
+def test_one_who_has_stopped_following_gets_nothing(spool_of):
+    spooled = spool_of(3)
+    spooled.write(b'abc')
+    follower = spooled.follower('a')
+    follower.close()
+    with pytest.raises(errors.StagingError, match='nothing is staged'):
+        follower.extent(1)
+
+
+def test_a_follower_owes_an_answer_unless_it_waits_for_bytes(spool_of):
+    now = [0]
+    spooled = spool_of(6)
+    changed = threads.observe(spooled)
+    follower = spooled.follower('a')
+    follower.silence = patience.Silence(clock=lambda: now[0])
+    waiting = threads.Running(follower.wait_begun)
+    changed.wait_for_sleepers()
+    spooled.write(b'abc')
+    waiting.result()
+    now[0] = 5
+    assert follower.silence.seconds == 5
+    take(follower, 3)
+    waiting = threads.Running(follower.extent, 3)
+    changed.wait_for_sleepers()
+    now[0] = 100
+    assert follower.silence.seconds == 0
+    spooled.write(b'def')
+    waiting.result()
+    now[0] = 107
+    assert follower.silence.seconds == 7
 
 
 # What is on the disk.

@@ -141,6 +141,21 @@ def test_a_borrowed_file_stays_where_it_is(spool_of, borrowed, tmp_path):
     assert (tmp_path / 'source-file').read_bytes() == b'abc'
 
 
+def test_a_borrowed_file_that_becomes_shorter_is_noticed(
+    spool_of, borrowed, tmp_path
+):
+    spooled = spool_of(6)
+    spooled.borrow(borrowed(b'abcdef'))
+    spooled.advance(6)
+    spooled.approve()
+    (tmp_path / 'source-file').write_bytes(b'ab')
+    source = reader.StagedReader(spooled.follower('a'))
+    with pytest.raises(errors.StagingError, match='shorter'):
+        source.read()
+    assert source.error
+    assert not source.finished
+
+
 def test_the_only_borrowed_file_is_offered_as_a_whole(spool_of, borrowed):
     spooled = spool_of(3)
     assert spooled.sole_file is None
