@@ -66,6 +66,7 @@ def test_an_audit_that_fails_is_told_and_can_be_repeated(stock):
     stock.invariants.check()
 
 
+@pytest.mark.long
 def test_an_audit_that_is_impossible_is_told_in_words(stock):
     stock.invariants.close()
     elsewhere = stock.conf.rename(stock.folder / 'elsewhere')

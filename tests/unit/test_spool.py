@@ -202,15 +202,6 @@ def test_closing_removes_every_file(spool_of, folder):
     assert files(folder) == []
 
 
-def test_two_spools_share_a_folder(spool_of, folder):
-    first, second = spool_of(3), spool_of(3)
-    first.write(b'abc')
-    second.write(b'def')
-    assert len(files(folder)) == 2
-    assert take(first.follower('a'), 3) == b'abc'
-    assert take(second.follower('a'), 3) == b'def'
-
-
 def test_without_a_window_all_of_it_stays_for_whoever_comes_late(
     spool_of, folder
 ):
@@ -306,9 +297,12 @@ def test_stopping_wakes_one_who_waits_for_the_verdict(spool_of, token):
         waiting.result()
 
 
-def test_nothing_can_be_taken_after_the_copy_was_stopped(spool_of, token):
-    spooled = spool_of(3)
-    spooled.write(b'abc')
+@pytest.mark.parametrize('content', [b'abc', b''])
+def test_nothing_can_be_taken_after_the_copy_was_stopped(
+    spool_of, token, content
+):
+    spooled = spool_of(len(content))
+    spooled.write(content)
     spooled.approve()
     token.cancel(errors.Cancelled('enough'))
     with pytest.raises(errors.Cancelled):
