@@ -17,9 +17,7 @@ from tests.parts.staged import IMAGE
 
 
 @pytest.mark.parametrize('borrow', [True, False])
-@pytest.mark.parametrize('size', [
-    0, 1, CHUNK, 3 * CHUNK + 17,
-])
+@pytest.mark.parametrize('size', [0, 1, CHUNK, 3 * CHUNK + 17])
 def test_an_image_of_any_size_reaches_every_follower(
     stage, local, staging_folder, size, borrow
 ):

@@ -180,15 +180,20 @@ def test_only_a_source_that_hangs_fails_and_says_so(stage, clock, hanging):
 
 def test_who_does_not_read_is_no_reason_to_give_a_source_up(stage, clock):
     """With a window the source waits for the slowest, however long."""
-    staged = stage([Stream(IMAGE)], followers=['a'], window=CHUNK, timeout=1)
+    go_on = threading.Event()
+    source = Stream(IMAGE, paused_at=0, go_on=go_on)
+    staged = stage([source], followers=['a'], window=CHUNK, timeout=1)
     staged.start()
     attempts = staged.attempts('a')
     follower = next(attempts)
     changed = threads.observe(follower.spool)
-    follower.extent(1)
+    go_on.set()
+    # The writer does, for room.
     changed.wait_for_sleepers()
-    for _each in range(3):
-        clock.now += 3600
+    clock.now += 3600
+    while clock.looks.acquire(blocking=False):
+        """It was looked at before."""
+    for _each in range(2):
         assert clock.looks.acquire(timeout=threads.PATIENCE)
     assert read(reader.StagedReader(follower), CHUNK) == IMAGE
 
@@ -214,11 +219,12 @@ def test_files_of_a_thread_that_hangs_are_closed_by_that_thread(
     go_on = threading.Event()
     hanging = Stream(IMAGE, paused_at=CHUNK, go_on=go_on)
     staged = stage([hanging], followers=['a'])
+    before = set(threading.enumerate())
     staged.start()
     attempts = staged.attempts('a')
     fd = next(attempts).extent(1).fd
     (reading,) = [
-        thread for thread in threading.enumerate()
+        thread for thread in set(threading.enumerate()) - before
         if thread.name == 'copy-image-source'
     ]
     let_hang(clock, hanging)
