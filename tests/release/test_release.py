@@ -20,6 +20,8 @@ from tests.harness.process import run
 from tests.harness.wsgi import gunicorn
 from tests.release.conftest import ROOT
 
+pytestmark = pytest.mark.long
+
 PACKAGES = (
     'glance_copy_plugin', 'glance_copy_plugin_tempest', 'glance_store_irods',
 )
