@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from glance_copy_plugin.records import retry
+from glance_copy_plugin.transfer import errors
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def test_a_server_that_is_not_there_is_transient(tmp_path):
 
 @pytest.mark.parametrize('error', [
     db_exception.DBDeadlock(), db_exception.DBConnectionError(),
+    errors.ClaimUnsure('for now'),
 ])
 def test_a_deadlock_and_a_lost_connection_are_transient(error):
     assert retry.is_transient(error)
