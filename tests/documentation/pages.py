@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-
 """What is in the pages of the documentation, and in the README."""
 
 import configparser
@@ -9,15 +8,6 @@ import re
 import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def own_programs():
-    """Return the names of the programs that the package has."""
-    conf = configparser.ConfigParser()
-    conf.read(ROOT / 'setup.cfg')
-    lines = conf['entry_points']['console_scripts'].strip().splitlines()
-    return [line.partition('=')[0].strip() for line in lines]
-
 
 _BLOCK = re.compile(
     r'^( *)\.\. code-block:: (\w+)\n((?:\1   :.*\n)*)\n'
@@ -29,9 +19,8 @@ _INLINE = re.compile(r'``([^`]+)``')
 # What a line of a block without a prompt, or a word between others, begins
 # with that is a command and no example of something else.
 _PROGRAMS = {
-    'curl', 'enable_plugin', 'glance', 'glance-manage', 'iadmin', 'ichmod',
-    'ils', 'irm', 'make', 'openstack', 'oslo-config-generator', 'pip',
-    'python', 'tox', *own_programs(),
+    'curl', 'glance', 'glance-copy', 'glance-copy-worker', 'glance-replicate',
+    'make', 'openstack', 'oslo-config-generator', 'pip', 'tox',
 }
 
 
