@@ -208,3 +208,4 @@ def test_a_directory_that_is_no_dump_is_one_sentence(cloud_b, tmp_path):
         done = replicating.load(cloud_b, folder)
         assert done.status == 1
         assert len(done.err.strip().splitlines()) == 1, done
+    assert not (tmp_path / 'absent').exists()
