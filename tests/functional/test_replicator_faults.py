@@ -5,7 +5,6 @@
 import pathlib
 import random
 import signal
-import socket
 import urllib.parse
 
 import psutil
@@ -223,19 +222,6 @@ def test_what_is_spoiled_on_the_way_here_never_becomes_an_image(clouds):
     replicating.assert_replicated(source, target, image_id)
 
 
-def test_what_is_spoiled_on_the_way_to_the_target_is_removed_there(clouds):
-    source, target = clouds
-    Client(source).create_image(helpers.data(2 * MIB))
-    with proxy.Proxy(target.port, way=proxy.UP, flip_at=MIB) as line:
-        done = replicating.livecopy(source, line)
-        assert line.spoiled > 1
-    assert done.status == 1
-    assert 'are others' in done.rows[0]['Detail'], done
-    assert replicating.active(target) == []
-    assert replicating.livecopy(source, target).status == 0
-    assert_all_there(source, target)
-
-
 def test_a_broken_connection_goes_on_where_it_broke(clouds):
     source, target = clouds
     size = 8 * MIB
@@ -296,46 +282,6 @@ def test_two_runs_at_once_do_not_hurt_each_other(clouds, held):
     assert f'process {running.pid} of this machine' in str(done.rows)
     held.release()
     assert replicating.finish(running).status == 0
-    assert_all_there(source, target)
-
-
-def unfinished(target, source, image_id, host):
-    """Make what a process of some host has left of a copy."""
-    client = Client(target)
-    client.new_image(id=image_id, **{
-        replicating.MARK: f'{image_id} {host} 4194305 5'
-    })
-    return client
-
-
-def test_what_another_machine_has_begun_is_left_alone_until_told(clouds):
-    source, target = clouds
-    image_id = Client(source).create_image(helpers.data())
-    unfinished(target, source, image_id, 'elsewhere')
-    done = replicating.livecopy(source, target)
-    assert done.status == 1
-    assert 'the machine elsewhere' in done.rows[0]['Detail']
-    assert '--redo-unfinished' in done.rows[0]['Detail']
-    compared = replicating.compare(source, target)
-    assert compared.rows[0]['Difference'] == 'unfinished'
-    done = replicating.livecopy(source, target, '--redo-unfinished')
-    assert done.status == 0, done
-    replicating.assert_replicated(source, target, image_id)
-
-
-def test_data_that_a_dead_process_has_left_are_completed_or_replaced(clouds):
-    source, target = clouds
-    content = helpers.data()
-    right = Client(source).create_image(content, name='right', kind='x')
-    wrong = Client(source).create_image(helpers.data())
-    for image_id in (right, wrong):
-        client = unfinished(target, source, image_id, socket.gethostname())
-        client.upload(image_id, content)
-    before = client.locations(right)
-    done = replicating.livecopy(source, target)
-    assert done.status == 0, done
-    assert client.locations(right) == before
-    replicating.assert_replicated(source, target, right)
     assert_all_there(source, target)
 
 

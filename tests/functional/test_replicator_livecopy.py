@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""``glance-replicate livecopy``, ``compare`` and ``size``, on real clouds."""
+"""``glance-replicate livecopy``, ``compare`` and ``size``, on real clouds.
+
+What becomes of an image on a target that has some of it already:
+tests/unit/test_replicator_putting.py.
+"""
 
 import pytest
 
@@ -42,6 +46,13 @@ def test_images_arrive_with_their_ids_and_everything_that_they_are(clouds):
         client.create_image(helpers.data(1000), visibility='community'),
         client.create_image(b''),
     ]
+    client.new_image()
+    off = client.create_image(helpers.data(1000))
+    client.demand('POST', f'/images/{off}/actions/deactivate')
+    (size,) = replicating.here(
+        *replicating.arguments('size', source)
+    ).rows
+    assert (size['Images'], size['Bytes']) == (4, 2 * MIB + 2001)
     assert replicating.compare(source, target).status == 1
     done = replicating.livecopy(source, target)
     assert done.status == 0, done
@@ -81,34 +92,6 @@ def test_metadata_that_differ_are_updated(clouds):
     replicating.assert_replicated(source, target, image_id)
 
 
-def test_metadata_only_copies_no_image_but_updates_records(clouds):
-    source, target = clouds
-    client = Client(source)
-    old = client.create_image(helpers.data())
-    replicating.livecopy(source, target)
-    client.patch(old, {'op': 'replace', 'path': '/name', 'value': 'other'})
-    new = client.create_image(helpers.data())
-    done = replicating.livecopy(source, target, '--metadata-only')
-    assert done.status == 0
-    assert done.by_image() == {old: 'updated', new: 'same'}
-    assert list(replicating.images(target)) == [old]
-    assert Client(target).image(old)['name'] == 'other'
-
-
-def test_a_dry_run_changes_nothing(clouds):
-    source, target = clouds
-    client = Client(source)
-    old = client.create_image(helpers.data())
-    replicating.livecopy(source, target)
-    client.patch(old, {'op': 'replace', 'path': '/name', 'value': 'other'})
-    new = client.create_image(helpers.data(2 * MIB))
-    before = replicating.images(target)
-    done = replicating.livecopy(source, target, '--dry-run')
-    assert done.by_image() == {old: 'would update', new: 'would copy'}
-    assert sum(row['Bytes'] for row in done.rows) == 2 * MIB
-    assert replicating.images(target) == before
-
-
 def test_an_id_that_cannot_be_had_again_is_remembered(clouds):
     source, target = clouds
     image_id = Client(source).create_image(helpers.data())
@@ -124,21 +107,6 @@ def test_an_id_that_cannot_be_had_again_is_remembered(clouds):
     assert again.by_image() == {image_id: 'same'}
     assert len(replicating.images(target)) == 1
     assert replicating.compare(source, target).status == 0
-
-
-def test_what_has_the_same_id_and_is_not_ours_is_left_alone(clouds):
-    source, target = clouds
-    other, empty = replicating.small(Client(source), 2)
-    Client(target).create_image(helpers.data(), id=other, name='theirs')
-    Client(target).new_image(id=empty)
-    before = replicating.images(target)
-    done = replicating.livecopy(source, target)
-    assert done.status == 1
-    assert done.by_image() == {other: 'failed', empty: 'failed'}
-    told = {row['Image']: row['Detail'] for row in done.rows}
-    assert 'another image with this id' in told[other]
-    assert 'which is queued' in told[empty]
-    assert replicating.images(target) == before
 
 
 def test_members_are_copied_when_that_is_asked_for(clouds):
@@ -159,25 +127,6 @@ def test_members_are_copied_when_that_is_asked_for(clouds):
     assert replicating.members(target, new) == ['three']
     done = replicating.livecopy(source, target, '--members')
     assert set(done.by_image().values()) == {'same'}
-
-
-def test_properties_are_dropped_renamed_and_changed(clouds):
-    source, target = clouds
-    image_id = Client(source).create_image(
-        helpers.data(), secret='x', tmp_one='1', tmp_two='2', old='v',
-        region='north',
-    )
-    rules = (
-        '--drop-property=secret', '--drop-property=tmp_*',
-        '--map-property=old=new', '--set-property=region=south',
-        '--set-property=absent=x',
-    )
-    assert replicating.livecopy(source, target, *rules).status == 0
-    found = Client(target).image(image_id)
-    assert {'secret', 'tmp_one', 'tmp_two', 'old', 'absent'}.isdisjoint(found)
-    assert (found['new'], found['region']) == ('v', 'south')
-    assert replicating.compare(source, target, *rules).status == 0
-    assert replicating.compare(source, target).status == 1
 
 
 def test_only_the_images_that_a_filter_means_are_copied(clouds):
@@ -217,16 +166,6 @@ def test_images_go_to_the_stores_that_are_named(clouds):
     assert done.status == 0, done
     assert sorted(Client(target).stores(image_id)) == ['s1', 's2', 's3']
     replicating.assert_replicated(source, target, image_id)
-
-
-def test_only_images_that_are_active_are_copied(clouds):
-    source, target = clouds
-    client = Client(source)
-    client.new_image()
-    off = client.create_image(helpers.data())
-    client.demand('POST', f'/images/{off}/actions/deactivate')
-    done = replicating.livecopy(source, target)
-    assert (done.status, done.rows) == (0, [])
 
 
 def test_a_user_copies_what_the_user_sees_and_administrators_all(clouds):
@@ -271,21 +210,3 @@ def test_compare_tells_what_differs(clouds):
             row['Image']: (row['Difference'], row['Fields'])
             for row in done.rows
         } == wanted
-
-
-def test_size_counts_what_would_be_written(clouds):
-    source, _target = clouds
-    client = Client(source)
-    client.create_image(helpers.data(MIB), tags=['x'])
-    client.create_image(helpers.data(2 * MIB))
-    client.new_image()
-
-    def size(*more):
-        (row,) = replicating.here(
-            *replicating.arguments('size', source), *more
-        ).rows
-        return row['Images'], row['Bytes']
-
-    assert size() == (2, 3 * MIB)
-    assert size('--tag=x') == (1, MIB)
-    assert size('--tag=y') == (0, 0)

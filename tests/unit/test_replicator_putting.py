@@ -297,6 +297,41 @@ def test_what_appears_meanwhile_is_judged_by_its_bytes(
     assert side.target.images.keys() == {image_id}
 
 
+def test_what_only_updates_or_only_looks_copies_nothing(side):
+    new = side.source.add(DATA)
+    old = side.source.add(DATA, name='renamed', extra='x')
+    side.target.add(DATA, id=old, tags=['t'])
+    for options, what in (
+        ({'dry_run': True}, ['would copy', 'would update']),
+        ({'metadata_only': True, 'dry_run': True}, ['same', 'would update']),
+        ({'metadata_only': True}, ['same', 'updated']),
+    ):
+        assert {m for m, _path in side.target.asked} <= {'GET'}
+        found = [side.put(each, **options) for each in (new, old)]
+        assert [result.what for result in found] == what
+        assert found[1].detail == 'extra, name, tags'
+    assert found[0].detail.endswith('and not copied')
+    assert side.put(new, dry_run=True).size == len(DATA)
+    assert side.target.images.keys() == {old}
+    assert side.target.images[old]['extra'] == 'x'
+
+
+def test_properties_are_dropped_renamed_and_changed(side):
+    image_id = side.source.add(
+        DATA, secret='x', tmp_one='1', old='v', region='north',
+    )
+    rules = records.Rules(
+        dropped=('secret', 'tmp_*'), renamed={'old': 'new'},
+        changed={'region': 'south', 'absent': 'x'},
+    )
+    assert side.put(image_id, rules=rules).what == 'copied'
+    found = side.target.images[image_id]
+    assert {'secret', 'tmp_one', 'old', 'absent'}.isdisjoint(found)
+    assert (found['new'], found['region']) == ('v', 'south')
+    assert side.put(image_id, rules=rules).what == 'same'
+    assert side.put(image_id).what == 'updated'
+
+
 def test_what_vanishes_on_the_source_leaves_nothing(side):
     image_id = side.source.add(DATA)
     for when in ('PUT', 'POST'):

@@ -14,6 +14,7 @@ from glance_copy_plugin.replicator import dumping
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import folders
 from glance_copy_plugin.replicator import loading
+from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import results
 from glance_copy_plugin.replicator import streams
@@ -307,3 +308,5 @@ def test_what_differs_is_told_field_by_field():
     assert found.size == len(dumps.GOOD)
     assert comparing.of_image(ours, ours, rules).kind == 'same'
     assert comparing.of_image(ours, None, rules).kind == 'missing'
+    ours.properties[marks.UNFINISHED] = str(marks.new(ID))
+    assert comparing.of_image(ours, ours, rules).kind == 'unfinished'

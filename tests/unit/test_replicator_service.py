@@ -39,6 +39,19 @@ def test_all_pages_of_images_are_read_hidden_ones_too(api, service):
     assert api.headers[0]['X-Auth-Token'] == 't'
 
 
+def test_only_images_that_are_active_and_whole_are_meant(api, service):
+    late, early = api.add(created_at='2026-02-02'), api.add()
+    api.add(None)
+    half = api.add(glance_replicate_unfinished=f'{early} host 1 1')
+    assert [
+        image.id for image in selecting.active(service, selecting.Filters())
+    ] == [early, late]
+    named = selecting.Filters(ids=(late, half))
+    assert [image.id for image in selecting.active(service, named)] == [late]
+    with pytest.raises(errors.ReplicatorError, match='There is no image'):
+        selecting.active(service, selecting.Filters(ids=(NOBODY,)))
+
+
 @pytest.mark.parametrize('status', [0, 429, 500, 502, 503, 504])
 def test_a_request_that_does_no_harm_is_repeated(api, service, status):
     image_id = api.add()
