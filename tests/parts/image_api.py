@@ -22,7 +22,8 @@ class ImageApi:
 
     ``images`` are its records, ``data`` the bytes, ``members`` the projects
     and ``tasks`` the tasks, each by image id. ``asked`` has (method, path)
-    of each request, and ``headers`` has the headers of each.
+    of each request, ``headers`` has the headers of each, and ``copies`` what
+    was asked for of copies.
 
     :param stores: what it tells of its stores, or None if it has one only
     """
@@ -31,7 +32,7 @@ class ImageApi:
         self.stores = stores
         self.images, self.data, self.members = {}, {}, {}
         self.tasks, self.used = {}, set()
-        self.asked, self.headers = [], []
+        self.asked, self.headers, self.copies = [], [], []
         self._rules = []
         self._server = http.server.ThreadingHTTPServer(
             ('127.0.0.1', 0), self._handler()
@@ -177,6 +178,7 @@ class ImageApi:
 
     def _import(self, _method, image_id, _headers, body):
         image, asked = self.images[image_id], json.loads(body)
+        self.copies.append(asked)
         image['stores'] = ','.join([image['stores'], *asked['stores']])
         return 202, b''
 

@@ -177,6 +177,12 @@ def test_a_mark_tells_whether_its_process_may_be_alive():
     assert not gone.may_be_alive()
     # The same number, given to another process since.
     assert not marks.Mark(ID, ours.host, os.getpid(), 5).may_be_alive()
+    for other, alive in ((-3, False), (-1, True), (1, True), (3, False)):
+        assert marks.Mark(
+            ID, ours.host, ours.pid, ours.started + other
+        ).may_be_alive() is alive
+    assert not marks.Mark(ID, 'elsewhere', ours.pid, 5).is_ours
+    assert not gone.is_ours
     assert marks.Mark(ID, 'elsewhere', ended.pid, 5).may_be_alive()
 
 

@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which images are meant, which options there are, what a dump keeps."""
+"""Which images are meant, which options there are, what is told."""
 
 import argparse
 import io
-import os
 
 import pytest
 
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import display
-from glance_copy_plugin.replicator import dumping
 from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import folders
-from glance_copy_plugin.replicator import loading
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import results
 from glance_copy_plugin.replicator import streams
 from glance_copy_plugin.replicator import text
 from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.replicator.commands import irods
 from glance_copy_plugin.transfer import cancel
-from glance_copy_plugin.transfer import limits
 from tests.parts import dumps
 
 ID = dumps.IMAGE
@@ -213,90 +209,16 @@ def test_lines_tell_how_fast_it_is_and_what_failed():
     ))
     shown.end('b', results.Result(what=results.STOPPED, image_id='b'))
     shown.say('it\x1b')
+    now[0] = 40.0
+    shown.advance('c', 0)
     assert stream.getvalue().splitlines() == [
         '0 of 1 images, 1000 B of 2.9 KiB, 100 B/s, 0:00:20 left',
         '0 of 1 images, 2.0 KiB of 2.9 KiB, 100 B/s, 0:00:10 left',
         'failed: a as b: why?', 'it?',
+        '2 of 1 images, 2.0 KiB of 2.9 KiB, 50 B/s, 0:00:20 left',
     ]
     idle = display.Count(lambda: 5.0)
     assert (idle.rate, idle.seconds_left) == (0.0, None)
-
-
-def dumper(made, **more):
-    token = cancel.CancelToken()
-    return dumping.Dumper(made, **{
-        'members': False, 'dry_run': False, 'display': dumps.Silent(),
-        'limit': limits.BandwidthLimit(None, token), 'cancel': token, **more,
-    })
-
-
-def test_a_dump_tells_what_became_of_an_image_each_time(tmp_path):
-    item = dumps.Item(b'data')
-    for more, what, size in (
-        ({'dry_run': True}, 'would copy', 4), ({}, 'copied', 4),
-        ({}, 'same', 0), ({'dry_run': True}, 'same', 0),
-    ):
-        with dumping.Dump(tmp_path, more.get('dry_run', False)) as made:
-            result = dumper(made, **more).put(item)
-        assert (result.what, result.size) == (what, size)
-        assert (tmp_path / 'images').exists() is (what != 'would copy')
-    item.image.base['name'] = 'new'
-    for more, what in (
-        ({'dry_run': True}, 'would update'), ({}, 'updated'), ({}, 'same'),
-    ):
-        with dumping.Dump(tmp_path) as made:
-            assert dumper(made, **more).put(item).what == what
-    with dumping.Dump(tmp_path) as made:
-        assert dumper(made).put(dumps.Item(b'other')).what == 'copied'
-    data = tmp_path / 'images' / ID / 'data'
-    assert data.read_bytes() == b'other'
-    data.write_bytes(b'less')
-    with dumping.Dump(tmp_path) as made:
-        assert dumper(made).put(dumps.Item(b'other')).what == 'copied'
-
-
-def test_members_are_dumped_only_of_images_that_are_shared(tmp_path):
-    item = dumps.Item(b'data')
-    item.members = lambda: {'friend'}
-    for visibility, wanted in (('shared', {'friend'}), ('private', set())):
-        item.image.base['visibility'] = visibility
-        with dumping.Dump(tmp_path) as made:
-            dumper(made, members=True).put(item)
-        with (
-            folders.Folder.of_user(tmp_path) as top,
-            loading.opened(top, cancel.CancelToken()) as (found,),
-        ):
-            assert found.members() == wanted
-            assert found.refresh() == item.image
-
-
-def test_an_image_that_vanishes_leaves_nothing_in_a_dump(tmp_path):
-    class Vanishing(dumps.Item):
-        times = 0
-
-        def refresh(self):
-            self.times += 1
-            if self.times == 2:
-                raise errors.Vanished('it is gone')
-            return self.image
-
-    with dumping.Dump(tmp_path) as made:
-        result = dumper(made).put(Vanishing(b'data'))
-        assert (result.what, result.detail) == ('vanished', 'it is gone')
-        assert made.entry(ID) is None
-    assert os.listdir(tmp_path / 'images') == []
-
-
-def test_a_stop_ends_the_reading_of_a_dump(tmp_path):
-    token = cancel.CancelToken()
-    with (
-        folders.Folder.of_user(dumps.make(tmp_path / 'x')) as top,
-        loading.opened(top, token) as (item,),
-    ):
-        assert b''.join(item.open(5)) == dumps.GOOD[5:]
-        token.cancel(errors.Stopped('stop'))
-        with pytest.raises(errors.Stopped):
-            item.prepare()
 
 
 def test_what_differs_is_told_field_by_field():
@@ -310,3 +232,16 @@ def test_what_differs_is_told_field_by_field():
     assert comparing.of_image(ours, None, rules).kind == 'missing'
     ours.properties[marks.UNFINISHED] = str(marks.new(ID))
     assert comparing.of_image(ours, ours, rules).kind == 'unfinished'
+
+
+@pytest.mark.parametrize(('given', 'told'), [
+    (('--irods-config=x',), '--irods-store'),
+    (('--irods-store=x',), '--irods-config'),
+    (('--irods-config=x', '--irods-store=x', '--store=s'), 'no meaning'),
+])
+def test_copies_inside_irods_need_to_know_a_store(given, told):
+    found = parsed(
+        '--via-irods', *given, add=(irods.add_options, arguments.add_putting)
+    )
+    with pytest.raises(errors.ReplicatorError, match=told):
+        irods.delivery(found, None, None, cancel.CancelToken())

@@ -2,6 +2,9 @@
 
 """Requests to an Image service: what is repeated, and what is told."""
 
+from keystoneauth1 import adapter
+from keystoneauth1 import noauth
+from keystoneauth1 import session
 import pytest
 
 from glance_copy_plugin.replicator import clouds
@@ -198,6 +201,17 @@ def test_stores_that_cannot_be_written_are_not_offered(api, service):
     api.on('GET', 'stores', (403, {}))
     with pytest.raises(errors.Refused, match='403'):
         filling.check_stores(service, ['s1'])
+
+
+@pytest.mark.parametrize(('endpoint', 'url'), [
+    ('http://h/image', 'http://h/image/v2'), ('http://h/', 'http://h/v2'),
+    ('http://h/v2', 'http://h/v2'), ('http://h/v2/', 'http://h/v2/'),
+])
+def test_a_cloud_may_tell_the_version_or_not(endpoint, url):
+    found = clouds.with_version(adapter.Adapter(
+        session.Session(auth=noauth.NoAuth()), endpoint_override=endpoint
+    ))
+    assert found.endpoint_override == url
 
 
 @pytest.mark.parametrize(('url', 'warned'), [
