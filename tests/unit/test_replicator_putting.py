@@ -344,6 +344,20 @@ def test_what_vanishes_on_the_source_leaves_nothing(side):
         side.source.images[image_id]['status'] = 'active'
 
 
+def test_what_the_source_refuses_is_told_unless_it_has_vanished(side):
+    image_id = side.source.add(DATA)
+    side.source.on('GET', 'file', (403, {'message': 'no'}))
+    with pytest.raises(errors.Refused, match='403: no'):
+        side.put(image_id)
+    assert side.target.images.keys() == {image_id}
+    del side.target.images[image_id]
+    side.source.on('GET', 'file', lambda: side.source.images.clear())
+    result = side.put(image_id)
+    assert (result.what, side.target.images) == ('vanished', {})
+    assert 'it was deleted' in result.detail
+    assert side.target.count('DELETE', image_id) == 1
+
+
 def test_a_source_that_breaks_off_is_read_on_after_a_pause(side):
     image_id = side.source.add(DATA)
     side.source.on('GET', 'file', (0, ''))
