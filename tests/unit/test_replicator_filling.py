@@ -11,7 +11,6 @@ import threading
 
 import pytest
 
-from glance_copy_plugin.replicator import clouds
 from glance_copy_plugin.replicator import display
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import filling
@@ -22,24 +21,14 @@ from glance_copy_plugin.replicator import running
 from glance_copy_plugin.replicator import watching
 from glance_copy_plugin.transfer import cancel
 from tests.parts import image_api
+from tests.parts import replication
 
 LOCK = 'os_glance_import_task'
+Token, connect = replication.Token, replication.connect
 HALF = (
     'copying: 43 %, 2097152 bytes/s, 6 s left; image 1000 bytes, '
     'staged 50 % 500; s2 40 % 400'
 )
-
-
-class Token(cancel.CancelToken):
-    """It does not sleep, and knows how long it should have."""
-
-    def __init__(self):
-        super().__init__()
-        self.waited = []
-
-    def wait(self, seconds):
-        self.waited.append(seconds)
-        super().wait(0)
 
 
 class Moved:
@@ -62,10 +51,6 @@ class Moved:
 def api():
     with image_api.ImageApi() as server:
         yield server
-
-
-def connect(api):
-    return clouds.connect(clouds.Endpoint(name=api.url), print)
 
 
 def filler(api, *stores, **more):

@@ -4,11 +4,13 @@
 
 from glance.db.sqlalchemy import api
 from glance.db.sqlalchemy import models
+from glance_store import exceptions
 from oslo_db.sqlalchemy import enginefacade
 import pytest
 
 from glance_copy_plugin.records import urls
 from glance_copy_plugin.replicator import migrating
+from glance_copy_plugin.replicator import results
 from tests.parts import configured as stores
 
 IMAGE = '22222222-1111-4222-8333-abcdefabcdef'
@@ -110,3 +112,58 @@ def test_a_location_that_was_changed_meanwhile_is_left_alone(
         (result,) = migrate()
     assert result.what == 'vanished'
     assert there() == [(other, {})]
+
+
+class Cinder:
+    """A store of Cinder, as far as old locations are concerned."""
+
+    def __init__(self, *volumes):
+        self._volumes = volumes
+
+    def is_image_associated_with_store(self, context, volume):
+        if volume == 'broken':
+            raise exceptions.BackendException('Cinder does not answer')
+        return volume in self._volumes
+
+
+@pytest.mark.parametrize(('volume', 'store'), [('v1', 'gold'), ('v2', 'tin')])
+def test_an_old_volume_belongs_to_the_store_of_its_type(
+    monkeypatch, volume, store
+):
+    stores = {'gold': Cinder('v1'), 'tin': Cinder('v2')}
+    monkeypatch.setattr(migrating, '_drivers', lambda _s: stores.items())
+    migration = migrating.Migration(context=None, dry_run=True)
+    recorded = urls.Recorded(
+        row=1, image_id=IMAGE, url=f'cinder://{volume}', metadata={}
+    )
+    monkeypatch.setattr(urls, 'everything', lambda: [recorded])
+    (found,) = migration.run()
+    assert found.what == results.WOULD_UPDATE
+    assert found.detail == f'store {store}: cinder://{store}/{volume}'
+
+
+@pytest.mark.parametrize(('volume', 'told'), [
+    ('v3', 'no store of this node has the volume type'),
+    ('broken', 'Cinder does not answer'),
+])
+def test_an_old_volume_that_no_store_claims_is_left_alone(
+    monkeypatch, volume, told
+):
+    monkeypatch.setattr(
+        migrating, '_drivers', lambda _s: [('gold', Cinder('v1'))]
+    )
+    monkeypatch.setattr(urls, 'everything', lambda: [urls.Recorded(
+        row=1, image_id=IMAGE, url=f'cinder://{volume}', metadata={}
+    )])
+    (found,) = migrating.Migration(context=None, dry_run=False).run()
+    assert found.what == results.FAILED
+    assert told in found.detail
+
+
+@pytest.mark.parametrize(('url', 'legacy'), [
+    ('cinder://x', True), ('cinder://s/x', False), ('irods://z/a/b', False),
+    ('irods://u:p@h:1/z/a/b', True), ('irods://h:1247/z/a/b', True),
+    ('file:///x', False), ('rbd://a', False), ('s3://k:s@h/b/o', False),
+])
+def test_only_locations_of_earlier_times_are_migrated(url, legacy):
+    assert migrating.is_legacy(url) is legacy

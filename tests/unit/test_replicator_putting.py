@@ -2,91 +2,23 @@
 
 """Putting an image on a target that fails, answers late, or has changed."""
 
-import os
-import socket
-
 import pytest
 
-from glance_copy_plugin.replicator import claims
-from glance_copy_plugin.replicator import clouds
 from glance_copy_plugin.replicator import comparing
-from glance_copy_plugin.replicator import delivering
 from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import items
 from glance_copy_plugin.replicator import marks
-from glance_copy_plugin.replicator import putting
 from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import selecting
-from glance_copy_plugin.transfer import cancel
-from glance_copy_plugin.transfer import limits
 from tests.parts import dumps
 from tests.parts import image_api
+from tests.parts import replication
 
 DATA = b'the bytes of an image'
-
-
-class Token(cancel.CancelToken):
-    """It does not sleep, and knows how long it should have."""
-
-    def __init__(self):
-        super().__init__()
-        self.waited = []
-
-    def wait(self, seconds):
-        self.waited.append(seconds)
-        super().wait(0)
-
-
-class Side:
-    """A source and a target, and what puts an image from one on the other."""
-
-    def __init__(self, source, target):
-        self.source, self.target = source, target
-        self.token = Token()
-        self.moved = []
-
-    def put(self, image_id, *, patience=0, redo=False, rules=None, **options):
-        """Put one image; return the result."""
-        here, there = connect(self.source), connect(self.target)
-        # Tests have their own look at what is repeated.
-        there.attempts = 1
-        rules = rules or records.Rules()
-        putter = putting.Putter(
-            service=there, rules=rules, cancel=self.token, display=self,
-            index=comparing.Index(selecting.everything(there)),
-            options=putting.Options(**options),
-            claims=claims.Claims(
-                there, rules, self.token, patience=patience, redo=redo
-            ),
-            delivery=delivering.Streaming(
-                service=there, cancel=self.token,
-                limit=limits.BandwidthLimit(None, self.token),
-            ),
-        )
-        image = records.of_api(here.image(image_id))
-        return putter.put(items.CloudItem(here, image))
-
-    def begin(self, key, name, size):
-        self.moved.append([name, size])
-
-    def advance(self, key, count):
-        self.moved[-1].append(count)
-
-
-def connect(api):
-    return clouds.connect(clouds.Endpoint(name=api.url), print)
 
 
 @pytest.fixture
 def side():
     with image_api.ImageApi() as source, image_api.ImageApi() as target:
-        yield Side(source, target)
-
-
-def mark(image_id, host=None, pid=4194305, started=5):
-    return {marks.UNFINISHED: str(marks.Mark(
-        image_id, host or socket.gethostname(), pid, started
-    ))}
+        yield replication.Side(source, target)
 
 
 def test_an_image_is_private_and_marked_until_it_is_whole(side):
@@ -215,88 +147,6 @@ def test_what_is_on_the_target_is_looked_at_again_just_before(side):
     assert side.put(image_id).what == 'copied'
 
 
-def test_an_upload_of_a_dead_process_may_still_have_to_end(side):
-    image_id = side.source.add(DATA)
-    side.target.add(None, id=image_id, status='saving', **mark(image_id))
-    looks = []
-
-    def look():
-        looks.append(1)
-        if len(looks) == 4:
-            side.target.images[image_id]['status'] = 'queued'
-
-    side.target.on('GET', f'/{image_id}$', look, times=9)
-    assert side.put(image_id, patience=600).what == 'copied'
-    assert side.token.waited == [0.2, 0.2]
-    assert side.target.data[image_id] == DATA
-
-
-@pytest.mark.parametrize('busy', [
-    {'status': 'saving'}, {'status': 'importing'}, {'status': 'uploading'},
-    {'os_glance_import_task': 'x'},
-])
-def test_a_record_that_stays_busy_is_replaced_in_the_end(side, busy):
-    image_id = side.source.add(DATA)
-    side.target.add(None, id=image_id, **busy, **mark(image_id))
-    result = side.put(image_id, patience=-1)
-    assert result.what == 'copied'
-    assert side.token.waited == []
-    assert side.target.data[result.copy_id or image_id] == DATA
-
-
-def test_right_data_of_a_dead_process_are_not_sent_again(side):
-    image_id = side.source.add(DATA, name='new', visibility='public')
-    side.target.add(DATA, id=image_id, name='old', **mark(image_id))
-    assert side.put(image_id).what == 'copied'
-    assert side.target.count('PUT', 'file') == 0
-    assert side.target.images[image_id]['name'] == 'new'
-    assert side.target.images[image_id]['visibility'] == 'public'
-
-
-@pytest.mark.parametrize(('host', 'pid', 'told'), [
-    ('elsewhere', 5, 'process 5 of the machine elsewhere'),
-    (None, os.getppid(), f'process {os.getppid()} of this machine'),
-])
-def test_what_may_be_at_work_is_left_alone(side, host, pid, told):
-    image_id = side.source.add(DATA)
-    started = int(marks.psutil.Process(os.getppid()).create_time())
-    marked = mark(image_id, host, pid, started)
-    side.target.add(None, id=image_id, **marked)
-    with pytest.raises(errors.ReplicatorError, match=told):
-        side.put(image_id)
-    assert {m for m, _path in side.target.asked} == {'GET'}
-    if host:
-        assert side.put(image_id, redo=True).what == 'copied'
-        return
-    # Of this machine it is known, whatever the user says.
-    with pytest.raises(errors.ReplicatorError, match=told):
-        side.put(image_id, redo=True)
-
-
-@pytest.mark.parametrize(('fields', 'data', 'told'), [
-    ({}, DATA, None),
-    ({}, b'other', 'another image with this id has just appeared'),
-    (mark('x', 'elsewhere'), None, 'the machine elsewhere'),
-    (mark('x'), None, None),
-    (mark('x'), DATA, None),
-])
-def test_what_appears_meanwhile_is_judged_by_its_bytes(
-    side, fields, data, told
-):
-    image_id = side.source.add(DATA)
-    side.target.on('POST', 'images', lambda: side.target.add(
-        data, id=image_id, **fields
-    ) and None)
-    if told:
-        with pytest.raises(errors.ReplicatorError, match=told):
-            side.put(image_id)
-        assert side.target.count('PUT', 'file') == 0
-        return
-    assert side.put(image_id).what == 'copied'
-    assert side.target.count('PUT', 'file') == (data is None)
-    assert side.target.images.keys() == {image_id}
-
-
 def test_what_only_updates_or_only_looks_copies_nothing(side):
     new = side.source.add(DATA)
     old = side.source.add(DATA, name='renamed', extra='x')
@@ -406,7 +256,7 @@ def test_a_stop_ends_it_and_the_next_run_goes_on(side):
     side.target.on('PUT', 'file', lambda: side.token.cancel(stopped) or (0, 0))
     with pytest.raises(errors.Stopped):
         side.put(image_id)
-    side.token = Token()
+    side.token = replication.Token()
     assert side.put(image_id).what == 'copied'
     assert side.target.images.keys() == {image_id}
 
@@ -415,7 +265,7 @@ def test_a_copy_is_found_by_the_mark_of_its_source():
     other = '33333333-1111-4222-8333-abcdefabcdef'
     image = dumps.image()
     half = dumps.image(b'half', other)
-    half.properties.update(mark(image.id))
+    half.properties[marks.UNFINISHED] = str(marks.new(image.id))
     alien = dumps.image(b'alien')
     assert comparing.Index([alien, half]).find(image) is half
     assert comparing.Index([half]).others([image]) == []
