@@ -23,7 +23,8 @@ class ImageApi:
     ``images`` are its records, ``data`` the bytes, ``members`` the projects
     and ``tasks`` the tasks, each by image id. ``asked`` has (method, path)
     of each request, ``headers`` has the headers of each, and ``copies`` what
-    was asked for of copies.
+    was asked for of copies. ``largest_part`` is the size of the largest part
+    of a body that came without a length.
 
     :param stores: what it tells of its stores, or None if it has one only
     """
@@ -33,6 +34,7 @@ class ImageApi:
         self.images, self.data, self.members = {}, {}, {}
         self.tasks, self.used = {}, set()
         self.asked, self.headers, self.copies = [], [], []
+        self.largest_part = 0
         self._rules = []
         self._server = http.server.ThreadingHTTPServer(
             ('127.0.0.1', 0), self._handler()
@@ -58,7 +60,7 @@ class ImageApi:
         :param path: a regular expression that is found in path and query
         :param do: called first; returns (status, body), or None to answer
             as always. Or that answer itself. A status of 0 breaks the
-            connection.
+            connection, and one of 307 leads to the same place again.
         """
         self._rules.append([method, path, do, times])
 
@@ -190,6 +192,10 @@ class ImageApi:
 
             def _do(self):
                 body = self._body()
+                if body is None:
+                    # The client has ended it in the middle.
+                    self.close_connection = True
+                    return
                 status, found = api.answer(
                     self.command, self.path, dict(self.headers), body
                 )
@@ -202,21 +208,27 @@ class ImageApi:
                     found = json.dumps(found).encode()
                 self.send_response(status)
                 self.send_header('Content-Length', str(len(found)))
+                if status == 307:
+                    self.send_header('Location', api.url + self.path)
                 self.end_headers()
                 self.wfile.write(found)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _do
 
             def _body(self):
+                """Return what was sent, or None if not all has come."""
                 if self.headers.get('Transfer-Encoding') != 'chunked':
                     length = int(self.headers.get('Content-Length', 0))
                     return self.rfile.read(length)
                 found = b''
-                while size := int(self.rfile.readline() or b'0', 16):
+                while line := self.rfile.readline():
+                    size = int(line, 16)
                     found += self.rfile.read(size)
                     self.rfile.readline()
-                self.rfile.readline()
-                return found
+                    if not size:
+                        return found
+                    api.largest_part = max(api.largest_part, size)
+                return None
 
             def log_message(self, *arguments):
                 pass

@@ -11,6 +11,10 @@ from glance_copy_plugin.replicator import clouds
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import filling
 from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import streams
+from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import limits
+from tests.parts import dumps
 from tests.parts import image_api
 
 NOBODY = '11111111-2222-4333-8444-555555555555'
@@ -178,6 +182,27 @@ def test_data_are_written_to_the_store_that_is_named(api, service):
     service.upload(image_id, iter([b'ab', b'c']))
     assert 'X-Image-Meta-Store' not in api.headers[-1]
     assert api.data[image_id] == b'abc'
+
+
+def test_data_are_sent_in_parts_that_uwsgi_takes(api, service):
+    image_id = api.add(None)
+    data = bytes(range(256)) * 10000
+    service.upload(image_id, iter([data[:1], b'', data[1:]]))
+    assert api.data[image_id] == data
+    assert 0 < api.largest_part < 1024 * 1024
+
+
+def test_a_body_is_not_sent_twice_as_if_it_were_empty(api, service):
+    image_id = api.add(None)
+    token = cancel.CancelToken()
+    body = streams.Body(
+        [b'right'], dumps.image(b'right'), cancel=token,
+        count=lambda count: None, limit=limits.BandwidthLimit(None, token),
+    )
+    api.on('PUT', 'file', (307, b''))
+    with pytest.raises(errors.Unreachable):
+        service.upload(image_id, body)
+    assert image_id not in api.data
 
 
 def test_tasks_come_in_the_order_of_their_times(api, service):
