@@ -36,6 +36,13 @@ def start(server, *given):
     )
 
 
+def wait_refused(running):
+    """Wait until a command was told that another copy is at work."""
+    helpers.wait_until(
+        lambda: 'RESP: [409]' in running.err, 'a refusal', LIMIT
+    )
+
+
 def test_every_image_gets_into_the_stores_that_it_lacks(cloud):
     client = Client(cloud)
     here = client.create_image(helpers.data(MIB), store='s1', tags=['x'])
@@ -147,7 +154,8 @@ def test_copies_go_on_without_it_and_running_again_follows_them(
         assert done.status == 130
         assert 'run the same command again' in done.err
     running.communicate()
-    again = begin(cloud, 'fill', 's1')
+    again = begin(cloud, '-vv', 'fill', 's1')
+    wait_refused(again)
     offer.release()
     done = again.finish()
     assert done.status == 0, done
@@ -193,9 +201,7 @@ def test_a_copy_that_somebody_else_has_asked_for_is_waited_for(
     image_id, offer = helpers.held_image(cloud, client, source)
     helpers.start(client, image_id, ['s1'])
     running = begin(cloud, '-vv', 'fill', 's1', 's2')
-    helpers.wait_until(
-        lambda: 'RESP: [409]' in running.err, 'a refusal', LIMIT
-    )
+    wait_refused(running)
     offer.release()
     done = running.finish()
     assert done.status == 0, done
