@@ -26,6 +26,8 @@ _PASSING = (429, 500, 502, 503, 504)
 _TIMEOUT = (20, 300)  # to connect, and between two bytes; seconds
 _UPLOAD_TIMEOUT = (20, 3600)  # a store may have much to do at the end
 _PAGE = 100
+# Of a body without a length uWSGI refuses parts of a MiB and more.
+_PART = 64 * 1024
 _ERRNO = re.compile(r"""\[Errno -?\d+\] ([^'")>]+)""")
 _UNTRUSTED = (auth_exceptions.SSLError, requests.exceptions.SSLError)
 _AWAY = (
@@ -114,8 +116,8 @@ class ImageService:
         if store:
             headers['X-Image-Meta-Store'] = store
         self._send(
-            'PUT', f'/images/{image_id}/file', data=body, headers=headers,
-            log=False, timeout=_UPLOAD_TIMEOUT,
+            'PUT', f'/images/{image_id}/file', data=_Parts(body),
+            headers=headers, log=False, timeout=_UPLOAD_TIMEOUT,
         )
 
     def members(self, image_id):
@@ -236,6 +238,22 @@ class ImageService:
         return errors.ReplicatorError(
             f'{self.name} does not let you in: {text.safe(exc)}'
         )
+
+
+class _Parts:
+    """What a body yields, in parts that any server takes.
+
+    Whoever begins to read it again begins to read the body again, which
+    tells whether that can be.
+    """
+
+    def __init__(self, body):
+        self._body = body
+
+    def __iter__(self):
+        for chunk in self._body:
+            for begin in range(0, len(chunk), _PART):
+                yield chunk[begin:begin + _PART]
 
 
 def _cause(exc):

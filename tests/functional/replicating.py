@@ -3,11 +3,17 @@
 """What the tests of the replicator share: clouds, and running the tool."""
 
 import contextlib
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
+import threading
+from unittest import mock
+import warnings
 
+from glance_copy_plugin.replicator import main
 from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import process
@@ -81,14 +87,138 @@ def run(*given, timeout=SECONDS, **more):
     return finish(start(*given, **more), timeout)
 
 
+class Running:
+    """A command of the tool, in a thread of this process.
+
+    It shows what a process of its own would show, but needs no start of
+    one. Only one at a time: it has the standard streams for itself.
+
+    :param program: called with the arguments, returns the status
+
+    ``err`` is what it has written to standard error so far.
+    """
+
+    _streams = threading.Lock()
+
+    def __init__(self, given, more, program=main.main):
+        self._program = program
+        self._given = [*map(str, given), '--format', 'json']
+        self._environment = environment(**more)
+        self._out, self._err = io.StringIO(), io.StringIO()
+        self._status = None
+        self._thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        """Run it here, to its end."""
+        assert self._streams.acquire(blocking=False), 'another one runs'
+        try:
+            with (
+                contextlib.redirect_stdout(self._out),
+                contextlib.redirect_stderr(self._err),
+                mock.patch.dict(os.environ, self._environment, clear=True),
+                mock.patch.object(sys, 'argv', ['']),
+                warnings.catch_warnings(), _logging_kept(),
+            ):
+                self._status = self._program(self._given)
+        except SystemExit as exc:
+            self._status = exc.code
+        finally:
+            self._streams.release()
+
+    def start(self):
+        """Run it beside the test."""
+        self._thread.start()
+
+    @property
+    def err(self):
+        return self._err.getvalue()
+
+    @property
+    def has_ended(self):
+        return not self._thread.is_alive()
+
+    def finish(self):
+        """Wait for its end; return :class:`Done`."""
+        if self._thread.ident is not None:
+            self._thread.join(SECONDS)
+            assert self.has_ended, f'it does not end\n{self.err}'
+        done = Done(self._status, self._out.getvalue(), self.err)
+        assert 'Traceback' not in done.err, done
+        return done
+
+
+@contextlib.contextmanager
+def _logging_kept():
+    """Undo afterwards what the tool does to the logging of its process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    levels = {
+        name: logging.getLogger(name).level
+        for name in list(logging.root.manager.loggerDict)
+    }
+    try:
+        yield
+    finally:
+        for handler in set(root.handlers) - set(handlers):
+            root.removeHandler(handler)
+            if isinstance(handler, logging.FileHandler):
+                handler.close()
+        root.setLevel(level)
+        for name, before in levels.items():
+            logging.getLogger(name).setLevel(before)
+
+
+def here(*given, program=main.main, **more):
+    """Run a command in this process to its end; return :class:`Done`."""
+    running = Running(given, more, program)
+    running.run()
+    return running.finish()
+
+
+def begin(*given, **more):
+    """Run a command in this process beside the test."""
+    running = Running(given, more)
+    running.start()
+    return running
+
+
 def livecopy(source, target, *more, **rest):
-    """Run ``livecopy`` between two servers."""
-    return run(*arguments('livecopy', source, target), *more, **rest)
+    """Run ``livecopy`` between two servers, in this process."""
+    return here(*arguments('livecopy', source, target), *more, **rest)
 
 
 def compare(source, target, *more):
-    """Run ``compare`` between two servers."""
-    return run(*arguments('compare', source, target), *more)
+    """Run ``compare`` between two servers, in this process."""
+    return here(*arguments('compare', source, target), *more)
+
+
+def dump(source, folder, *more):
+    """Run ``dump``, in this process."""
+    return here('dump', source.url, folder, f'--from-token={ADMIN}', *more)
+
+
+def load(target, folder, *more):
+    """Run ``load``, in this process."""
+    return here('load', target.url, folder, f'--to-token={ADMIN}', *more)
+
+
+def on(server, *given):
+    """Run a command about one server, in this process."""
+    return here(*given, '--server', server.url, '--token', ADMIN)
+
+
+def active(server):
+    """Return the images of a server that are whole, as a list."""
+    return [
+        image for image in images(server).values()
+        if image['status'] == 'active' and MARK not in image
+    ]
+
+
+def members(server, image_id):
+    """Return the projects that an image is shared with, sorted."""
+    found = Client(server).demand('GET', f'/images/{image_id}/members').json()
+    return sorted(each['member_id'] for each in found['members'])
 
 
 @contextlib.contextmanager

@@ -2,11 +2,7 @@
 
 """How ``glance-replicate`` and ``openstack`` reach clouds, and log in."""
 
-import json
-import pathlib
-import subprocess
-import sys
-
+from openstackclient import shell
 import pytest
 import yaml
 
@@ -17,8 +13,6 @@ from tests.irods_server import certificate
 from tests.parts import proxy
 
 pytestmark = pytest.mark.functional
-
-MEMBER = 'alice:demo:member,reader'
 
 
 @pytest.fixture
@@ -51,40 +45,31 @@ def variables(cloud, token=replicating.ADMIN):
 def test_clouds_of_clouds_yaml_are_known_by_name(clouds, described):
     source, target = clouds
     image_id = Client(source).create_image(helpers.data())
-    done = replicating.run('livecopy', 'north', 'south', **described)
+    done = replicating.here('livecopy', 'north', 'south', **described)
     assert done.by_image() == {image_id: 'copied'}, done
     replicating.assert_replicated(source, target, image_id)
 
 
-def test_a_cloud_may_be_that_of_the_environment(clouds):
+def test_clouds_are_named_and_tokens_given_in_several_ways(clouds, tmp_path):
     source, target = clouds
-    image_id = Client(source).create_image(helpers.data())
-    done = replicating.run(
-        'livecopy', 'env', target.url, f'--to-token={replicating.ADMIN}',
-        **variables(source),
+    Client(source).create_image(helpers.data(1000))
+    path = tmp_path / 'token'
+    path.write_text(f'{replicating.ADMIN}\n')
+    token = f'--token={replicating.ADMIN}'
+    for given, more in (
+        (('env',), variables(source)),
+        ((f'127.0.0.1:{source.port}', token), {}),
+        ((f'localhost:{source.port}', '--token-file', path), {}),
+        ((f'{source.url}/v2/', token), {}),
+        ((source.url,), {'GLANCE_REPLICATE_TOKEN': replicating.ADMIN}),
+    ):
+        done = replicating.here('size', *given, **more)
+        assert done.rows[0]['Images'] == 1, (given, done)
+    done = replicating.here(
+        'livecopy', source.url, target.url, '--from-token-file', path,
+        GLANCE_REPLICATE_TO_TOKEN=replicating.ADMIN,
     )
-    assert done.by_image() == {image_id: 'copied'}, done
-
-
-def test_host_and_port_will_do(clouds):
-    source, target = clouds
-    image_id = Client(source).create_image(helpers.data())
-    done = replicating.run(
-        'livecopy', f'127.0.0.1:{source.port}', f'localhost:{target.port}',
-        f'--from-token={replicating.ADMIN}',
-        f'--to-token={replicating.ADMIN}',
-    )
-    assert done.by_image() == {image_id: 'copied'}, done
-
-
-@pytest.mark.parametrize('path', ['/', '/v2', '/v2/'])
-def test_a_url_may_end_in_the_version(clouds, path):
-    source, _target = clouds
-    Client(source).create_image(helpers.data())
-    done = replicating.run(
-        'size', source.url + path, f'--token={replicating.ADMIN}'
-    )
-    assert done.rows[0]['Images'] == 1, done
+    assert list(done.by_image().values()) == ['copied'], done
 
 
 @pytest.mark.parametrize(('given', 'told'), [
@@ -93,11 +78,12 @@ def test_a_url_may_end_in_the_version(clouds, path):
     (('http://user:pass@host',), 'holds no user and password'),
     (('http://[bad',), 'not valid'),
     (('nowhere', '--token=x'), 'A token goes with a URL'),
+    (('http://127.0.0.1:9',), 'cannot be reached: Connection refused'),
     (('http://127.0.0.1:9', '--token-file=/none'), '/none'),
     (('http://127.0.0.1:9', '--token=x', '--token-file=y'), 'exclude'),
 ])
 def test_a_cloud_that_cannot_be_is_one_sentence(given, told):
-    done = replicating.run('size', *given)
+    done = replicating.here('size', *given)
     assert done.status == 1
     assert told in done.err
     assert 'user:pass' not in done.err
@@ -105,52 +91,30 @@ def test_a_cloud_that_cannot_be_is_one_sentence(given, told):
 
 
 def test_a_token_that_is_not_accepted_is_one_sentence(clouds):
-    done = replicating.run('size', clouds[0].url, '--token=nobody')
+    done = replicating.here('size', clouds[0].url, '--token=nobody')
     assert done.status == 1
     assert 'answers 401' in done.err
     assert len(done.err.strip().splitlines()) == 1, done
 
 
-@pytest.fixture
-def secured(clouds, tmp_path):
-    """A server behind TLS, and the file that has its certificate."""
+def test_a_certificate_is_verified_unless_told_otherwise(clouds, tmp_path):
     context, trusted = certificate.make(tmp_path)
     with proxy.Proxy(clouds[0].port, tls=context) as line:
-        yield line.url, trusted
-
-
-def test_a_certificate_is_verified(secured):
-    url, _trusted = secured
-    done = replicating.run('size', url, f'--token={replicating.ADMIN}')
-    assert done.status == 1
-    assert 'certificate' in done.err.lower()
-
-
-def test_certificates_to_trust_can_be_named(secured):
-    url, trusted = secured
-    done = replicating.run(
-        'size', url, f'--token={replicating.ADMIN}', '--cacert', trusted
-    )
-    assert done.status == 0, done
-    assert done.err == ''
-
-
-def test_not_to_verify_is_possible_and_said(secured):
-    url, _trusted = secured
-    done = replicating.run(
-        'size', url, f'--token={replicating.ADMIN}', '--insecure'
-    )
-    assert done.status == 0, done
-    assert f'The certificate of {url} is not verified.' in done.err
+        given = ('size', line.url, f'--token={replicating.ADMIN}')
+        done = replicating.here(*given)
+        assert done.status == 1
+        assert 'certificate' in done.err.lower()
+        done = replicating.here(*given, '--cacert', trusted)
+        assert done.status == 0, done
+        assert done.err == ''
+        done = replicating.here(*given, '--insecure')
+        assert done.status == 0, done
+        assert f'The certificate of {line.url} is not verified.' in done.err
 
 
 def openstack(*given, **more):
-    """Run the stock client; return the completed process."""
-    return subprocess.run(
-        [pathlib.Path(sys.executable).with_name('openstack'), *given],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        env=replicating.environment(**more), timeout=replicating.SECONDS,
-    )
+    """Run the stock client in this process."""
+    return replicating.here(*given, program=shell.main, **more)
 
 
 def test_openstack_copies_an_image_into_further_stores(clouds):
@@ -159,74 +123,33 @@ def test_openstack_copies_an_image_into_further_stores(clouds):
     image_id = client.create_image(helpers.data(), name='by name')
     done = openstack(
         'image', 'copy', 'by name', '--store', 's1', '--store', 's2',
-        '--wait', '-f', 'json', **variables(source),
+        '--wait', **variables(source),
     )
-    assert done.returncode == 0, done
-    assert json.loads(done.stdout)[0]['Result'] == 'copied'
+    assert done.status == 0, done
+    assert done.by_image() == {image_id: 'copied'}
     helpers.assert_copied(source, client, image_id, ['s1', 's2'])
-
-
-def test_openstack_may_not_wait_for_a_copy(clouds):
-    source, _target = clouds
-    client = Client(source)
-    image_id = client.create_image(helpers.data())
+    # It need not wait for a copy.
     done = openstack(
-        'image', 'copy', image_id, '--store', 's1', '-f', 'json',
-        **variables(source),
+        'image', 'copy', image_id, '--store', 's3', **variables(source)
     )
-    assert json.loads(done.stdout)[0]['Result'] == 'asked for', done
+    assert done.by_image() == {image_id: 'asked for'}
     client.wait_copy(image_id)
-    done = openstack(
-        'image', 'copy', 'watch', image_id, '-f', 'json', **variables(source)
-    )
-    assert json.loads(done.stdout)[0]['Status'] == 'success', done
+    done = openstack('image', 'copy', 'watch', image_id, **variables(source))
+    assert done.rows[0]['Status'] == 'success', done
+    for name in ('another', '11111111-2222-4333-8444-555555555555'):
+        done = openstack(
+            'image', 'copy', name, '--store', 's1', **variables(source)
+        )
+        assert done.status == 1
+        assert 'There is no image' in done.err
 
 
-def test_openstack_replicates_and_reads_what_was_replicated(
-    clouds, described
-):
+def test_openstack_replicates(clouds, described):
     source, target = clouds
     image_id = Client(source).create_image(helpers.data(), name='one')
     done = openstack(
-        'image', 'replicate', 'livecopy', 'north', 'south', '-f', 'json',
-        **described, OS_CLOUD='north',
-    )
-    assert done.returncode == 0, done
-    shown = openstack(
-        'image', 'show', image_id, '-f', 'json', **described,
-        OS_CLOUD='south',
-    )
-    assert json.loads(shown.stdout)['name'] == 'one', shown
-    compared = openstack(
-        'image', 'replicate', 'compare', 'north', 'south', **described,
+        'image', 'replicate', 'livecopy', 'north', 'south', **described,
         OS_CLOUD='north',
     )
-    assert compared.returncode == 0, compared
-
-
-def test_the_glance_client_reads_what_was_replicated(clouds, tmp_path):
-    source, target = clouds
-    image_id = Client(source).create_image(helpers.data())
-    replicating.livecopy(source, target)
-    path = tmp_path / 'image'
-    done = subprocess.run(
-        [
-            pathlib.Path(sys.executable).with_name('glance'),
-            '--os-image-url', target.url, '--os-auth-token',
-            replicating.ADMIN, 'image-download', image_id, '--file', path,
-        ],
-        capture_output=True, text=True, env=replicating.environment(),
-    )
-    assert done.returncode == 0, done
-    assert path.read_bytes() == Client(source).download(image_id)
-
-
-def test_completion_knows_all_commands():
-    done = subprocess.run(
-        [*replicating.COMMAND, 'complete'], capture_output=True, text=True,
-        env=replicating.environment(),
-    )
-    assert done.returncode == 0, done
-    for name in ('livecopy', 'dump', 'load', 'compare', 'size', 'fill',
-                 'watch', 'migrate'):
-        assert name in done.stdout
+    assert done.status == 0, done
+    replicating.assert_replicated(source, target, image_id)

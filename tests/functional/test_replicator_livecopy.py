@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""``glance-replicate livecopy``, ``compare`` and ``size``, on real clouds."""
+"""``glance-replicate livecopy``, ``compare`` and ``size``, on real clouds.
 
-import contextlib
-import os
-import pty
-import subprocess
+What becomes of an image on a target that has some of it already:
+tests/unit/test_replicator_putting.py.
+"""
 
 import pytest
 
@@ -16,6 +15,8 @@ from tests.harness import Client
 
 pytestmark = pytest.mark.functional
 
+MEMBER = 'alice:demo:member,reader'
+
 
 @pytest.fixture
 def clouds(cloud_a, cloud_b):
@@ -24,46 +25,50 @@ def clouds(cloud_a, cloud_b):
         yield cloud_a, cloud_b
 
 
-def test_an_image_arrives_with_its_id_and_everything_that_it_is(clouds):
-    source, target = clouds
-    client = Client(source)
-    image_id = client.create_image(
-        helpers.data(3 * MIB + 1), name='späte Birne, 1:2', tags=['a', 'b'],
-        visibility='public', min_disk=3, min_ram=128, protected=True,
-        hw_disk_bus='virtio', **{'with/slash~tilde': 'x', 'empty': ''},
-    )
-    done = replicating.livecopy(source, target)
-    assert done.status == 0, done
-    assert done.by_image() == {image_id: 'copied'}
-    replicating.assert_replicated(source, target, image_id)
+def share(client, image_id, *projects):
+    for project in projects:
+        client.demand(
+            'POST', f'/images/{image_id}/members', json={'member': project}
+        )
 
 
-def test_hidden_community_and_empty_images_are_copied_too(clouds):
+def test_images_arrive_with_their_ids_and_everything_that_they_are(clouds):
     source, target = clouds
     client = Client(source)
     ids = [
+        client.create_image(
+            helpers.data(2 * MIB + 1), name='späte Birne, 1:2',
+            tags=['a', 'b'], visibility='public', min_disk=3, min_ram=128,
+            protected=True, hw_disk_bus='virtio',
+            **{'with/slash~tilde': 'x', 'empty': ''},
+        ),
         client.create_image(helpers.data(1000), os_hidden=True),
         client.create_image(helpers.data(1000), visibility='community'),
         client.create_image(b''),
     ]
-    assert replicating.livecopy(source, target).status == 0
+    client.new_image()
+    off = client.create_image(helpers.data(1000))
+    client.demand('POST', f'/images/{off}/actions/deactivate')
+    (size,) = replicating.here(
+        *replicating.arguments('size', source)
+    ).rows
+    assert (size['Images'], size['Bytes']) == (4, 2 * MIB + 2001)
+    assert replicating.compare(source, target).status == 1
+    done = replicating.livecopy(source, target)
+    assert done.status == 0, done
+    assert done.by_image() == dict.fromkeys(ids, 'copied')
     for image_id in ids:
         replicating.assert_replicated(source, target, image_id)
-
-
-def test_what_is_there_already_is_skipped(clouds):
-    source, target = clouds
-    image_id = Client(source).create_image(helpers.data())
-    replicating.livecopy(source, target)
-    before = Client(target).image(image_id)
+    before = replicating.images(target)
     done = replicating.livecopy(source, target)
-    assert done.status == 0
-    assert done.by_image() == {image_id: 'same'}
-    assert Client(target).image(image_id) == before
+    assert done.status == 0, done
+    assert done.by_image() == dict.fromkeys(ids, 'same')
+    assert replicating.images(target) == before
+    done = replicating.compare(source, target)
+    assert (done.status, done.rows) == (0, [])
 
 
-@pytest.mark.parametrize('more', [(), ('--metadata-only',)])
-def test_metadata_that_differ_are_updated(clouds, more):
+def test_metadata_that_differ_are_updated(clouds):
     source, target = clouds
     client = Client(source)
     image_id = client.create_image(
@@ -79,34 +84,12 @@ def test_metadata_that_differ_are_updated(clouds, more):
         {'op': 'add', 'path': '/added', 'value': 'x'},
         {'op': 'replace', 'path': '/visibility', 'value': 'public'},
     )
-    done = replicating.livecopy(source, target, *more)
+    done = replicating.livecopy(source, target)
     assert done.by_image() == {image_id: 'updated'}
     assert done.rows[0]['Detail'] == (
         'added, gone, name, other, tags, visibility'
     )
     replicating.assert_replicated(source, target, image_id)
-
-
-def test_metadata_only_copies_no_image(clouds):
-    source, target = clouds
-    Client(source).create_image(helpers.data())
-    done = replicating.livecopy(source, target, '--metadata-only')
-    assert done.status == 0
-    assert replicating.images(target) == {}
-
-
-def test_a_dry_run_changes_nothing(clouds):
-    source, target = clouds
-    client = Client(source)
-    old = client.create_image(helpers.data())
-    replicating.livecopy(source, target)
-    client.patch(old, {'op': 'replace', 'path': '/name', 'value': 'other'})
-    new = client.create_image(helpers.data(2 * MIB))
-    before = replicating.images(target)
-    done = replicating.livecopy(source, target, '--dry-run')
-    assert done.by_image() == {old: 'would update', new: 'would copy'}
-    assert sum(row['Bytes'] for row in done.rows) == 2 * MIB
-    assert replicating.images(target) == before
 
 
 def test_an_id_that_cannot_be_had_again_is_remembered(clouds):
@@ -126,104 +109,43 @@ def test_an_id_that_cannot_be_had_again_is_remembered(clouds):
     assert replicating.compare(source, target).status == 0
 
 
-def test_another_image_with_the_same_id_is_left_alone(clouds):
-    source, target = clouds
-    image_id = Client(source).create_image(helpers.data())
-    Client(target).create_image(helpers.data(), id=image_id, name='theirs')
-    before = Client(target).image(image_id)
-    done = replicating.livecopy(source, target)
-    assert done.status == 1
-    assert done.by_image() == {image_id: 'failed'}
-    assert 'another image with this id' in done.rows[0]['Detail']
-    assert Client(target).image(image_id) == before
-
-
-def test_a_record_without_data_that_is_not_ours_is_left_alone(clouds):
-    source, target = clouds
-    image_id = Client(source).create_image(helpers.data())
-    Client(target).new_image(id=image_id)
-    done = replicating.livecopy(source, target)
-    assert done.status == 1
-    assert 'which is queued' in done.rows[0]['Detail']
-    assert Client(target).image(image_id)['status'] == 'queued'
-
-
 def test_members_are_copied_when_that_is_asked_for(clouds):
     source, target = clouds
     client = Client(source)
     image_id = client.create_image(helpers.data(), visibility='shared')
-    for project in ('one', 'two'):
-        client.demand(
-            'POST', f'/images/{image_id}/members', json={'member': project}
-        )
-
-    def members():
-        found = Client(target).demand('GET', f'/images/{image_id}/members')
-        return sorted(m['member_id'] for m in found.json()['members'])
-
+    share(client, image_id, 'one', 'two')
     replicating.livecopy(source, target)
-    assert members() == []
-    done = replicating.livecopy(source, target, '--members')
-    assert done.by_image() == {image_id: 'updated'}
-    assert members() == ['one', 'two']
-    done = replicating.livecopy(source, target, '--members')
-    assert done.by_image() == {image_id: 'same'}
-
-
-def test_members_of_a_new_copy_are_there_at_once(clouds):
-    source, target = clouds
-    client = Client(source)
-    image_id = client.create_image(helpers.data(), visibility='shared')
-    client.demand(
-        'POST', f'/images/{image_id}/members', json={'member': 'one'}
-    )
+    assert replicating.members(target, image_id) == []
+    new = client.create_image(helpers.data(), visibility='shared')
+    share(client, new, 'three')
     private = client.create_image(helpers.data(), visibility='private')
     done = replicating.livecopy(source, target, '--members')
-    assert done.by_image() == {image_id: 'copied', private: 'copied'}
-    found = Client(target).demand('GET', f'/images/{image_id}/members').json()
-    assert [each['member_id'] for each in found['members']] == ['one']
+    assert done.by_image() == {
+        image_id: 'updated', new: 'copied', private: 'copied',
+    }
+    assert replicating.members(target, image_id) == ['one', 'two']
+    assert replicating.members(target, new) == ['three']
+    done = replicating.livecopy(source, target, '--members')
+    assert set(done.by_image().values()) == {'same'}
 
 
-def test_properties_are_dropped_renamed_and_changed(clouds):
-    source, target = clouds
-    image_id = Client(source).create_image(
-        helpers.data(), secret='x', tmp_one='1', tmp_two='2', old='v',
-        region='north',
-    )
-    rules = (
-        '--drop-property=secret', '--drop-property=tmp_*',
-        '--map-property=old=new', '--set-property=region=south',
-        '--set-property=absent=x',
-    )
-    assert replicating.livecopy(source, target, *rules).status == 0
-    found = Client(target).image(image_id)
-    assert {'secret', 'tmp_one', 'tmp_two', 'old', 'absent'}.isdisjoint(found)
-    assert (found['new'], found['region']) == ('v', 'south')
-    assert replicating.compare(source, target, *rules).status == 0
-    assert replicating.compare(source, target).status == 1
-
-
-@pytest.mark.parametrize('option', [
-    '--name=right, "one": 1', '--name=in:right', '--property=kind=right',
-    '--tag=right', '--owner=demo', '--visibility=public', '--id={}',
-])
-def test_only_the_images_that_a_filter_means_are_copied(clouds, option):
+def test_only_the_images_that_a_filter_means_are_copied(clouds):
     source, target = clouds
     client = Client(source)
-    client.create_image(helpers.data(), name='wrong', kind='wrong')
-    name = option.partition('--name=')[2] or 'right'
+    client.create_image(helpers.data(1000), name='wrong', kind='wrong')
     right = client.create_image(
-        helpers.data(), name=name, kind='right', tags=['right', 'x'],
-        visibility='public', owner='demo',
+        helpers.data(1000), name='right, "one": 1', kind='right',
+        tags=['right', 'x'], visibility='public', owner='demo',
     )
-    done = replicating.livecopy(source, target, option.format(right))
-    assert done.by_image() == {right: 'copied'}, done
-    assert list(replicating.images(target)) == [right]
-
-
-def test_an_unknown_id_is_an_error_and_nothing_is_done(clouds):
-    source, target = clouds
-    Client(source).create_image(helpers.data())
+    odd = client.create_image(helpers.data(1000), name='in:right')
+    for option, meant in (
+        ('--name=right, "one": 1', right), ('--name=in:right', odd),
+        ('--property=kind=right', right), ('--tag=right', right),
+        ('--owner=demo', right), ('--visibility=public', right),
+        (f'--id={right}', right),
+    ):
+        done = replicating.livecopy(source, target, '--dry-run', option)
+        assert done.by_image() == {meant: 'would copy'}, option
     nobody = '11111111-2222-4333-8444-555555555555'
     done = replicating.livecopy(source, target, f'--id={nobody}')
     assert done.status == 1
@@ -234,6 +156,10 @@ def test_an_unknown_id_is_an_error_and_nothing_is_done(clouds):
 def test_images_go_to_the_stores_that_are_named(clouds):
     source, target = clouds
     image_id = Client(source).create_image(helpers.data())
+    done = replicating.livecopy(source, target, '--store=nowhere')
+    assert done.status == 1
+    assert 'nowhere' in done.rows[0]['Detail']
+    assert '\n' not in done.rows[0]['Detail']
     done = replicating.livecopy(
         source, target, '--store=s2', '--store=s1', '--store=s3'
     )
@@ -242,45 +168,19 @@ def test_images_go_to_the_stores_that_are_named(clouds):
     replicating.assert_replicated(source, target, image_id)
 
 
-def test_an_unknown_store_is_one_sentence(clouds):
-    source, target = clouds
-    Client(source).create_image(helpers.data())
-    done = replicating.livecopy(source, target, '--store=nowhere')
-    assert done.status == 1
-    assert 'nowhere' in done.rows[0]['Detail']
-    assert '\n' not in done.rows[0]['Detail']
-
-
-def test_only_images_that_are_active_are_copied(clouds):
-    source, target = clouds
-    client = Client(source)
-    client.new_image()
-    off = client.create_image(helpers.data())
-    client.demand('POST', f'/images/{off}/actions/deactivate')
-    done = replicating.livecopy(source, target)
-    assert (done.status, done.rows) == (0, [])
-
-
-def test_a_user_copies_what_the_user_sees(clouds):
+def test_a_user_copies_what_the_user_sees_and_administrators_all(clouds):
     source, target = clouds
     Client(source).create_image(helpers.data(), visibility='private')
-    mine = Client(source, 'alice:demo:member,reader').create_image(
-        helpers.data(), visibility='private'
-    )
-    done = replicating.run(*replicating.arguments(
-        'livecopy', source, target, token='alice:demo:member,reader'
+    alice = Client(source, MEMBER)
+    mine = alice.create_image(helpers.data(), visibility='private')
+    done = replicating.here(*replicating.arguments(
+        'livecopy', source, target, token=MEMBER
     ))
     assert done.by_image() == {mine: 'copied'}
     assert Client(target).image(mine)['owner'] == 'demo'
-
-
-def test_an_administrator_keeps_owners_if_that_is_asked_for(clouds):
-    source, target = clouds
-    mine = Client(source, 'alice:demo:member,reader').create_image(
-        helpers.data()
-    )
+    later = alice.create_image(helpers.data())
     assert replicating.livecopy(source, target, '--keep-owner').status == 0
-    assert Client(target).image(mine)['owner'] == 'demo'
+    assert Client(target).image(later)['owner'] == 'demo'
 
 
 def test_compare_tells_what_differs(clouds):
@@ -297,78 +197,16 @@ def test_compare_tells_what_differs(clouds):
         helpers.data(10), id=unlike, name='small 3', tags=['later']
     )
     extra = other.create_image(helpers.data())
-    done = replicating.compare(source, target)
-    assert done.status == 1
-    assert {
-        row['Image']: (row['Difference'], row['Fields']) for row in done.rows
-    } == {
+    differences = {
         changed: ('different', 'name'), missing: ('missing', ''),
         unlike: ('different', 'data'), extra: ('extra', ''),
     }
-
-
-def test_compare_of_the_same_has_the_status_0(clouds):
-    source, target = clouds
-    replicating.small(Client(source), 2)
-    assert replicating.compare(source, target).status == 1
-    replicating.livecopy(source, target)
-    done = replicating.compare(source, target)
-    assert (done.status, done.rows) == (0, [])
-
-
-def test_size_counts_what_would_be_written(clouds):
-    source, _target = clouds
-    client = Client(source)
-    client.create_image(helpers.data(MIB), tags=['x'])
-    client.create_image(helpers.data(2 * MIB))
-    client.new_image()
-
-    def size(*more):
-        (row,) = replicating.run(
-            *replicating.arguments('size', source), *more
-        ).rows
-        return row['Images'], row['Bytes']
-
-    assert size() == (2, 3 * MIB)
-    assert size('--tag=x') == (1, MIB)
-    assert size('--tag=y') == (0, 0)
-
-
-def test_bandwidth_is_kept(clouds):
-    source, target = clouds
-    replicating.small(Client(source), 3, size=MIB)
-    running = replicating.start(
-        *replicating.arguments('livecopy', source, target),
-        '--bandwidth=1M', '--workers=3',
-    )
-    # Three seconds' worth of bytes cannot all be there after one image's.
-    helpers.wait_until(lambda: any(
-        image['status'] == 'active'
-        for image in replicating.images(target).values()
-    ), 'the first image')
-    assert running.poll() is None
-    assert replicating.finish(running).status == 0
-
-
-def test_on_a_terminal_there_are_bars(clouds):
-    source, target = clouds
-    replicating.small(Client(source), 2, size=MIB)
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [
-            *replicating.COMMAND,
-            *replicating.arguments('livecopy', source, target),
-            '--bandwidth=1M',
-        ],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
-        env=replicating.environment(TERM='xterm'),
+    for more, wanted in (
+        ((), differences), (('--all',), {**differences, same: ('same', '')}),
     ):
-        os.close(theirs)
-        shown = b''
-        with contextlib.suppress(OSError), open(ours, 'rb', 0) as terminal:
-            while found := terminal.read(4096):
-                shown += found
-    text = shown.decode()
-    assert '2/2 images' in text
-    assert 'small 0' in text
-    assert '/s' in text
+        done = replicating.compare(source, target, *more)
+        assert done.status == 1
+        assert {
+            row['Image']: (row['Difference'], row['Fields'])
+            for row in done.rows
+        } == wanted

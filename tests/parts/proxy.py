@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A line between client and server that spoils or cuts what passes."""
+"""A line between client and server that spoils, cuts or holds what passes."""
 
 import contextlib
 import selectors
@@ -20,25 +20,31 @@ class Proxy:
         client sends
     :param flip_at: change a byte after each so many
     :param cut_at: end the connection after so many bytes
+    :param hold_at: after so many bytes of a connection let nothing more of
+        it pass until :meth:`release` is called
     :param times: of so many connections, or of all if None
     :param tls: an SSLContext to meet clients with, or None
 
-    ``passed`` counts the bytes in that way, on all connections.
+    ``passed`` counts the bytes in that way, on all connections; ``held`` is an
+    event: a connection is held.
     """
 
     def __init__(
-        self, port, *, way=DOWN, flip_at=None, cut_at=None, times=None,
-        tls=None,
+        self, port, *, way=DOWN, flip_at=None, cut_at=None, hold_at=None,
+        times=None, tls=None,
     ):
         self._tls = tls
         self._port = port
         self._way = way
         self._flip_at = flip_at
         self._cut_at = cut_at
+        self._hold_at = hold_at
         self._left = times
         self._lock = threading.Lock()
         self._threads = []
         self._ended = threading.Event()
+        self._released = threading.Event()
+        self.held = threading.Event()
         self.passed = 0
         self.spoiled = 0
 
@@ -51,8 +57,13 @@ class Proxy:
         self._start(self._listen)
         return self
 
+    def release(self):
+        """Let everything pass from now on."""
+        self._released.set()
+
     def __exit__(self, *error):
         self._ended.set()
+        self.release()
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -92,11 +103,17 @@ class Proxy:
                         if way == self._way:
                             data = self._spoil(data, count)
                             count += len(data)
+                            self._hold(count)
                         if not data:
                             return
                         other.sendall(data)
                     except OSError:
                         return  # one side has gone
+
+    def _hold(self, count):
+        if self._hold_at is not None and count >= self._hold_at:
+            self.held.set()
+            self._released.wait()
 
     def _spoil(self, data, count):
         with self._lock:

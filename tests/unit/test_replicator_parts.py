@@ -7,18 +7,15 @@ import os
 import subprocess
 import sys
 
-from glance_store import exceptions
 import pytest
 import rich.console
 
-from glance_copy_plugin.records import urls
 from glance_copy_plugin.replicator import clouds
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import display
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import following
 from glance_copy_plugin.replicator import marks
-from glance_copy_plugin.replicator import migrating
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import results
 from glance_copy_plugin.replicator import streams
@@ -177,6 +174,12 @@ def test_a_mark_tells_whether_its_process_may_be_alive():
     assert not gone.may_be_alive()
     # The same number, given to another process since.
     assert not marks.Mark(ID, ours.host, os.getpid(), 5).may_be_alive()
+    for other, alive in ((-3, False), (-1, True), (1, True), (3, False)):
+        assert marks.Mark(
+            ID, ours.host, ours.pid, ours.started + other
+        ).may_be_alive() is alive
+    assert not marks.Mark(ID, 'elsewhere', ours.pid, 5).is_ours
+    assert not gone.is_ours
     assert marks.Mark(ID, 'elsewhere', ended.pid, 5).may_be_alive()
 
 
@@ -307,82 +310,34 @@ def test_a_watched_copy_is_told_in_lines_when_it_changes():
     assert stream.getvalue() == 'one\ntwo?\n'
 
 
-class Cinder:
-    """A store of Cinder, as far as old locations are concerned."""
-
-    def __init__(self, *volumes):
-        self._volumes = volumes
-
-    def is_image_associated_with_store(self, context, volume):
-        if volume == 'broken':
-            raise exceptions.BackendException('Cinder does not answer')
-        return volume in self._volumes
-
-
-@pytest.mark.parametrize(('volume', 'store'), [('v1', 'gold'), ('v2', 'tin')])
-def test_an_old_volume_belongs_to_the_store_of_its_type(
-    monkeypatch, volume, store
-):
-    stores = {'gold': Cinder('v1'), 'tin': Cinder('v2')}
-    monkeypatch.setattr(migrating, '_drivers', lambda _s: stores.items())
-    migration = migrating.Migration(context=None, dry_run=True)
-    recorded = urls.Recorded(
-        row=1, image_id=ID, url=f'cinder://{volume}', metadata={}
-    )
-    monkeypatch.setattr(urls, 'everything', lambda: [recorded])
-    (found,) = migration.run()
-    assert found.what == results.WOULD_UPDATE
-    assert found.detail == f'store {store}: cinder://{store}/{volume}'
-
-
-@pytest.mark.parametrize(('volume', 'told'), [
-    ('v3', 'no store of this node has the volume type'),
-    ('broken', 'Cinder does not answer'),
-])
-def test_an_old_volume_that_no_store_claims_is_left_alone(
-    monkeypatch, volume, told
-):
-    monkeypatch.setattr(
-        migrating, '_drivers', lambda _s: [('gold', Cinder('v1'))]
-    )
-    monkeypatch.setattr(urls, 'everything', lambda: [urls.Recorded(
-        row=1, image_id=ID, url=f'cinder://{volume}', metadata={}
-    )])
-    (found,) = migrating.Migration(context=None, dry_run=False).run()
-    assert found.what == results.FAILED
-    assert told in found.detail
-
-
-@pytest.mark.parametrize(('url', 'legacy'), [
-    ('cinder://x', True), ('cinder://s/x', False), ('irods://z/a/b', False),
-    ('irods://u:p@h:1/z/a/b', True), ('irods://h:1247/z/a/b', True),
-    ('file:///x', False), ('rbd://a', False), ('s3://k:s@h/b/o', False),
-])
-def test_only_locations_of_earlier_times_are_migrated(url, legacy):
-    assert migrating.is_legacy(url) is legacy
-
-
 WITHOUT_GLANCE = """
 import sys
 for name in ('glance', 'glance_store', 'irods', 'oslo_config'):
     sys.modules[name] = None
 from glance_copy_plugin.replicator import main
-for given in (
-    'complete', 'help livecopy', 'migrate-locations',
-    'livecopy http://127.0.0.1:9 http://127.0.0.1:9',
-):
-    main.main(given.split())
+for given in {!r}:
+    try:
+        print(given, main.main(given))
+    except SystemExit as exc:
+        print(given, exc.code)
 """
 
 
 def test_a_client_needs_no_glance():
+    nowhere = 'http://127.0.0.1:9'
     done = subprocess.run(
-        [sys.executable, '-c', WITHOUT_GLANCE], capture_output=True,
-        text=True,
+        [sys.executable, '-c', WITHOUT_GLANCE.format([
+            ['complete'], ['help', 'livecopy'], ['migrate-locations'],
+            ['livecopy', nowhere, nowhere],
+        ])],
+        capture_output=True, text=True,
     )
     for told in (
-        'livecopy', '--via-irods', 'where the Image service is installed',
-        'be reached',
+        'livecopy', 'dump', 'load', 'compare', 'size', 'fill', 'watch',
+        'migrate', '--via-irods', "'livecopy'] 0", "'migrate-locations'] 1",
+        f"'{nowhere}'] 1",
     ):
-        assert told in done.stdout + done.stderr
+        assert told in done.stdout, done
+    assert 'where the Image service is installed' in done.stderr
+    assert 'be reached' in done.stderr
     assert 'Traceback' not in done.stderr

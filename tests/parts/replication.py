@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What puts images from one Image service on another, without sleeping."""
+
+from glance_copy_plugin.replicator import claims
+from glance_copy_plugin.replicator import clouds
+from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import delivering
+from glance_copy_plugin.replicator import items
+from glance_copy_plugin.replicator import putting
+from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import limits
+
+
+def connect(api):
+    """Return what speaks to a server that has a URL."""
+    return clouds.connect(clouds.Endpoint(name=api.url), print)
+
+
+class Token(cancel.CancelToken):
+    """It does not sleep, and knows how long it should have."""
+
+    def __init__(self):
+        super().__init__()
+        self.waited = []
+
+    def wait(self, seconds):
+        self.waited.append(seconds)
+        super().wait(0)
+
+
+class Side:
+    """A source and a target, and what puts an image from one on the other."""
+
+    def __init__(self, source, target):
+        self.source, self.target = source, target
+        self.token = Token()
+        self.moved = []
+
+    def put(self, image_id, *, patience=0, redo=False, rules=None, **options):
+        """Put one image; return the result."""
+        here, there = connect(self.source), connect(self.target)
+        # Tests have their own look at what is repeated.
+        there.attempts = 1
+        rules = rules or records.Rules()
+        putter = putting.Putter(
+            service=there, rules=rules, cancel=self.token, display=self,
+            index=comparing.Index(selecting.everything(there)),
+            options=putting.Options(**options),
+            claims=claims.Claims(
+                there, rules, self.token, patience=patience, redo=redo
+            ),
+            delivery=delivering.Streaming(
+                service=there, cancel=self.token,
+                limit=limits.BandwidthLimit(None, self.token),
+            ),
+        )
+        image = records.of_api(here.image(image_id))
+        return putter.put(items.CloudItem(here, image))
+
+    def begin(self, key, name, size):
+        self.moved.append([name, size])
+
+    def advance(self, key, count):
+        self.moved[-1].append(count)

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Putting an image on a target that fails, answers late, or has changed."""
+
+import pytest
+
+from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import marks
+from glance_copy_plugin.replicator import records
+from tests.parts import dumps
+from tests.parts import image_api
+from tests.parts import replication
+
+DATA = b'the bytes of an image'
+
+
+@pytest.fixture
+def side():
+    with image_api.ImageApi() as source, image_api.ImageApi() as target:
+        yield replication.Side(source, target)
+
+
+def test_an_image_is_private_and_marked_until_it_is_whole(side):
+    image_id = side.source.add(
+        DATA, visibility='public', protected=True, tags=['b', 'a'],
+        hw_disk='x', disk_format=None,
+    )
+    seen = []
+    side.target.on(
+        'PUT', 'file', lambda: seen.append(dict(side.target.images[image_id]))
+    )
+    result = side.put(image_id)
+    assert (result.what, result.size) == ('copied', len(DATA))
+    (during,) = seen
+    assert during['visibility'] == 'private'
+    assert during['protected'] is False
+    assert marks.parse(during[marks.UNFINISHED]).is_ours
+    found = side.target.images[image_id]
+    assert (found['visibility'], found['protected']) == ('public', True)
+    assert (found['tags'], found['hw_disk']) == (['a', 'b'], 'x')
+    assert marks.UNFINISHED not in found
+    assert side.target.data[image_id] == DATA
+    assert side.moved == [['one', len(DATA), len(DATA)]]
+    assert side.token.waited == []
+
+
+@pytest.mark.parametrize('status', [0, 409, 429, 500, 502, 503, 504])
+def test_an_upload_that_failed_is_made_again_later_and_later(side, status):
+    image_id = side.source.add(DATA)
+    side.target.on('PUT', 'file', (status, {}), times=2)
+    assert side.put(image_id).what == 'copied'
+    assert side.token.waited == [0.5, 1.0]
+    assert side.target.data[image_id] == DATA
+    assert len(side.moved) == 3
+
+
+@pytest.mark.parametrize('status', [0, 503])
+def test_an_upload_that_fails_again_and_again_is_given_up(side, status):
+    image_id = side.source.add(DATA)
+    side.target.on('PUT', 'file', (status, {'message': 'no'}), times=9)
+    with pytest.raises(errors.ReplicatorError, match='no|cannot be reached'):
+        side.put(image_id)
+    assert side.target.count('PUT', 'file') == 3
+    assert side.target.images[image_id][marks.UNFINISHED]
+
+
+def test_an_upload_that_is_refused_for_good_is_not_made_again(side):
+    image_id = side.source.add(DATA)
+    side.target.on('PUT', 'file', (413, {'message': 'too large'}), times=9)
+    with pytest.raises(errors.Refused, match='too large'):
+        side.put(image_id)
+    assert side.target.count('PUT', 'file') == 1
+    side.target.on('POST', 'images', (403, {'message': 'forbidden'}))
+    with pytest.raises(errors.Refused, match='forbidden'):
+        side.put(side.source.add(DATA))
+
+
+def test_an_answer_that_was_lost_is_no_second_upload(side):
+    image_id = side.source.add(DATA)
+
+    def lose():
+        side.target.fill(image_id, DATA)
+        return 0, ''
+
+    side.target.on('PUT', 'file', lose)
+    assert side.put(image_id).what == 'copied'
+    assert side.target.count('PUT', 'file') == 1
+    assert marks.UNFINISHED not in side.target.images[image_id]
+
+
+def test_other_bytes_than_those_that_were_sent_are_thrown_away(side):
+    image_id = side.source.add(DATA)
+
+    def spoil():
+        side.target.fill(next(
+            i for i, image in side.target.images.items()
+            if image['status'] == 'queued'
+        ), b'x' * len(DATA))
+        return 204, b''
+
+    side.target.on('PUT', 'file', spoil, times=2)
+    result = side.put(image_id)
+    assert result.what == 'copied'
+    # Its id cannot be had again: the copy tells whose it is.
+    assert side.target.images.keys() == {result.copy_id}
+    found = side.target.images[result.copy_id]
+    assert found[marks.SOURCE] == image_id
+    assert side.target.data[result.copy_id] == DATA
+    side.target.images.clear()
+    side.target.on('PUT', 'file', spoil, times=3)
+    with pytest.raises(errors.WrongData, match='others, each of 3 times'):
+        side.put(image_id)
+
+
+def test_an_image_without_a_hash_that_fits_is_never_thought_the_same(side):
+    image_id = side.source.add(DATA)
+    side.target.add(DATA, id=image_id, os_hash_algo='sha256', checksum=None)
+    with pytest.raises(errors.ReplicatorError, match='whose hash cannot be'):
+        side.put(image_id)
+    side.target.images[image_id]['size'] += 1
+    with pytest.raises(errors.ReplicatorError, match='whose data is other'):
+        side.put(image_id)
+    side.target.images[image_id]['status'] = 'deactivated'
+    with pytest.raises(errors.ReplicatorError, match='which is deactivated'):
+        side.put(image_id)
+    assert {m for m, _path in side.target.asked} == {'GET'}
+
+
+def test_what_is_on_the_target_is_looked_at_again_just_before(side):
+    image_id = side.source.add(DATA)
+    side.target.add(DATA, id=image_id)
+    listed = dict(side.target.images[image_id])
+
+    def appear():
+        side.target.images[image_id] = {**listed, 'name': 'changed'}
+
+    side.target.on('GET', f'/{image_id}$', appear)
+    result = side.put(image_id)
+    assert (result.what, result.detail) == ('updated', 'name')
+    # What was there and is gone is copied.
+    side.target.on(
+        'GET', f'/{image_id}$', lambda: side.target.images.pop(image_id) and (
+            404, {'message': 'gone'}
+        ),
+    )
+    assert side.put(image_id).what == 'copied'
+
+
+def test_what_only_updates_or_only_looks_copies_nothing(side):
+    new = side.source.add(DATA)
+    old = side.source.add(DATA, name='renamed', extra='x')
+    side.target.add(DATA, id=old, tags=['t'])
+    for options, what in (
+        ({'dry_run': True}, ['would copy', 'would update']),
+        ({'metadata_only': True, 'dry_run': True}, ['same', 'would update']),
+        ({'metadata_only': True}, ['same', 'updated']),
+    ):
+        assert {m for m, _path in side.target.asked} <= {'GET'}
+        found = [side.put(each, **options) for each in (new, old)]
+        assert [result.what for result in found] == what
+        assert found[1].detail == 'extra, name, tags'
+    assert found[0].detail.endswith('and not copied')
+    assert side.put(new, dry_run=True).size == len(DATA)
+    assert side.target.images.keys() == {old}
+    assert side.target.images[old]['extra'] == 'x'
+
+
+def test_properties_are_dropped_renamed_and_changed(side):
+    image_id = side.source.add(
+        DATA, secret='x', tmp_one='1', old='v', region='north',
+    )
+    rules = records.Rules(
+        dropped=('secret', 'tmp_*'), renamed={'old': 'new'},
+        changed={'region': 'south', 'absent': 'x'},
+    )
+    assert side.put(image_id, rules=rules).what == 'copied'
+    found = side.target.images[image_id]
+    assert {'secret', 'tmp_one', 'old', 'absent'}.isdisjoint(found)
+    assert (found['new'], found['region']) == ('v', 'south')
+    assert side.put(image_id, rules=rules).what == 'same'
+    assert side.put(image_id).what == 'updated'
+
+
+def test_what_vanishes_on_the_source_leaves_nothing(side):
+    image_id = side.source.add(DATA)
+    for when in ('PUT', 'POST'):
+        side.target.used.clear()
+        side.target.on(when, 'images', lambda: side.source.images[
+            image_id].update(status='deactivated'))
+        result = side.put(image_id)
+        assert (result.what, side.target.images) == ('vanished', {})
+        assert 'it is deactivated' in result.detail
+        side.source.images[image_id]['status'] = 'active'
+
+
+def test_what_the_source_refuses_is_told_unless_it_has_vanished(side):
+    image_id = side.source.add(DATA)
+    side.source.on('GET', 'file', (403, {'message': 'no'}))
+    with pytest.raises(errors.Refused, match='403: no'):
+        side.put(image_id)
+    assert side.target.images.keys() == {image_id}
+    del side.target.images[image_id]
+    side.source.on('GET', 'file', lambda: side.source.images.clear())
+    result = side.put(image_id)
+    assert (result.what, side.target.images) == ('vanished', {})
+    assert 'it was deleted' in result.detail
+    assert side.target.count('DELETE', image_id) == 1
+
+
+def test_a_source_that_breaks_off_is_read_on_after_a_pause(side):
+    image_id = side.source.add(DATA)
+    side.source.on('GET', 'file', (0, ''))
+    assert side.put(image_id).what == 'copied'
+    assert side.token.waited == [0.5]
+    side.source.on('GET', 'file', (0, ''), times=99)
+    side.target.images.clear()
+    side.target.used.clear()
+    with pytest.raises(errors.Unreachable, match='cannot be reached'):
+        side.put(image_id)
+
+
+def test_members_are_added_where_they_lack(side):
+    image_id = side.source.add(DATA, visibility='shared')
+    side.source.members[image_id] = ['b', 'a']
+    assert side.put(image_id, members=False).what == 'copied'
+    assert side.target.members == {}
+    side.target.members[image_id] = ['a', 'c']
+    result = side.put(image_id, members=True, dry_run=True)
+    assert (result.what, result.detail) == ('would update', 'members')
+    assert side.put(image_id, members=True).what == 'updated'
+    assert side.target.members[image_id] == ['a', 'c', 'b']
+    assert side.put(image_id, members=True).what == 'same'
+    side.source.images[image_id]['visibility'] = 'private'
+    side.target.members.clear()
+    side.put(image_id, members=True)
+    assert side.target.members == {}
+
+
+def test_the_target_copies_into_further_stores_or_says_why_not(side):
+    image_id = side.source.add(DATA)
+    assert side.put(image_id, stores=('s1', 's2')).what == 'copied'
+    assert side.target.images[image_id]['stores'] == 's1,s2'
+    other = side.source.add(DATA)
+    side.target.tasks[other] = [
+        {'id': 't', 'created_at': '1', 'status': 'failure', 'message': 'full'},
+    ]
+    side.target.on('POST', 'import', (202, b''))
+    with pytest.raises(errors.ReplicatorError, match='copied to s2: full'):
+        side.put(other, stores=('s1', 's2'))
+
+
+def test_a_stop_ends_it_and_the_next_run_goes_on(side):
+    image_id = side.source.add(DATA)
+    stopped = errors.Stopped('stop')
+    side.target.on('PUT', 'file', lambda: side.token.cancel(stopped) or (0, 0))
+    with pytest.raises(errors.Stopped):
+        side.put(image_id)
+    side.token = replication.Token()
+    assert side.put(image_id).what == 'copied'
+    assert side.target.images.keys() == {image_id}
+
+
+def test_a_copy_is_found_by_the_mark_of_its_source():
+    other = '33333333-1111-4222-8333-abcdefabcdef'
+    image = dumps.image()
+    half = dumps.image(b'half', other)
+    half.properties[marks.UNFINISHED] = str(marks.new(image.id))
+    alien = dumps.image(b'alien')
+    assert comparing.Index([alien, half]).find(image) is half
+    assert comparing.Index([half]).others([image]) == []
+    assert comparing.Index([alien]).others([half]) == [alien]

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Requests to an Image service: what is repeated, and what is told."""
+
+from keystoneauth1 import adapter
+from keystoneauth1 import noauth
+from keystoneauth1 import session
+import pytest
+
+from glance_copy_plugin.replicator import clouds
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import filling
+from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import streams
+from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import limits
+from tests.parts import dumps
+from tests.parts import image_api
+
+NOBODY = '11111111-2222-4333-8444-555555555555'
+
+
+@pytest.fixture
+def api():
+    with image_api.ImageApi() as server:
+        yield server
+
+
+@pytest.fixture
+def service(api):
+    return connect(api.url)
+
+
+def connect(url):
+    return clouds.connect(
+        clouds.Endpoint(name=url, token='t'), lambda sentence: None
+    )
+
+
+def test_all_pages_of_images_are_read_hidden_ones_too(api, service):
+    ids = {api.add() for _ in range(2 * image_api.PAGE + 1)}
+    ids.add(api.add(os_hidden=True))
+    found = selecting.everything(service)
+    assert {image.id for image in found} == ids
+    assert len(found) == len(ids)
+    assert api.headers[0]['X-Auth-Token'] == 't'
+
+
+def test_only_images_that_are_active_and_whole_are_meant(api, service):
+    late, early = api.add(created_at='2026-02-02'), api.add()
+    api.add(None)
+    half = api.add(glance_replicate_unfinished=f'{early} host 1 1')
+    assert [
+        image.id for image in selecting.active(service, selecting.Filters())
+    ] == [early, late]
+    named = selecting.Filters(ids=(late, half))
+    assert [image.id for image in selecting.active(service, named)] == [late]
+    with pytest.raises(errors.ReplicatorError, match='There is no image'):
+        selecting.active(service, selecting.Filters(ids=(NOBODY,)))
+
+
+@pytest.mark.parametrize('status', [0, 429, 500, 502, 503, 504])
+def test_a_request_that_does_no_harm_is_repeated(api, service, status):
+    image_id = api.add()
+    api.on('GET', image_id, (status, {}), times=3)
+    assert service.image(image_id)['id'] == image_id
+    assert api.count('GET', image_id) == 4
+
+
+@pytest.mark.parametrize('status', [0, 503])
+def test_a_request_is_repeated_three_times_at_most(api, service, status):
+    image_id = api.add()
+    api.on('GET', image_id, (status, {}), times=9)
+    with pytest.raises(errors.ReplicatorError):
+        service.image(image_id)
+    assert api.count('GET', image_id) == 4
+
+
+@pytest.mark.parametrize('status', [400, 401, 403, 413, 501])
+def test_what_is_refused_for_good_is_not_repeated(api, service, status):
+    image_id = api.add()
+    api.on('GET', image_id, (status, {'message': 'go away'}), times=9)
+    with pytest.raises(errors.Refused, match=f'{status}: go away') as caught:
+        service.image(image_id)
+    assert caught.value.status == status
+    assert api.count('GET', image_id) == 1
+
+
+def test_what_might_be_done_twice_is_not_repeated(api, service):
+    image_id = api.add(None)
+    for method, path, send in (
+        ('POST', 'images$', lambda: service.create({'id': NOBODY})),
+        ('PUT', 'file$', lambda: service.upload(image_id, iter([b'x']))),
+        ('GET', 'file$', lambda: service.open(image_id)),
+        ('POST', 'locations$', lambda: service.add_location(
+            image_id, 'file:///x', {}
+        )),
+    ):
+        before = api.count(method, path)
+        api.on(method, path, (503, {}))
+        with pytest.raises(errors.Refused):
+            send()
+        assert api.count(method, path) == before + 1, path
+
+
+def test_changes_and_their_like_are_repeated(api, service):
+    image_id = api.add()
+    for method, path, send in (
+        ('PATCH', image_id, lambda: service.patch(image_id, [])),
+        ('POST', 'members$', lambda: service.add_member(image_id, 'p')),
+        ('POST', 'import$', lambda: service.copy(image_id, ['s2'])),
+        ('DELETE', image_id, lambda: service.delete(image_id)),
+    ):
+        api.on(method, path, (503, {}))
+        send()
+        assert api.count(method, path) == 2, path
+    assert api.images == {}
+
+
+@pytest.mark.parametrize(('answer', 'told'), [
+    ({'message': 'said so'}, 'said so'), ({'title': 'Bad'}, 'Bad'),
+    ('<b>a</b>\n<br /><br />\n b', '<b>a</b> b'), ([1], r'\[1\]'),
+    ('x' * 2000, 'Bad Request'), (b'', 'Bad Request'),
+])
+def test_the_reason_of_a_refusal_is_told(api, service, answer, told):
+    api.on('GET', 'stores', (400, answer))
+    with pytest.raises(errors.Refused, match=f'answers 400: {told}$'):
+        service.stores()
+
+
+@pytest.mark.parametrize('answer', ['no json', [], {}, 'null'])
+def test_what_is_no_image_service_is_told_so(api, service, answer):
+    api.on('GET', '', (200, answer), times=9)
+    for ask in (service.image, service.members, service.tasks):
+        with pytest.raises(errors.Refused, match='does not answer as an'):
+            ask(NOBODY)
+
+
+def test_locations_are_a_list(api, service):
+    api.on('GET', 'locations', (200, {'url': 'x'}))
+    with pytest.raises(errors.Refused, match='does not answer as an'):
+        service.locations(NOBODY)
+    api.on('GET', 'locations', (200, []))
+    assert service.locations(NOBODY) == []
+
+
+def test_what_is_gone_is_no_error_to_read_or_delete(api, service):
+    assert service.image(NOBODY) is None
+    service.delete(NOBODY)
+    for method, ask in (('GET', service.image), ('DELETE', service.delete)):
+        api.on(method, NOBODY, (403, {}))
+        with pytest.raises(errors.Refused):
+            ask(NOBODY)
+
+
+def test_a_project_may_have_been_added_already(api, service):
+    image_id = api.add()
+    api.on('POST', 'members', (409, {}))
+    service.add_member(image_id, 'p')
+    api.on('POST', 'members', (403, {}))
+    with pytest.raises(errors.Refused):
+        service.add_member(image_id, 'p')
+    assert service.members(image_id) == set()
+
+
+def test_data_are_read_from_the_middle_on_or_not_at_all(api, service):
+    image_id = api.add(b'0123456789')
+    with service.open(image_id, 4) as answer:
+        assert answer.content == b'456789'
+    with service.open(image_id) as answer:
+        assert answer.content == b'0123456789'
+    assert 'Range' not in api.headers[-1]
+    api.on('GET', 'file', (200, b'0123456789'))
+    with pytest.raises(errors.Refused, match='from the middle'):
+        service.open(image_id, 4)
+
+
+def test_data_are_written_to_the_store_that_is_named(api, service):
+    image_id = api.add(None)
+    service.upload(image_id, iter([b'ab', b'c']), 's2')
+    assert api.headers[-1]['X-Image-Meta-Store'] == 's2'
+    service.upload(image_id, iter([b'ab', b'c']))
+    assert 'X-Image-Meta-Store' not in api.headers[-1]
+    assert api.data[image_id] == b'abc'
+
+
+def test_data_are_sent_in_parts_that_uwsgi_takes(api, service):
+    image_id = api.add(None)
+    data = bytes(range(256)) * 10000
+    service.upload(image_id, iter([data[:1], b'', data[1:]]))
+    assert api.data[image_id] == data
+    assert 0 < api.largest_part < 1024 * 1024
+
+
+def test_a_body_is_not_sent_twice_as_if_it_were_empty(api, service):
+    image_id = api.add(None)
+    token = cancel.CancelToken()
+    body = streams.Body(
+        [b'right'], dumps.image(b'right'), cancel=token,
+        count=lambda count: None, limit=limits.BandwidthLimit(None, token),
+    )
+    api.on('PUT', 'file', (307, b''))
+    with pytest.raises(errors.Unreachable):
+        service.upload(image_id, body)
+    assert image_id not in api.data
+
+
+def test_tasks_come_in_the_order_of_their_times(api, service):
+    image_id = api.add()
+    api.tasks[image_id] = [
+        {'id': 'late', 'created_at': '2'}, {'id': 'early', 'created_at': '1'},
+    ]
+    assert [task['id'] for task in service.tasks(image_id)] == [
+        'early', 'late',
+    ]
+
+
+def test_stores_that_cannot_be_written_are_not_offered(api, service):
+    assert service.stores() == ['s1', 's2']
+    filling.check_stores(service, ['s2'])
+    with pytest.raises(errors.ReplicatorError, match='no store fixed that'):
+        filling.check_stores(service, ['s1', 'fixed'])
+    api.stores = None
+    with pytest.raises(errors.ReplicatorError, match='has one store only'):
+        filling.check_stores(service, ['s1'])
+    api.on('GET', 'stores', (403, {}))
+    with pytest.raises(errors.Refused, match='403'):
+        filling.check_stores(service, ['s1'])
+
+
+@pytest.mark.parametrize(('endpoint', 'url'), [
+    ('http://h/image', 'http://h/image/v2'), ('http://h/', 'http://h/v2'),
+    ('http://h/v2', 'http://h/v2'), ('http://h/v2/', 'http://h/v2/'),
+])
+def test_a_cloud_may_tell_the_version_or_not(endpoint, url):
+    found = clouds.with_version(adapter.Adapter(
+        session.Session(auth=noauth.NoAuth()), endpoint_override=endpoint
+    ))
+    assert found.endpoint_override == url
+
+
+@pytest.mark.parametrize(('url', 'warned'), [
+    ('http://192.0.2.1', True), ('http://example.org', True),
+    ('https://192.0.2.1', False), ('http://127.0.0.2', False),
+    ('http://localhost', False), ('http://[::1]:1', False),
+])
+def test_a_token_that_anybody_can_read_is_warned_of(url, warned):
+    for token in ('secret', None):
+        said = []
+        clouds.connect(clouds.Endpoint(name=url, token=token), said.append)
+        assert bool(said) is bool(warned and token)
+        assert 'secret' not in ''.join(said)
