@@ -22,11 +22,9 @@ NAMES = {
     703: 'auth_request',
     704: 'auth_response',
     706: 'metadata',
-    707: 'acl',
     20000: 'descriptor_info',
     20002: 'atomic_metadata',
     20004: 'replica_close',
-    20007: 'touch',
     110000: 'auth',
 }
 

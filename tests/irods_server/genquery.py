@@ -11,7 +11,6 @@ from tests.irods_server import conditions
 from tests.irods_server import model
 
 ORDER_BY, ORDER_BY_DESC = 0x400, 0x800
-MIN, MAX, SUM, AVG, COUNT = 2, 3, 4, 5, 6
 UPPER_CASE_WHERE, NO_DISTINCT = 0x200, 0x40
 
 
@@ -61,9 +60,6 @@ class Question:
             tuple(str(columns.ALL[column](row)) for column, _ in self.selects)
             for row in rows
         ]
-        if any(option in (MIN, MAX, SUM, AVG, COUNT)
-               for _, option in self.selects):
-            return self._aggregated(picked)
         return self._sorted(picked)
 
     def _holds(self, value, text):
@@ -85,25 +81,6 @@ class Question:
                     reverse=bool(option & ORDER_BY_DESC),
                 )
         return rows
-
-    def _aggregated(self, rows):
-        """Group by the plain columns, and reduce the other ones."""
-        plain = [
-            position for position, (_, option) in enumerate(self.selects)
-            if option not in (MIN, MAX, SUM, AVG, COUNT)
-        ]
-        groups = {}
-        for row in rows:
-            groups.setdefault(tuple(row[at] for at in plain), []).append(row)
-        if not plain and not groups:
-            groups[()] = []
-        return [
-            tuple(
-                _reduced(option, [row[position] for row in group])
-                for position, (_, option) in enumerate(self.selects)
-            )
-            for group in groups.values()
-        ]
 
     def _joined(self, catalog, user, used):
         """Yield the rows of all tables that the columns belong to."""
@@ -166,16 +143,3 @@ def _with_access(catalog, rows):
         for key, level in row.entity.permissions.items():
             user = catalog.users.get(key, everybody)
             yield dataclasses.replace(row, user=user, level=level)
-
-
-def _reduced(option, values):
-    if option == COUNT:
-        return str(len(values))
-    if option not in (MIN, MAX, SUM, AVG):
-        return values[0]
-    if not values:
-        return ''
-    if option in (MIN, MAX):
-        return (min if option == MIN else max)(values, key=conditions.order)
-    total = sum(int(value) for value in values)
-    return str(total if option == SUM else total / len(values))

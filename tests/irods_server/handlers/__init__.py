@@ -37,10 +37,8 @@ TABLE = {
     703: auth.request_challenge,
     704: auth.respond,
     706: metadata.modify,
-    707: metadata.set_access,
     20000: descriptors.info,
     20002: metadata.apply_atomically,
     20004: descriptors.close_replica,
-    20007: objects.touch,
     110000: auth.authenticate,
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""AVUs, one by one or all or nothing, and permissions."""
+"""AVUs, one by one or all or nothing."""
 
 from tests.irods_server import access
 from tests.irods_server import codes
@@ -81,42 +81,3 @@ def _changed(catalog, avus, operation, name, value, units, again=False):
     elif operation != 'add':
         raise codes.IrodsError(codes.CAT_INVALID_ARGUMENT)
     return [*avus, model.Avu(catalog.new_id(), name, value, units)]
-
-
-def set_access(agent, request):
-    """Set what a user may do, or that a collection hands it on."""
-    said = request.input
-    path = request.path
-    level = said.text('accessLevel').removeprefix('admin:')
-    catalog, user = agent.at(path)
-    with catalog.lock:
-        found = catalog.objects.get(path) or catalog.collections.get(path)
-        if found is None:
-            raise codes.IrodsError(codes.CAT_UNKNOWN_COLLECTION)
-        if not user.is_admin:
-            access.require(
-                user, found, access.OWN, codes.CAT_NO_ACCESS_PERMISSION
-            )
-        targets = [found]
-        if said.number('recursiveFlag'):
-            inner, objects = catalog.under(path)
-            targets += [catalog.collections[each] for each in inner]
-            targets += [catalog.objects[each] for each in objects]
-        for each in targets:
-            _set(catalog, each, level, said)
-
-
-def _set(catalog, entity, level, said):
-    if level in ('inherit', 'noinherit'):
-        if isinstance(entity, model.Collection):
-            entity.inherit = level == 'inherit'
-        return
-    name = said.text('userName')
-    key = name, said.text('zone') or catalog.zone
-    if name == access.EVERYBODY[0]:
-        key = access.EVERYBODY
-    elif key not in catalog.users:
-        raise codes.IrodsError(codes.CAT_INVALID_USER)
-    if level not in access.LEVELS:
-        raise codes.IrodsError(codes.CAT_INVALID_ARGUMENT)
-    access.grant(entity, key, access.LEVELS[level])

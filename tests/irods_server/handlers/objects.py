@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Unlink, rename and touch."""
+"""Unlink and rename."""
 
 import os
 
@@ -8,7 +8,6 @@ from tests.irods_server import access
 from tests.irods_server import codes
 from tests.irods_server import model
 from tests.irods_server import openings
-from tests.irods_server.handlers import files
 
 UNREGISTER = '26'
 
@@ -133,29 +132,3 @@ def _rename_collection(catalog, user, source, target):
         catalog.objects[target + path[len(source):]] = (
             catalog.objects.pop(path)
         )
-
-
-def touch(agent, request):
-    """Set the time of an object or collection; create a missing object."""
-    said = request.input.json()
-    path = request.path = said['logical_path']
-    options = said.get('options', {})
-    catalog, user = agent.at(path)
-    with catalog.lock:
-        found = catalog.objects.get(path) or catalog.collections.get(path)
-        if found is None:
-            if options.get('no_create'):
-                return
-            descriptor = files.open_to_write(
-                catalog, user, path, {}, files.O_WRONLY | files.O_CREAT, 0
-            )
-            os.close(descriptor.file)
-            descriptor.opening.finish(lambda count: None)
-            return
-        access.require(
-            user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND
-        )
-        seconds = options.get('seconds_since_epoch')
-        found.modified = f'{seconds:011d}' if seconds else model.now()
-        for replica in getattr(found, 'replicas', ()):
-            replica.modified = found.modified
