@@ -14,12 +14,13 @@ from tests.parts import filesystems
 from tests.parts.sources import Stream
 from tests.stores import conformance
 from tests.stores import large
+from tests.stores import sourced
 from tests.stores.conformance import IMAGE
 from tests.stores.conformance import IMAGE_ID
 
 
-class FileStoreConformance(conformance.StoreConformance):
-    """What is true of a file store, however it is written."""
+class InFolders:
+    """Inherit this too; the stores are folders."""
 
     @pytest.fixture
     def make(self, make_file_store):
@@ -28,6 +29,10 @@ class FileStoreConformance(conformance.StoreConformance):
     @pytest.fixture
     def make_full(self, make_file_store):
         return lambda name: make_file_store(name, size='1m')
+
+
+class FileStoreConformance(InFolders, conformance.StoreConformance):
+    """What is true of a file store, however it is written."""
 
     def test_the_option_for_file_permissions_is_obeyed(
         self, make, source, copy
@@ -168,7 +173,9 @@ class FileCopierConformance(FileStoreConformance):
         assert not can_copy(make('s2', filesystem_thin_provisioning=True))
 
 
-class TestFromALocalFile(large.LargeImages, FileCopierConformance):
+class TestFromALocalFile(
+    large.LargeImages, sourced.SourceConformance, FileCopierConformance
+):
     local = True
 
     def test_holes_of_the_image_stay_holes(self, make, copy, source):
@@ -219,7 +226,7 @@ class TestFromALocalFile(large.LargeImages, FileCopierConformance):
         source.made.clear()
 
 
-class TestFromAStream(FileCopierConformance):
+class TestFromAStream(sourced.SourceConformance, FileCopierConformance):
     """The image comes through a driver and is staged as a whole."""
 
 
@@ -227,15 +234,15 @@ class TestFromAStreamThroughAWindow(FileCopierConformance):
     window = conformance.WINDOW
 
 
-class StreamingConformance(
+class TestStreamingToTheDriver(
     FileStoreConformance, conformance.StreamingConformance
 ):
-    """What is true of streaming to glance_store's own file driver."""
-
-
-class TestStreamingToTheDriver(StreamingConformance):
     """glance_store's own file driver reads what was staged."""
 
 
-class TestStreamingToTheDriverThroughAWindow(StreamingConformance):
+class TestStreamingToTheDriverThroughAWindow(
+    InFolders, sourced.SourceConformance, conformance.StoreConformance
+):
+    """It reads what is overwritten as soon as it was read."""
+
     window = conformance.WINDOW
