@@ -33,7 +33,7 @@ class Stream:
         steady = self._breaks is not None and len(self.offsets) > self._breaks
         while offset < len(self._data):
             if self._paused_at is not None and offset >= self._paused_at:
-                assert self._go_on.wait(30)
+                assert self._go_on.wait(60)
             if (
                 self._breaks_at is not None and offset >= self._breaks_at
                 and not steady

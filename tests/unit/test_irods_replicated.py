@@ -103,6 +103,7 @@ def deliver(via, what=None):
 def refused(via, what=None):
     with pytest.raises(errors.ReplicatorError) as caught:
         deliver(via, what)
+    assert irods.PASSWORD not in str(caught.value)
     return str(caught.value)
 
 
