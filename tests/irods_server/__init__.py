@@ -48,7 +48,7 @@ Changing it, without being a client
 
 Making it fail (``server.faults``)
     APIs go by name: connect, auth, open, create, read, write, lseek, close,
-    unlink, copy, rename, checksum, replicate, trim, mkcoll, rmcoll, query,
+    unlink, copy, rename, checksum, replicate, mkcoll, rmcoll, query,
     metadata, atomic_metadata, modify. ``fail_on(api, code)``,
     ``drop_on(api)``, ``drop_after_bytes(n, api)``, ``agent_dies_on(api,
     after_bytes=)``, ``agent_dies_while_writing(after_bytes=)``, and

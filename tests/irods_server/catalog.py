@@ -23,7 +23,6 @@ class Catalog:
         self.resources = {}
         self.collections = {}
         self.objects = {}
-        self.openings = {}
         self.default_resource = None
         self._ids = itertools.count(10001)
         for path in (f'/{zone}', f'/{zone}/home', f'/{zone}/trash/home'):

@@ -160,11 +160,6 @@ def test_a_call_hangs_until_it_is_let_go(
     assert reading.result() == b'data'
 
 
-def test_a_hang_that_nothing_comes_to_is_told_of(server):
-    with pytest.raises(TimeoutError):
-        server.faults.hang_on('copy').wait_until_reached(timeout=0.05)
-
-
 def test_calls_and_bytes_are_counted(server, session, path):
     server.counters.reset()
     clients.read(session, path)

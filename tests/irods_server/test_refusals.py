@@ -76,7 +76,6 @@ def filled(server):
     (-78000, 'copy', (THERE, NONE), {'destRescName': 'none'}),
     (-78000, 'replicate', (THERE,), {'resource': 'none'}),
     (-169000, 'replicate', (THERE,), {'resource': 'demoResc'}),
-    (-402000, 'chksum', (THERE,), {'verifyChksum': '', 'forceChksum': ''}),
 ])
 def test_what_cannot_be_done_is_refused(
     server, session, code, method, args, options

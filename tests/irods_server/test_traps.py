@@ -11,7 +11,6 @@ pytest.importorskip('irods', reason='python-irodsclient is not installed')
 
 from irods import exception
 from irods import message
-from irods.manager import data_object_manager
 
 from tests.functional import helpers
 from tests.irods_server import clients
@@ -142,25 +141,6 @@ def test_a_checksum_is_computed_once_and_stored(server, session, path):
     server.corrupt(path)
     assert session.data_objects.chksum(path) == value
     assert session.data_objects.chksum(path, forceChksum='') != value
-
-
-@pytest.mark.parametrize(('spoil', 'code'), [
-    (lambda server, path: server.corrupt(path), -314000),
-    (lambda server, path: server.set_replica(path, checksum=''), -862000),
-    (lambda server, path: server.set_replica(path, size=3), -315000),
-])
-def test_verifying_a_checksum_tells_what_is_wrong(
-    server, session, path, spoil, code
-):
-    server.put(path, b'data')
-    session.data_objects.chksum(path)
-    assert session.data_objects.chksum(path, verifyChksum='') == ''
-    spoil(server, path)
-    errors = message.RErrorStack()
-    with pytest.raises(data_object_manager.Server_Checksum_Warning) as caught:
-        session.data_objects.chksum(path, verifyChksum='', r_error=errors)
-    said, = caught.value.response
-    assert said['error_code'] == errors[0].status == code
 
 
 def test_a_checksum_given_at_close_only_is_ignored(server, session, path):
@@ -313,26 +293,3 @@ def test_forcing_an_unlink_while_the_resource_is_down_leaves_an_orphan(
     clients.create(session, path, b'new')
     assert server.content(path) == b'new'
     assert server.replica(path).path != file
-
-
-# Connections.
-
-def test_an_open_that_fails_keeps_its_connection(server, session):
-    for _ in range(3):
-        with pytest.raises(exception.OBJ_PATH_DOES_NOT_EXIST):
-            session.data_objects.open(f'{server.home}/none', 'r')
-    assert len(session.pool.active) == server.active_connections == 3
-
-
-def test_connections_that_died_idle_fail_one_by_one(server, session):
-    with (
-        session.pool.get_connection(), session.pool.get_connection(),
-        session.pool.get_connection(),
-    ):
-        pass
-    server.stop()
-    server.start()
-    for _ in range(3):
-        with pytest.raises(exception.NetworkException):
-            session.collections.get(server.home)
-    assert session.collections.exists(server.home)

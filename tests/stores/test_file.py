@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -200,7 +201,7 @@ class TestFromALocalFile(
             source.folder = folder
             made = source(data.some(64 * conformance.CHUNK))
             content = (folder / 'origin').read_bytes()
-            os.sync()
+            subprocess.run(['sync', '--file-system', folder], check=True)
             before = os.statvfs(folder)
             self.succeed(
                 copy([target], [made], content), target, content=content
@@ -210,10 +211,7 @@ class TestFromALocalFile(
             source.check_untouched()
         source.made.clear()
 
-    @pytest.mark.parametrize('wrong', [
-        IMAGE[:-5], IMAGE[:conformance.CHUNK], data.flipped(IMAGE, -1),
-        IMAGE + b'x',
-    ])
+    @pytest.mark.parametrize('wrong', [IMAGE[:-5], data.flipped(IMAGE, -1)])
     def test_shared_blocks_are_given_up_for_the_next_source(
         self, make, copy, source, wrong
     ):

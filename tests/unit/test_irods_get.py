@@ -47,24 +47,20 @@ EDGES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, len(IMAGE) - 1, len(IMAGE)]
     ('start', 'end'),
     [pair for pair in itertools.product(EDGES, EDGES) if pair[0] < pair[1]],
 )
-def test_any_range_of_an_image_is_read(store, image, start, end):
+def test_any_range_of_an_image_is_read(zone, store, image, start, end):
     found = irods.read(store, image, offset=start, chunk_size=end - start)
     assert found == IMAGE[start:end]
+    # Nothing else is sent.
+    assert zone.server.bytes_read == end - start
 
 
 @pytest.mark.parametrize('offset', [*EDGES, len(IMAGE) + 1, 10 * GIB])
-def test_an_image_is_read_from_any_offset_to_its_end(store, image, offset):
-    assert irods.read(store, image, offset=offset) == IMAGE[offset:]
-
-
-def test_a_range_that_goes_beyond_the_end_has_what_there_is(store, image):
-    found = irods.read(store, image, offset=5, chunk_size=10 * len(IMAGE))
-    assert found == IMAGE[5:]
-
-
-def test_nothing_but_the_range_is_sent(zone, store, image):
-    irods.read(store, image, offset=CHUNK + 3, chunk_size=7)
-    assert zone.server.bytes_read == 7
+@pytest.mark.parametrize('length', [None, 10 * len(IMAGE)])
+def test_an_image_is_read_from_any_offset_to_its_end(
+    store, image, offset, length
+):
+    found = irods.read(store, image, offset=offset, chunk_size=length)
+    assert found == IMAGE[offset:]
 
 
 def test_the_driver_says_that_it_can_read_any_range(store):

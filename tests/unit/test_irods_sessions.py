@@ -262,21 +262,6 @@ def test_a_forked_process_has_connections_of_its_own(zone, store, image):
     assert len(zone.server.calls_of('auth')) == logins + 2
 
 
-def test_a_process_that_is_forked_in_a_transfer_does_not_disturb_it(
-    zone, store, image
-):
-    chunks, _size = store.get(irods.location_of(store, image))
-    seen = next(chunks)
-
-    def work():
-        irods.add(store, b'data', 'other')
-        store.zone.sessions.close()
-
-    assert in_child(work)
-    assert seen + b''.join(chunks) == IMAGE
-    assert zone.objects() == ['image', 'other']
-
-
 def test_a_connection_ends_with_its_process_whatever_was_forked(
     zone, store, image
 ):
@@ -295,24 +280,6 @@ def test_a_connection_ends_with_its_process_whatever_was_forked(
         os.waitpid(child, 0)
         os.close(reader)
         os.close(writer)
-
-
-def test_a_lease_does_not_outlive_a_fork(zone, store, image):
-    """The child goes on with a connection of its own."""
-    with store.zone.sessions.lease() as lease:
-        lease.link()
-
-        def work():
-            lease.run(
-                lambda session: session.data_objects.chksum(path_of(zone)),
-                'checksum', path_of(zone),
-            )
-            lease.drop()
-
-        assert in_child(work)
-        connected(zone, 1)
-        work()
-    assert store.zone.sessions.in_use == 0
 
 
 def test_a_transfer_does_not_outlive_a_fork(zone, store, image, impatient):
