@@ -59,7 +59,7 @@ COLLECTION = {
     503: lambda row: row.collection.owner[0],
     504: lambda row: row.collection.owner[1],
     505: lambda row: '0',
-    506: lambda row: '1' if row.collection.inherit else '',
+    506: lambda row: '',
     507: lambda row: '',
     508: lambda row: row.collection.created,
     509: lambda row: row.collection.modified,

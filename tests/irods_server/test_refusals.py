@@ -2,19 +2,16 @@
 
 """What a real iRODS 5.0.2 was seen to refuse, the double refuses too.
 
-A driver that asks for something impossible must not pass its tests.
+A driver that asks for something impossible must not pass its tests. Whatever
+a test of the driver expects to be refused is shown there.
 """
-
-import ssl
 
 import pytest
 
 pytest.importorskip('irods', reason='python-irodsclient is not installed')
 
-from irods import exception
 from irods import models
 
-from tests.irods_server import certificate
 from tests.irods_server import clients
 
 HOME = '/tempZone/home/rods'
@@ -31,10 +28,6 @@ def refused(session, method, *args, **options):
     return clients.code_of(
         getattr(session.data_objects, method), *args, **options
     )
-
-
-def login_of(session):
-    return lambda: session.server_version
 
 
 @pytest.fixture
@@ -193,20 +186,7 @@ def test_permissions_hold_across_zones(server, session):
     assert refused(session, 'open', '/noZone/home/x', 'r') == -358000
 
 
-def test_a_quota_is_kept(server, connect):
-    server.add_user('ann', 'secret', quota=10)
-    hers = connect(server, user='ann', password='secret')
-    write(hers, f'{HERS}/one', b'12345678')
-    for path in (HOME, THERE):
-        server.permit(path, 'ann', 'read')
-    assert refused(hers, 'copy', THERE, f'{HERS}/two') == -110000
-    # What a stream will bring is not known: it is noticed the next time.
-    write(hers, f'{HERS}/two', b'12345678')
-    assert refused(hers, 'open', f'{HERS}/three', 'w') == -110000
-    assert server.objects(HERS) == [f'{HERS}/one', f'{HERS}/two']
-
-
-# What somebody else is writing, and what has no room or no disk.
+# What somebody else is writing.
 
 @pytest.mark.parametrize(('code', 'method', 'args'), [
     (-1803000, 'open', (THERE, 'r')),
@@ -226,105 +206,6 @@ def test_an_object_that_is_being_written_is_locked(
     assert clients.read(session, THERE) == b'Data'
 
 
-@pytest.mark.parametrize(('code', 'method', 'args', 'options'), [
-    (-1803000, 'open', (THERE, 'r'), {}),
-    (-1803000, 'open', (NONE, 'w'), {}),
-    (-1803000, 'copy', (THERE, NONE), {}),
-    (-105000, 'unlink', (THERE,), {'force': True}),
-])
-def test_a_resource_that_is_down_serves_nothing(
-    server, session, code, method, args, options
-):
-    server.resource().up = False
-    assert refused(session, method, *args, **options) == code
-
-
-def test_a_physical_file_that_is_lost_is_told_of(server, session):
-    server.lose(THERE)
-    assert refused(session, 'open', THERE, 'r') == -510002
-    assert refused(session, 'chksum', THERE) == -510002
-    session.data_objects.unlink(THERE, force=True)
-    assert server.objects() == [TAKEN]
-
-
-def test_a_full_disk_is_told_of_wherever_it_is_written(server, session):
-    server.add_resource('small', capacity=3)
-    assert refused(session, 'replicate', THERE, resource='small') == -513028
-    assert clients.statuses(server, THERE) == [1, 0]
-    vault = server.resource().vault
-    vault.capacity = vault.used + 3
-    assert refused(session, 'copy', THERE, NONE) == -513028
-    left = server.replica(NONE)
-    assert (left.status, left.size) == (0, 3)
-    session.data_objects.unlink(NONE, force=True)
-    with pytest.raises(exception.UNIX_FILE_WRITE_ERR):
-        write(session, NONE)
-    assert server.replica(NONE).size == 3
-
-
-# Who may come in at all.
-
-@pytest.mark.parametrize('version', ['rods5.0.2', 'rods4.2.11'])
-@pytest.mark.parametrize(('changes', 'code'), [
-    ({'password': 'wrong'}, -826000),
-    ({'user': 'nobody'}, -827000),
-])
-def test_who_is_not_known_is_refused(
-    serve, connect, version, changes, code
-):
-    server = serve(zone='guarded', version=version)
-    assert connect(server).server_version
-    assert clients.code_of(login_of(connect(server, **changes))) == code
-
-
-def test_a_server_that_requires_tls_refuses_plain_tcp(serve, connect):
-    secure = serve(zone='secure', tls='require')
-    with pytest.raises(KeyError, match='-1825000'):
-        assert connect(secure).server_version
-    known = {'ssl_ca_certificate_file': str(secure.ca_file)}
-    session = connect(secure, **clients.TLS, **known)
-    with session.pool.get_connection() as connection:
-        assert isinstance(connection.socket, ssl.SSLSocket)
-
-
-def test_another_authority_does_not_vouch_for_the_server(
-    serve, connect, tmp_path
-):
-    _, other = certificate.make(tmp_path)
-    session = connect(
-        serve(zone='secure', tls='require'), **clients.TLS,
-        ssl_ca_certificate_file=str(other),
-    )
-    with pytest.raises(ssl.SSLCertVerificationError):
-        assert session.server_version
-
-
-@pytest.mark.parametrize(('client', 'tls'), [
-    ('CS_NEG_REQUIRE', None), ('CS_NEG_REFUSE', 'require'),
-])
-def test_client_and_server_that_cannot_agree_on_tls_part(
-    serve, connect, client, tls
-):
-    session = connect(
-        serve(zone='other', tls=tls),
-        **clients.TLS | {'client_server_policy': client},
-    )
-    with pytest.raises(exception.NetworkException, match='negotiation'):
-        assert session.server_version
-
-
-def test_pam_lets_nobody_in_with_another_password(serve, connect):
-    secure = serve(zone='secure', tls='require')
-    secure.add_user('ann', pam_password='known to PAM')
-    told = {
-        'user': 'ann', 'authentication_scheme': 'pam_password',
-        'ssl_ca_certificate_file': str(secure.ca_file), **clients.TLS,
-    }
-    assert connect(secure, password='known to PAM', **told).server_version
-    wrong = connect(secure, password='wrong', **told)
-    assert clients.code_of(login_of(wrong)) == -993000
-
-
 # What a query tells.
 
 def test_a_query_tells_only_what_fulfils_its_conditions_and_may_be_read(
@@ -341,17 +222,3 @@ def test_a_query_tells_only_what_fulfils_its_conditions_and_may_be_read(
     assert names(session, models.DataObject.name == 'taken') == ['taken']
     assert names(session, models.DataObject.size < 5) == ['there']
     assert names(ann) == ['taken']
-
-
-def test_a_page_of_rows_that_is_just_full_promises_another_one(
-    server, session
-):
-    names = [f'{number:04}' for number in range(500)]
-    with server.catalog.lock:
-        for name in names:
-            server.put(f'{HOME}/many/{name}', 0)
-    query = session.query(models.DataObject.name).filter(
-        models.Collection.name == f'{HOME}/many'
-    )
-    assert [row[models.DataObject.name] for row in query] == names
-    assert len(server.calls_of('query')) == 2

@@ -108,40 +108,7 @@ def test_a_client_that_goes_in_the_middle_of_a_write_wrote_nothing(
     assert server.content(path) == b''
 
 
-@pytest.mark.parametrize('after_bytes', [0, 5])
-def test_an_agent_killed_while_writing_leaves_a_lock_behind(
-    server, session, connect, path, after_bytes
-):
-    server.faults.agent_dies_while_writing(after_bytes)
-    file = session.data_objects.open(path, 'w')
-    with pytest.raises(exception.NetworkException):
-        file.raw.write(b'1234567890')
-    helpers.wait_until(
-        lambda: server.active_connections == 0, 'the agent to die'
-    )
-    assert clients.statuses(server, path) == [2]
-    objects = connect(server).data_objects
-    assert clients.code_of(objects.unlink, path, force=True) == -406000
-    for mode in ('r', 'r+', 'w'):
-        assert clients.code_of(objects.open, path, mode) == -1803000
-    objects.modDataObjMeta(
-        {'objPath': path, 'replNum': 0}, {'replStatus': 0}
-    )
-    objects.unlink(path, force=True)
-    assert server.objects() == []
-
-
 # Checksums.
-
-def test_a_checksum_is_computed_once_and_stored(server, session, path):
-    server.put(path, b'hello wire' * 10)
-    value = session.data_objects.chksum(path)
-    assert value == 'sha2:aNW7nVUQoPR20kr5ApmdhCejAxqnwQP+T+lqYLJopmk='
-    assert server.replica(path).checksum == value
-    server.corrupt(path)
-    assert session.data_objects.chksum(path) == value
-    assert session.data_objects.chksum(path, forceChksum='') != value
-
 
 def test_a_checksum_given_at_close_only_is_ignored(server, session, path):
     number = clients.open_object(session, path, clients.EXCLUSIVE)
@@ -168,18 +135,6 @@ def test_a_copy_has_the_bytes_alone_and_none_pass_through_the_client(
     assert server.bytes_read == server.bytes_written == 0
     call, = server.calls_of('copy')
     assert (call.path, call.code) == (target, 0)
-
-
-def test_a_copy_goes_from_zone_to_zone(server, session, path):
-    other = server.add_zone('otherZone')
-    content = data.some(5 * MIB)
-    server.put(path, content)
-    target = '/otherZone/home/rods#tempZone/copy'
-    session.data_objects.copy(path, target, verifyChksum='')
-    assert other.content(target) == content
-    assert clients.statuses(other, target) == [1]
-    for zone in (server, other):
-        assert zone.bytes_read == zone.bytes_written == 0
 
 
 def test_a_copy_passes_corrupted_bytes_on_as_good(
@@ -233,7 +188,7 @@ def test_a_copy_goes_on_when_its_client_is_gone(
     assert server.content(target) == server.content(path)
 
 
-# Replicas, and resources that are down.
+# Replicas.
 
 def test_writing_one_replica_makes_the_other_ones_stale(
     server, session, path
@@ -277,19 +232,3 @@ def test_what_the_client_says_of_an_object_is_that_of_the_first_row(
     assert session.data_objects.get(path).size == 1
     # It is read from the good one all the same.
     assert clients.read(session, path) == b'data'
-
-
-def test_forcing_an_unlink_while_the_resource_is_down_leaves_an_orphan(
-    server, session, path
-):
-    file = server.put(path, b'data').path
-    server.resource().up = False
-    code = clients.code_of(session.data_objects.unlink, path, force=True)
-    assert code == -105000
-    assert not session.data_objects.exists(path)
-    with open(file, 'rb') as orphan:
-        assert orphan.read() == b'data'
-    server.resource().up = True
-    clients.create(session, path, b'new')
-    assert server.content(path) == b'new'
-    assert server.replica(path).path != file

@@ -73,7 +73,7 @@ def _trash(catalog, user, found):
 
 
 def rename(agent, request):
-    """Give a data object or a collection another path."""
+    """Give a data object another path."""
     source, target = (
         each.text('objPath') for each in request.input.all('DataObjInp_PI')
     )
@@ -81,9 +81,6 @@ def rename(agent, request):
     if catalog is not agent.catalog.of(target):
         raise codes.IrodsError(codes.SYS_CROSS_ZONE_MV_NOT_SUPPORTED)
     with catalog.lock:
-        if source in catalog.collections:
-            _rename_collection(catalog, user, source, target)
-            return
         found = catalog.visible(user, source, codes.CAT_NO_ROWS_FOUND)
         access.require(user, found, access.DELETE, codes.CAT_NO_ROWS_FOUND)
         _require_free(catalog, user, target)
@@ -115,20 +112,3 @@ def move(catalog, found, target):
     found.collection = catalog.collections[model.parent_of(target)]
     found.name = model.name_in(target)
     catalog.objects[target] = found
-
-
-def _rename_collection(catalog, user, source, target):
-    access.require(
-        user, catalog.collections[source], access.OWN,
-        codes.CAT_NO_ROWS_FOUND,
-    )
-    _require_free(catalog, user, target)
-    inner, objects = catalog.under(source)
-    for path in [source, *inner]:
-        collection = catalog.collections.pop(path)
-        collection.path = target + path[len(source):]
-        catalog.collections[collection.path] = collection
-    for path in objects:
-        catalog.objects[target + path[len(source):]] = (
-            catalog.objects.pop(path)
-        )
