@@ -147,9 +147,9 @@ def test_many_images_are_added_at_the_same_time(zone):
 
 
 def test_the_image_is_not_kept_in_memory(zone):
-    """Three chunks are; what goes through is twenty times as much."""
+    """Three chunks are; what goes through is ten times as much."""
     store = zone.store(chunk_size=1024 * 1024)
-    chunk, count = data.some(1024 * 1024), 64
+    chunk, count = data.some(1024 * 1024), 32
 
     def source():
         tracemalloc.reset_peak()
