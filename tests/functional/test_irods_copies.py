@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Copies that iRODS makes, asked for through a real Glance."""
+"""Copies that iRODS makes, when something goes wrong."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
 
-pytestmark = pytest.mark.functional
+pytestmark = [pytest.mark.functional, pytest.mark.long]
 
 IMAGE = helpers.data(5 * MIB + 3)
 
@@ -45,37 +45,6 @@ def in_vault(zone):
     return zone.server.objects(zone.vault)
 
 
-def test_no_byte_of_the_image_passes_through_glance(zone, glance, image):
-    client, image_id = image
-    task = helpers.copy(client, image_id, ['vault'])
-    assert task['status'] == 'success', task['message']
-    assert zone.server.bytes_read == zone.server.bytes_written == 0
-    assert zone.server.content(f'{zone.vault}/{image_id}') == IMAGE
-    helpers.assert_unlocked(glance, client, image_id)
-    glance.invariants.assert_hold()
-
-
-def test_an_image_goes_to_stores_of_both_kinds_at_once(zone, glance, image):
-    client, image_id = image
-    task = helpers.copy(client, image_id, ['vault', 's1'])
-    assert task['status'] == 'success', task['message']
-    # Read once for the file store, and not for the other.
-    assert zone.server.bytes_read == len(IMAGE)
-    assert zone.server.bytes_written == 0
-    helpers.assert_copied(glance, client, image_id, ['s1'])
-    glance.invariants.assert_hold()
-
-
-def test_a_spoiled_object_is_not_copied(zone, glance, image):
-    client, image_id = image
-    zone.server.corrupt(f'{zone.collection}/{image_id}')
-    task = helpers.copy(client, image_id, ['vault'])
-    assert task['status'] == 'failure'
-    assert 'sha512' in task['message']
-    helpers.assert_unlocked(glance, client, image_id, failed=['vault'])
-    assert in_vault(zone) == []
-
-
 def test_instead_of_a_spoiled_object_another_location_is_copied(
     zone, glance, image
 ):
@@ -108,23 +77,6 @@ def test_a_connection_that_is_lost_is_tried_again(zone, glance, image):
     glance.invariants.assert_hold()
 
 
-def test_an_image_that_is_deleted_while_the_zone_copies_leaves_nothing(
-    zone, glance, image
-):
-    client, image_id = image
-    hanging = zone.server.faults.hang_on('copy')
-    task_id = helpers.start(client, image_id, ['vault'])
-    hanging.wait_until_reached()
-    client.delete(image_id)
-    # The zone cannot be told to stop; nobody waits for it.
-    helpers.wait_ended(glance, task_id, timeout=3)
-    assert helpers.status(glance, task_id) == 'failure'
-    hanging.release()
-    glance.invariants.wait_settled()
-    assert in_vault(zone) == []
-    assert zone.objects() == []
-
-
 def test_a_killed_glance_finishes_the_copy(zone, glance, image):
     client, image_id = image
     hanging = zone.server.faults.hang_on('copy')
@@ -142,7 +94,7 @@ def test_a_killed_glance_finishes_the_copy(zone, glance, image):
 def test_a_zone_that_does_not_tell_whether_it_can_copy_is_streamed_to(
     zone, start
 ):
-    glance = start('irods-impatient', store_timeout=1)
+    glance = start('irods-impatient', store_timeout=5)
     client = Client(glance)
     image_id = client.create_image(IMAGE, store='archive')
     zone.server.counters.reset()

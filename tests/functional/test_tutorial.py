@@ -67,7 +67,7 @@ def test_the_store_and_the_copier_pass_the_conformance_suite(
     )
     end = said.splitlines()[-1]
     assert 'failed' not in end
-    assert int(end.split()[0]) > 150, said
+    assert int(end.split()[0]) > 100, said
     reasons = {
         line.rpartition(': ')[2] for line in said.splitlines()
         if line.startswith('SKIPPED')

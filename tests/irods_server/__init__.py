@@ -30,12 +30,11 @@ What there is in the zone
     before rods4.3 has the older login.
 
 Looking into it, without being a client
-    ``objects(collection)``, ``collections(collection)``,
-    ``replicas(path)`` and ``replica(path, number)`` (number, resource,
-    path, status, size, checksum), ``content(path)``, ``avus(path)``;
-    ``calls`` and ``calls_of('copy')`` (api, path, code), ``bytes_read`` and
-    ``bytes_written`` (what went through clients: 0 for a copy on the
-    server), ``counters.bytes[api]``, ``counters.reset()``,
+    ``objects(collection)``, ``replicas(path)`` and ``replica(path,
+    number)`` (number, resource, path, status, size, checksum),
+    ``content(path)``; ``calls`` and ``calls_of('copy')`` (api, path, code);
+    ``bytes_read`` and ``bytes_written`` (what went through clients: 0 for a
+    copy on the server), ``counters.bytes[api]``, ``counters.reset()``;
     ``active_connections``, ``open_files``.
 
 Changing it, without being a client
@@ -49,20 +48,18 @@ Changing it, without being a client
 
 Making it fail (``server.faults``)
     APIs go by name: connect, auth, open, create, read, write, lseek, close,
-    unlink, copy, rename, checksum, replicate, trim, mkcoll, rmcoll, query,
-    metadata, atomic_metadata, acl, touch, modify. ``fail_on(api, code)``,
-    ``fail_after_bytes(n, code, api)``, ``drop_on(api)``,
-    ``drop_after_bytes(n, api)``, ``agent_dies_on(api, after_bytes=)``,
-    ``agent_dies_while_writing(after_bytes=)``, and ``hang_on(api,
-    after_bytes=)``, which returns something to ``wait_until_reached()`` and
-    to ``release()``. All take ``times=`` (1), ``skip=`` (calls to let
-    through first) and ``path=`` (a part of it); those without bytes take
-    ``after=True``: it was done, and only the answer goes wrong. Bytes count
-    for read, write, copy, checksum, replicate and close (a checksum).
+    unlink, copy, rename, checksum, replicate, mkcoll, rmcoll, query,
+    metadata, atomic_metadata, modify. ``fail_on(api, code)``,
+    ``drop_on(api)``, ``drop_after_bytes(n, api)``, ``agent_dies_on(api,
+    after_bytes=)``, ``agent_dies_while_writing(after_bytes=)``, and
+    ``hang_on(api, after_bytes=)``, which returns something to
+    ``wait_until_reached()`` and to ``release()``. All take ``times=`` (1),
+    ``skip=`` (calls to let through first) and ``path=`` (a part of it);
+    those without bytes take ``after=True``: it was done, and only the
+    answer goes wrong. Bytes count for read, write, copy, checksum,
+    replicate and close (a checksum).
     The path of a copy or a rename is where it goes.
-    ``slow(bytes_per_second)``, ``refuse_connections()``,
-    ``full(resource, room=)``, ``corrupt(path)``, ``wrong_checksum(path)``,
-    ``deny(path, user)``; ``clear()``.
+    ``refuse_connections()``; ``clear()``.
 
 Down and up
     ``stop()`` refuses and ends all connections, ``stop(kill=True)`` kills

@@ -6,20 +6,7 @@ from tests.irods_server import codes
 
 NULL, READ, MODIFY, DELETE, OWN = 1000, 1050, 1120, 1130, 1200
 
-# iRODS has written the same levels in several ways over the years.
-LEVELS = {
-    'null': NULL, 'none': NULL,
-    'read': READ, 'read_object': READ, 'read object': READ,
-    'write': MODIFY, 'modify': MODIFY, 'modify_object': MODIFY,
-    'modify object': MODIFY,
-    'delete_object': DELETE, 'delete object': DELETE,
-    'own': OWN,
-}
-
-NAMES = {
-    READ: 'read_object', MODIFY: 'modify_object', DELETE: 'delete_object',
-    OWN: 'own',
-}
+LEVELS = {'none': NULL, 'read': READ, 'modify': MODIFY, 'own': OWN}
 
 EVERYBODY = ('public', '')
 

@@ -9,7 +9,6 @@ NAMES = {
     622: 'modify',
     627: 'rename',
     629: 'checksum',
-    632: 'trim',
     673: 'close',
     674: 'lseek',
     675: 'read',
@@ -22,11 +21,7 @@ NAMES = {
     703: 'auth_request',
     704: 'auth_response',
     706: 'metadata',
-    707: 'acl',
-    20000: 'descriptor_info',
     20002: 'atomic_metadata',
-    20004: 'replica_close',
-    20007: 'touch',
     110000: 'auth',
 }
 

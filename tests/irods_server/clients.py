@@ -9,15 +9,6 @@ import pytest
 
 EXCLUSIVE = 1 | 64 | 128  # O_WRONLY, O_CREAT, O_EXCL of Linux
 
-TLS = {
-    'client_server_negotiation': 'request_server_negotiation',
-    'client_server_policy': 'CS_NEG_REQUIRE',
-    'encryption_algorithm': 'AES-256-CBC',
-    'encryption_key_size': 32,
-    'encryption_num_hash_rounds': 16,
-    'encryption_salt_size': 8,
-}
-
 
 def code_of(call, *args, **more):
     """Return the code of the error that ``call`` ends with."""

@@ -2,54 +2,10 @@
 
 """The columns that a query may name, by their number."""
 
-from tests.irods_server import access
-
 
 def _owner(part):
     return lambda row: row.entity.owner[part]
 
-
-def _avu(first):
-    """Return the six columns of AVUs, the first of which is the name."""
-    return {
-        first: lambda row: row.avu.name,
-        first + 1: lambda row: row.avu.value,
-        first + 2: lambda row: row.avu.units,
-        first + 3: lambda row: row.avu.id,
-        first + 4: lambda row: row.avu.created,
-        first + 5: lambda row: row.avu.modified,
-    }
-
-
-def _access(first):
-    """Return the five columns of permissions."""
-    return {
-        first: lambda row: row.level,
-        first + 1: lambda row: access.NAMES[row.level],
-        first + 2: lambda row: 'access_type',
-        first + 3: lambda row: row.user.id,
-        first + 4: lambda row: row.entity.id,
-    }
-
-
-ZONE = {
-    101: lambda row: 9000,
-    102: lambda row: row.zone,
-    103: lambda row: row.zone_type,
-}
-
-USER = {
-    201: lambda row: row.user.id,
-    202: lambda row: row.user.name,
-    203: lambda row: row.user.type,
-    204: lambda row: row.user.zone,
-    206: lambda row: '',
-    207: lambda row: '',
-    208: lambda row: row.user.created,
-    209: lambda row: row.user.created,
-    1300: lambda row: row.user.name,
-    1301: lambda row: row.user.zone,
-}
 
 RESOURCE = {
     301: lambda row: row.resource.id,
@@ -103,16 +59,19 @@ COLLECTION = {
     503: lambda row: row.collection.owner[0],
     504: lambda row: row.collection.owner[1],
     505: lambda row: '0',
-    506: lambda row: '1' if row.collection.inherit else '',
+    506: lambda row: '',
     507: lambda row: '',
     508: lambda row: row.collection.created,
     509: lambda row: row.collection.modified,
 }
 
-DATA_AVU, COLLECTION_AVU, RESOURCE_AVU = _avu(600), _avu(610), _avu(630)
-DATA_ACCESS, COLLECTION_ACCESS = _access(700), _access(710)
+DATA_AVU = {
+    600: lambda row: row.avu.name,
+    601: lambda row: row.avu.value,
+    602: lambda row: row.avu.units,
+    603: lambda row: row.avu.id,
+    604: lambda row: row.avu.created,
+    605: lambda row: row.avu.modified,
+}
 
-ALL = (
-    ZONE | USER | RESOURCE | DATA | COLLECTION | DATA_AVU | COLLECTION_AVU
-    | RESOURCE_AVU | DATA_ACCESS | COLLECTION_ACCESS
-)
+ALL = RESOURCE | DATA | COLLECTION | DATA_AVU

@@ -7,9 +7,6 @@ import threading
 from tests.irods_server import apis as names
 from tests.irods_server import rules
 
-STEP = 64 * 1024
-WRONG = 'sha2:' + 43 * 'A' + '='
-
 
 class Faults:
     """The faults of a server; all of them are off at first.
@@ -22,8 +19,6 @@ class Faults:
         self._server = server
         self._lock = threading.Lock()
         self._rules = []
-        self._pace = None
-        self._capacities = {}
 
     def fail_on(self, api, code, after=False, **more):
         """Answer a call of ``api`` with ``code`` and do not do it.
@@ -32,15 +27,6 @@ class Faults:
         same.
         """
         self._add(api, _when(after), rules.fail(code), **more)
-
-    def fail_after_bytes(self, n, code, api='write', **more):
-        """Answer with ``code`` once ``n`` bytes have passed.
-
-        Not for a read, whose answer has begun when its bytes pass.
-        """
-        if api == 'read':
-            raise ValueError('use fail_on for a read')
-        self._add(api, 'bytes', rules.fail(code), bytes_left=n, **more)
 
     def drop_on(self, api, after=False, **more):
         """Break the connection instead of doing a call of ``api``.
@@ -78,40 +64,14 @@ class Faults:
         )
         return hang
 
-    def slow(self, bytes_per_second):
-        """Let data pass at this pace; None for as fast as it can."""
-        self._pace = bytes_per_second
-
     def refuse_connections(self, refuse=True):
         """Stop listening, or listen again; who is connected stays."""
         self._server.listen(not refuse)
 
-    def full(self, resource=None, room=0):
-        """Leave a resource ``room`` bytes, until ``clear``."""
-        vault = self._server.resource(resource).vault
-        self._capacities.setdefault(vault, vault.capacity)
-        vault.capacity = vault.used + room
-
-    def corrupt(self, path, offset=0):
-        """Turn one bit over on the disk, and tell nobody."""
-        self._server.corrupt(path, offset)
-
-    def wrong_checksum(self, path):
-        """Let the catalog have a checksum that is not the object's."""
-        self._server.set_replica(path, checksum=WRONG)
-
-    def deny(self, path, user, level='none'):
-        """Leave ``user`` only this: 'none', 'read' or 'modify'."""
-        self._server.permit(path, user, level)
-
     def clear(self):
-        """Take all faults away that are not data, let go what hangs."""
+        """Take all faults away, and let go what hangs."""
         with self._lock:
             old, self._rules = self._rules, []
-            capacities, self._capacities = self._capacities, {}
-        self._pace = None
-        for vault, capacity in capacities.items():
-            vault.capacity = capacity
         _release(old)
         self._server.listen(True)
 
@@ -146,8 +106,6 @@ class Faults:
 
     def take(self, api, wanted, path=''):
         """Return how many of ``wanted`` bytes may pass now, 1 at least."""
-        if self._pace:
-            wanted = min(wanted, STEP, max(self._pace // 20, 1))
         while True:
             with self._lock:
                 met = [
@@ -163,8 +121,6 @@ class Faults:
                     break
                 spent[0].times -= 1
             spent[0].strike()
-        if self._pace:
-            self._server.stopping.wait(wanted / self._pace)
         return wanted
 
 

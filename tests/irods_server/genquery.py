@@ -8,10 +8,8 @@ from tests.irods_server import access
 from tests.irods_server import codes
 from tests.irods_server import columns
 from tests.irods_server import conditions
-from tests.irods_server import model
 
 ORDER_BY, ORDER_BY_DESC = 0x400, 0x800
-MIN, MAX, SUM, AVG, COUNT = 2, 3, 4, 5, 6
 UPPER_CASE_WHERE, NO_DISTINCT = 0x200, 0x40
 
 
@@ -23,11 +21,7 @@ class Row:
     collection: object = None
     replica: object = None
     resource: object = None
-    user: object = None
     avu: object = None
-    level: int = 0
-    zone: str = ''
-    zone_type: str = ''
 
 
 @dataclasses.dataclass
@@ -61,9 +55,6 @@ class Question:
             tuple(str(columns.ALL[column](row)) for column, _ in self.selects)
             for row in rows
         ]
-        if any(option in (MIN, MAX, SUM, AVG, COUNT)
-               for _, option in self.selects):
-            return self._aggregated(picked)
         return self._sorted(picked)
 
     def _holds(self, value, text):
@@ -86,54 +77,19 @@ class Question:
                 )
         return rows
 
-    def _aggregated(self, rows):
-        """Group by the plain columns, and reduce the other ones."""
-        plain = [
-            position for position, (_, option) in enumerate(self.selects)
-            if option not in (MIN, MAX, SUM, AVG, COUNT)
-        ]
-        groups = {}
-        for row in rows:
-            groups.setdefault(tuple(row[at] for at in plain), []).append(row)
-        if not plain and not groups:
-            groups[()] = []
-        return [
-            tuple(
-                _reduced(option, [row[position] for row in group])
-                for position, (_, option) in enumerate(self.selects)
-            )
-            for group in groups.values()
-        ]
-
     def _joined(self, catalog, user, used):
         """Yield the rows of all tables that the columns belong to."""
-        if used & {*columns.DATA, *columns.DATA_AVU, *columns.DATA_ACCESS}:
+        if used & {*columns.DATA, *columns.DATA_AVU}:
             rows = _of_data(catalog, user)
-        elif used & {
-            *columns.COLLECTION, *columns.COLLECTION_AVU,
-            *columns.COLLECTION_ACCESS, 1300, 1301,
-        }:
+        elif used & set(columns.COLLECTION):
             rows = _of_collections(catalog, user)
-        elif used & {*columns.RESOURCE, *columns.RESOURCE_AVU}:
+        else:
             rows = [
                 Row(entity=each, resource=each)
                 for each in catalog.resources.values()
             ]
-        elif used & set(columns.USER):
-            rows = [Row(user=each) for each in catalog.users.values()]
-        else:
-            rows = [
-                Row(zone=zone, zone_type=(
-                    'local' if zone == catalog.zone else 'remote'
-                )) for zone in catalog.zones
-            ]
-        if used & {
-            *columns.DATA_AVU, *columns.COLLECTION_AVU, *columns.RESOURCE_AVU
-        }:
+        if used & set(columns.DATA_AVU):
             rows = _with_avus(rows)
-        if used & {*columns.DATA_ACCESS, *columns.COLLECTION_ACCESS,
-                   1300, 1301}:
-            rows = _with_access(catalog, rows)
         return rows
 
 
@@ -158,24 +114,3 @@ def _with_avus(rows):
     for row in rows:
         for avu in row.entity.avus:
             yield dataclasses.replace(row, avu=avu)
-
-
-def _with_access(catalog, rows):
-    everybody = model.User(9001, access.EVERYBODY[0], catalog.zone, 'group')
-    for row in rows:
-        for key, level in row.entity.permissions.items():
-            user = catalog.users.get(key, everybody)
-            yield dataclasses.replace(row, user=user, level=level)
-
-
-def _reduced(option, values):
-    if option == COUNT:
-        return str(len(values))
-    if option not in (MIN, MAX, SUM, AVG):
-        return values[0]
-    if not values:
-        return ''
-    if option in (MIN, MAX):
-        return (min if option == MIN else max)(values, key=conditions.order)
-    total = sum(int(value) for value in values)
-    return str(total if option == SUM else total / len(values))

@@ -31,11 +31,6 @@ class Inspection:
         with self.catalog.lock:
             return sorted(self.catalog.under(collection or '')[1])
 
-    def collections(self, collection=None):
-        """Return the paths of all collections below ``collection``."""
-        with self.catalog.lock:
-            return sorted(self.catalog.under(collection or '')[0])
-
     def replicas(self, path):
         """Return a record of each replica of the object at ``path``."""
         with self.catalog.lock:
@@ -56,14 +51,6 @@ class Inspection:
         """Return the bytes that a replica really has."""
         with open(self.replica(path, number).path, 'rb') as file:
             return file.read()
-
-    def avus(self, path):
-        """Return the AVUs of an object or collection, as tuples."""
-        with self.catalog.lock:
-            return [
-                (avu.name, avu.value, avu.units)
-                for avu in self._entity(path).avus
-            ]
 
     def put(self, path, data, user=None, resource=None):
         """Make a data object, without a client; return its record.

@@ -78,7 +78,6 @@ class Collection(Entity):
     """A collection, known by its path."""
 
     path: str = ''
-    inherit: bool = False
 
     @property
     def parent(self):

@@ -3,7 +3,6 @@
 """Replicas that are open for writing, and what becomes of them."""
 
 import os
-import uuid
 
 from tests.irods_server import codes
 from tests.irods_server import model
@@ -64,14 +63,12 @@ class Opening:
         self.options = options
         self.created = created
         self.wrote = False
-        self.token = str(uuid.uuid4())
         self._before = {
             id(each): each.status for each in found.replicas
         }
         for each in found.replicas:
             each.status = model.WRITE_LOCKED
         replica.status = model.INTERMEDIATE
-        catalog.openings[self.token] = self
 
     def finish(self, passed, source_checksum=None):
         """Make the replica good at whatever size it has now.
@@ -120,7 +117,6 @@ class Opening:
                 each.status = before if siblings is None else siblings
         self.replica.status = status
         self.replica.modified = self.found.modified = model.now()
-        self.catalog.openings.pop(self.token, None)
 
     def _checksum(self, passed, source_checksum):
         """Return the checksum to store, after the comparison asked for."""

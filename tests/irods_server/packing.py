@@ -36,14 +36,6 @@ def pack_json(value):
     ])
 
 
-def pack_errors(*errors):
-    """Return the stack of ``errors``, pairs of a code and a sentence."""
-    return pack('RError_PI', [('count', len(errors))] + [
-        ('RErrMsg_PI', [('status', code), ('msg', text)])
-        for code, text in errors
-    ])
-
-
 class Structure:
     """A structure that a client sent."""
 

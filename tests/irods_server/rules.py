@@ -23,7 +23,7 @@ class Hang:
         self._reached = threading.Event()
         self._released = threading.Event()
 
-    def wait_until_reached(self, timeout=30):
+    def wait_until_reached(self, timeout=60):
         """Wait for the agent to come here; fail when it does not."""
         if not self._reached.wait(timeout):
             raise TimeoutError('nothing came to where it was to hang')

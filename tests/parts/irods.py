@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 
+from glance_store import exceptions
 from glance_store import location as store_location
 from oslo_config import cfg
 
@@ -17,6 +18,8 @@ PASSWORD = 'correct horse battery staple'
 PAM_PASSWORD = 'known to the system alone'
 # Small, so that an image of several chunks is quickly moved.
 CHUNK = 64 * 1024
+# Seconds to wait for a zone that hangs; one that works is much faster.
+SOON = 2
 
 
 class Irods:
@@ -43,7 +46,7 @@ class Irods:
             'host': self.server.host, 'port': self.server.port,
             'zone': self.server.zone, 'user': USER, 'password': PASSWORD,
             'path': self.collection, 'chunk_size': CHUNK,
-            'connection_timeout': 5, 'timeout': 20,
+            'connection_timeout': 60, 'timeout': 60,
         }
 
     def settings(self, **more):
@@ -62,6 +65,26 @@ class Irods:
         self.stores.append(made)
         made.configure(re_raise_bsc=True)
         return made
+
+    def fails(self, store, kind, content, **more):
+        """Add an image, which must fail and leave nothing.
+
+        Return the error.
+        """
+        before = self.objects()
+        error = _error_of(kind, add, store, content, **more)
+        assert self.objects() == before
+        assert self.server.open_files == 0
+        return error
+
+    def let_a_question_time_out(self, store):
+        """Ask something that is not answered within the store's time.
+
+        What has hung for longer, and with the same limit, is late then too.
+        """
+        hang = self.server.faults.hang_on('query', times=9)
+        _error_of(exceptions.RemoteServiceUnavailable, store.list)
+        hang.release()
 
     def end(self):
         """Fail if a store has kept a connection from others."""
@@ -82,6 +105,15 @@ class Irods:
         path = f'{self.collection}/{name}'
         self.server.put(path, data, user=USER, **more)
         return location.url_of(path)
+
+
+def _error_of(kind, function, *args, **more):
+    """Return what a call raises, which must be of this kind."""
+    try:
+        function(*args, **more)
+    except kind as exc:
+        return exc
+    raise AssertionError('it succeeded')
 
 
 def unconfigured(name, **options):

@@ -4,46 +4,31 @@
 
 A class that inherits :class:`StoreConformance` says in what way the image is
 written (``copier``, ``local``, ``window``) and gives one fixture, ``make``: a
-function that makes an empty store and returns its :class:`Target`.
+function that makes an empty store and returns its :class:`Target`. Whatever
+can be wrong with a source is in ``sourced.py``: it concerns the staging, and
+not the store.
 """
 
-import dataclasses
 import io
-import itertools
 import threading
 
 import glance_store
 import pytest
 
-from glance_copy_plugin import opts
 from glance_copy_plugin import stores
 from glance_copy_plugin.copiers import base
-from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.flow import writing
-from glance_copy_plugin.recovery import journal
-from glance_copy_plugin.transfer import cancel
-from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import filling
-from glance_copy_plugin.transfer import limits
-from glance_copy_plugin.transfer import progress
-from glance_copy_plugin.transfer import sources
-from glance_copy_plugin.transfer import staging
+from glance_copy_plugin.transfer import patience
 from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
+from tests.stores import copies
 from tests.stores import reading
 
-CHUNK = filling.CHUNK_BYTES
-WINDOW = 2 * CHUNK
-IMAGE_ID = '71c675ab-d94f-49cd-a114-e12490b328d9'
-SIZES = [
-    0, 1, 4095, CHUNK - 1, CHUNK, CHUNK + 1,
-    # Segments of a window are a quarter of it.
-    WINDOW // 4 * 3, WINDOW - 1, WINDOW, WINDOW + 1,
-    5 * CHUNK, 5 * CHUNK + 3,
-]
-IMAGE = data.some(5 * CHUNK + 3)
+CHUNK, WINDOW = copies.CHUNK, copies.WINDOW
+IMAGE_ID, IMAGE = copies.IMAGE_ID, copies.IMAGE
+OTHERS = [f'{digit}1c675ab-d94f-49cd-a114-e12490b328d9' for digit in '1234']
 
 
 class Target:
@@ -80,237 +65,20 @@ class Target:
         """Wait until what was deleted is gone, if that takes a while."""
 
 
-class Progress(progress.Progress):
-    """Calls ``when_copied(store, count)`` as bytes arrive."""
-
-    when_copied = None
-
-    def copied(self, store, count):
-        super().copied(store, count)
-        if self.when_copied is not None:
-            self.when_copied(store, count)
-
-
-class Entry(journal.Entry):
-    """Tells when nothing of a copy lives on in a thread left behind."""
-
-    def __init__(self):
-        super().__init__('', None)
-        self._free = threading.Event()
-        self._free.set()
-
-    def hold(self):
-        super().hold()
-        self._free.clear()
-
-    def let_go(self):
-        super().let_go()
-        self._free.set()
-
-    def wait_until_free(self):
-        assert self._free.wait(60), 'something lives on'
-
-
-class Copy:
-    """One copy of one image into some stores, as the flow runs it.
-
-    What of it fails is in ``errors``, what succeeds in ``stored``.
-    """
-
-    def __init__(
-        self, targets, candidates, content, folder, *, copier, window,
-        borrow, verify='backend', locations=(), expected=None,
-        store_timeout=60, image_id=IMAGE_ID,
-    ):
-        expected = expected or data.expected(content)
-        names = [target.name for target in targets]
-        self.image_id = image_id
-        self.context = None
-        self.cancel = cancel.CancelToken()
-        self.progress = Progress(names)
-        self.progress.begin(len(content))
-        self.options = opts.CopyOptions(
-            staging_dir=str(folder.parent), verify=verify,
-            store_timeout=store_timeout,
-        )
-        self.plan = run_.Plan(
-            size=len(content), expected=expected,
-            checksum=data.md5(content), locations=tuple(locations),
-            copiers=dict.fromkeys(names, copier),
-        )
-        self.entry = Entry()
-        self.stored, self.errors = {}, {}
-        self._candidates = candidates
-        self._staging_options = staging.StagingOptions(
-            folder=str(folder), window=window, borrow=borrow,
-            retry_interval=0.01, algorithms=(digests.cheapest_algorithm(),),
-        )
-        self._stagings = []
-        self._staging = None
-        if copier is None or copier.needs_staging:
-            self._staging = self._staging_for(names)
-
-    def confirm(self):
-        """The copy is this process's: there is no other one."""
-        self.entry.check()
-
-    def target(self, store):
-        return base.Target(store=store, driver=stores.driver(store))
-
-    def staging_of(self, store):
-        return self._staging
-
-    def stage_alone(self, store):
-        started = self._staging_for([store])
-        started.start()
-        return started
-
-    def _staging_for(self, names):
-        made = staging.Staging(
-            self._candidates, self.plan.expected, names,
-            options=self._staging_options,
-            limit=limits.BandwidthLimit(None, self.cancel),
-            cancel=self.cancel,
-        )
-        self._stagings.append(made)
-        return made
-
-    def run(self, patience=threads.PATIENCE):
-        writing_ = {
-            name: threads.Running(self._write, name)
-            for name in self.plan.copiers
-        }
-        if self._staging is not None:
-            self._staging.start()
-        try:
-            for name, each in writing_.items():
-                try:
-                    self.stored[name] = each.result(patience)
-                except errors.CopyError as exc:
-                    self.errors[name] = exc
-        finally:
-            for each in self._stagings:
-                each.close()
-
-    def _write(self, name):
-        return writing.StoreWriter(
-            self, name, lambda url: stores.delete(name, url, None)
-        ).write()
-
-
-@dataclasses.dataclass(kw_only=True)
-class Local:
-    """Makes sources that are local files; remembers what was in them."""
-
-    folder: object
-    made: dict = dataclasses.field(default_factory=dict)
-
-    def __call__(self, content, store='origin', *, breaks_at=None):
-        # What breaks about a file is that the rest of it is gone.
-        path = self.folder / store
-        path.write_bytes(content[:breaks_at])
-        self.made[path] = (path.read_bytes(), path.stat().st_mtime_ns)
-        return sources.FileSource(str(path), store)
-
-    def check_untouched(self):
-        for path, (content, time) in self.made.items():
-            assert path.read_bytes() == content
-            assert path.stat().st_mtime_ns == time
-
-
-class StoreConformance(reading.ReadingConformance):
+class StoreConformance(copies.Copying):
     """Inherit this, and say how the image reaches the store."""
-
-    copier = None       # a Copier, or None to stream to the driver
-    local = False       # the source is a file that can be read in place
-    window = None
-    # False if nothing but the size of a copy is compared.
-    proves_bytes = True
-    # Longer than a store that is alive is silent.
-    silent_seconds = 0.2
-
-    @pytest.fixture
-    def make(self):
-        """Return a function ``(name, **options) -> Target``."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def make_full(self):
-        """Return a function ``(name) -> Target`` without space for 1 MiB."""
-        pytest.skip('this store cannot be made full')
-
-    @pytest.fixture
-    def source(self, tmp_path):
-        """Return a function that makes a source; it stays untouched."""
-        if not self.local:
-            yield Stream
-            return
-        folder = tmp_path / 'sources'
-        folder.mkdir()
-        made = Local(folder=folder)
-        yield made
-        made.check_untouched()
-
-    @pytest.fixture
-    def copy(self, tmp_path):
-        """Return a function that makes a Copy; nothing of it stays."""
-        folder = tmp_path / 'staging'
-        made = itertools.count()
-
-        def copy_into(targets, candidates, content=IMAGE, **more):
-            return Copy(
-                targets, candidates, content, folder / str(next(made)),
-                copier=self.copier,
-                window=self.window, borrow=self.local, **more
-            )
-
-        yield copy_into
-        assert not folder.exists() or not list(folder.iterdir())
-
-    def fail(self, copied, target):
-        """Run a copy that must fail and leave nothing; return the error."""
-        before = target.objects()
-        copied.run()
-        copied.entry.wait_until_free()
-        assert copied.stored == {}
-        assert target.objects() == before
-        return copied.errors[target.name]
-
-    def succeed(self, copied, *targets, content=IMAGE):
-        copied.run()
-        assert copied.errors == {}
-        for target in targets:
-            stored = copied.stored[target.name]
-            assert target.read(stored.url) == content
-            assert stored.metadata['store'] == target.name
-            assert len(target.objects()) == 1
 
     # What goes well.
 
-    @pytest.mark.parametrize('size', SIZES)
+    @pytest.mark.parametrize('size', [0, 1, CHUNK, 5 * CHUNK + 3])
     def test_an_image_of_any_size_arrives(self, make, source, copy, size):
-        content = data.some(size)
-        target = make('s1')
-        self.succeed(
-            copy([target], [source(content)], content), target,
-            content=content,
-        )
+        self.keep(make, source, copy, data.some(size))
 
     def test_several_stores_get_the_image_at_the_same_time(
         self, make, source, copy
     ):
         targets = [make(name) for name in ('s1', 's2', 's3')]
         self.succeed(copy(targets, [source(IMAGE)]), *targets)
-
-    def test_an_image_without_a_digest_arrives(self, make, source, copy):
-        target = make('s1')
-        self.succeed(
-            copy(
-                [target], [source(IMAGE)],
-                expected=digests.Expected(size=len(IMAGE)),
-            ),
-            target,
-        )
 
     @pytest.mark.parametrize('verify', ['backend', 'full', 'none'])
     def test_every_kind_of_verification_accepts_a_right_copy(
@@ -335,76 +103,71 @@ class StoreConformance(reading.ReadingConformance):
         target.plant(IMAGE_ID, b'half of an image')
         self.succeed(copy([target], [source(IMAGE)]), target)
 
-    # Sources that fail.
-
-    @pytest.mark.parametrize('breaks_at', [0, 1, CHUNK, 3 * CHUNK + 5])
-    def test_a_source_that_breaks_is_completed_from_the_next(
-        self, make, source, copy, breaks_at
+    def test_another_copy_does_not_replace_one_that_is_in_use(
+        self, make, source, copy
     ):
-        target = make('s1')
-        self.succeed(
-            copy([target], [
-                source(IMAGE, 'first', breaks_at=breaks_at),
-                Stream(IMAGE, 'second'),
-            ]),
+        target, url = self.keep(make, source, copy)
+        location = base.Location(
+            store='s1', driver=stores.driver('s1'), url=url
+        )
+        error = self.fail(
+            copy([target], [source(IMAGE, 'again')], locations=[location]),
             target,
         )
+        assert isinstance(error, errors.TargetError)
+        assert target.read(url) == IMAGE
 
-    @pytest.mark.parametrize('breaks_at', [0, 1, CHUNK, 3 * CHUNK + 5])
+    def test_several_images_are_written_while_one_is_read(
+        self, make, source, copy
+    ):
+        target, url = self.keep(make, source, copy)
+        contents = {
+            image_id: data.flipped(IMAGE, number)
+            for number, image_id in enumerate(OTHERS)
+        }
+        writing_ = [
+            copy(
+                [target], [source(content, f'origin-{image_id[0]}')], content,
+                image_id=image_id,
+            )
+            for image_id, content in contents.items()
+        ]
+        running = [threads.Running(each.run) for each in writing_]
+        for _ in range(4):
+            assert target.read(url) == IMAGE
+        for each in running:
+            each.result()
+        for each in writing_:
+            assert each.errors == {}
+            stored = each.stored['s1'].url
+            assert target.read(stored) == contents[each.image_id]
+        assert len(target.objects()) == 1 + len(OTHERS)
+
+    # Sources that fail: of each kind one, to see what the store keeps.
+
+    def test_a_source_that_breaks_is_completed_from_the_next(
+        self, make, source, copy
+    ):
+        target = make('s1')
+        broken = source(IMAGE, 'first', breaks_at=3 * CHUNK + 5)
+        self.succeed(copy([target], [broken, Stream(IMAGE)]), target)
+
     def test_a_source_that_breaks_without_another_leaves_nothing(
-        self, make, source, copy, breaks_at
+        self, make, source, copy
     ):
         target = make('s1')
         error = self.fail(
-            copy([target], [source(IMAGE, breaks_at=breaks_at)]), target
+            copy([target], [source(IMAGE, breaks_at=3 * CHUNK + 5)]), target
         )
         assert isinstance(error, errors.SourceError)
         assert error.store == 'origin'
 
-    WRONG = {
-        'without its last byte': IMAGE[:-1],
-        'without its last chunk': IMAGE[:-CHUNK],
-        'ending silently at once': b'',
-        'longer by a byte': IMAGE + b'x',
-        'longer by a chunk': IMAGE + bytes(CHUNK),
-        'with its first bit flipped': data.flipped(IMAGE, 0),
-        'with its last byte wrong': data.flipped(IMAGE, -1),
-        'with other bytes': bytes(len(IMAGE)),
-    }
-
-    def skip_unless_noticed(self, content, image=IMAGE):
-        if not self.proves_bytes and len(content) == len(image):
-            pytest.skip('what copies compares sizes only, unless told more')
-
-    @pytest.mark.parametrize('what', list(WRONG))
-    def test_a_wrong_image_leaves_nothing(self, make, source, copy, what):
-        self.skip_unless_noticed(self.WRONG[what])
+    def test_a_wrong_image_leaves_nothing(self, make, source, copy):
+        wrong = data.flipped(IMAGE, -1)
+        self.skip_unless_noticed(wrong)
         target = make('s1')
-        error = self.fail(
-            copy([target], [source(self.WRONG[what])]), target
-        )
+        error = self.fail(copy([target], [source(wrong)]), target)
         assert isinstance(error, errors.SourceError)
-
-    @pytest.mark.parametrize('what', list(WRONG))
-    def test_a_wrong_image_is_left_for_the_next_source(
-        self, make, source, copy, what
-    ):
-        self.skip_unless_noticed(self.WRONG[what])
-        targets = [make('s1'), make('s2')]
-        self.succeed(
-            copy(targets, [
-                source(self.WRONG[what], 'bad'), Stream(IMAGE, 'good'),
-            ]),
-            *targets,
-        )
-
-    def test_a_wrong_image_of_one_byte_leaves_nothing(
-        self, make, source, copy
-    ):
-        self.skip_unless_noticed(b'b', b'a')
-        target = make('s1')
-        error = self.fail(copy([target], [source(b'b')], b'a'), target)
-        assert isinstance(error, errors.SourceMismatch)
 
     # Targets that fail.
 
@@ -417,17 +180,7 @@ class StoreConformance(reading.ReadingConformance):
         assert error.store == 's1'
         assert 'no space left' in error.reason.lower()
 
-    def test_a_full_store_does_not_keep_the_others_from_succeeding(
-        self, make, make_full, source, copy
-    ):
-        full, good = make_full('s1'), make('s2')
-        copied = copy([full, good], [source(IMAGE)])
-        copied.run()
-        assert list(copied.errors) == ['s1']
-        assert full.objects() == []
-        assert good.read(copied.stored['s2'].url) == IMAGE
-
-    def test_a_full_store_does_not_keep_a_second_source_from_being_used(
+    def test_beside_a_full_store_another_gets_the_image_of_a_second_source(
         self, make, make_full, source, copy
     ):
         full, good = make_full('s1'), make('s2')
@@ -464,28 +217,29 @@ class StoreConformance(reading.ReadingConformance):
         self, make, source, copy, monkeypatch
     ):
         """It takes the whole image and then does not come to an end."""
-        go_on, ended = threading.Event(), threading.Event()
+        written, go_on, ended = (threading.Event() for _ in range(3))
         patiently = writing.StoreWriter._patiently
 
         def hanging(writer, function, silence, url_of):
             def work(token):
                 result = function(token)
-                assert go_on.wait(30)
+                written.set()
+                assert go_on.wait(60)
                 return result
 
+            # No time passes before everything is written, and much then.
+            silence = patience.Silence(clock=lambda: 3600 * written.is_set())
             return patiently(writer, work, silence, url_of)
 
         monkeypatch.setattr(writing.StoreWriter, '_patiently', hanging)
         target = make('s1')
-        copied = copy(
-            [target], [source(IMAGE)], store_timeout=self.silent_seconds
-        )
+        copied = copy([target], [source(IMAGE)])
         monkeypatch.setattr(copied.entry, 'let_go', ended.set)
         copied.run()
         assert 'has not answered' in copied.errors['s1'].reason
         assert target.objects() != []
         go_on.set()
-        assert ended.wait(30)
+        assert ended.wait(60)
         assert target.objects() == []
 
     def test_stopping_one_store_stops_those_that_wait(
@@ -531,7 +285,7 @@ class Deaf:
             return b''
 
 
-class StreamingConformance(StoreConformance):
+class StreamingConformance(reading.ReadingConformance, StoreConformance):
     """What is true of streaming, whatever the driver makes of it."""
 
     @pytest.fixture

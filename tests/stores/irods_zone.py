@@ -64,7 +64,7 @@ class InAZone:
         collection = zone.add_collection(name)
         told = {
             **zone.options(), 'path': collection, 'primary_res': f'of-{name}',
-            **more,
+            'chunk_size': MIB, **more,
         }
         configured(name, 'irods', **{
             f'irods_store_{option}': value for option, value in told.items()

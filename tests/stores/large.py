@@ -45,6 +45,7 @@ class LargeImages:
     def large_source(self, make, path):
         return sources.FileSource(str(path)) if self.local else Zeroes()
 
+    @pytest.mark.long
     def test_an_image_of_more_than_2_gib_arrives(
         self, make, large_image, copy
     ):

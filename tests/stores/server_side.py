@@ -4,6 +4,7 @@
 
 A class that inherits :class:`ServerSideConformance` gives the fixture
 ``make``; images to copy are put into further stores that it makes.
+:class:`ServerSide` alone says how, for a part of the suite.
 """
 
 import itertools
@@ -13,6 +14,8 @@ import pytest
 from glance_copy_plugin import stores
 from glance_copy_plugin.copiers import base
 from tests.stores import conformance
+from tests.stores import copies
+from tests.stores import sourced
 
 
 class Held(stores.StoreSource):
@@ -31,8 +34,8 @@ class Held(stores.StoreSource):
         self.location = location
 
 
-class ServerSideConformance(conformance.StoreConformance):
-    """Inherit this, and name the copier."""
+class ServerSide(copies.Copying):
+    """The sources are objects that the storage holds."""
 
     verify = 'backend'
 
@@ -78,7 +81,7 @@ class ServerSideConformance(conformance.StoreConformance):
                 if each.age is not None:
                     each.age(content)
             more.setdefault('verify', self.verify)
-            return conformance.Copy(
+            return copies.Copy(
                 targets, candidates, content, folder / str(next(made)),
                 copier=self.copier,
                 window=self.window, borrow=False,
@@ -88,3 +91,9 @@ class ServerSideConformance(conformance.StoreConformance):
 
         yield copy_into
         assert not folder.exists() or not list(folder.iterdir())
+
+
+class ServerSideConformance(
+    ServerSide, sourced.SourceConformance, conformance.StoreConformance
+):
+    """Inherit this, and name the copier."""

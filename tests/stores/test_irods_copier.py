@@ -95,64 +95,31 @@ def assert_nothing(server, store):
     assert names(server, store) == []
 
 
-@pytest.mark.parametrize('size', [
-    0, 1, irods.CHUNK - 1, irods.CHUNK, irods.CHUNK + 1, 5 * irods.CHUNK + 3,
-])
-def test_an_image_of_any_size_is_copied(first, second, size):
-    content = data.some(size)
-    stored = copy(second, located(first, content), content=content)
-    assert irods.read(second, stored.url) == content
-    assert stored.metadata == {'store': 'second'}
-
-
-def test_no_byte_of_it_passes_through_the_client(server, second, location):
-    server.counters.reset()
-    copy(second, location)
-    assert server.bytes_read == 0
-    assert server.bytes_written == 0
-
-
-def test_the_original_stays_as_it_is(server, first, second, location):
+def test_the_original_stays_and_the_copy_has_its_checksum(
+    server, first, second, location
+):
     path = first.path_of_url(location.url)
     before = server.replicas(path)
-    copy(second, location)
+    stored = copy(second, location)
     assert server.replicas(path) == before
     assert irods.read(first, location.url) == IMAGE
-
-
-def test_the_copy_has_its_checksum_in_the_catalog(server, second, location):
-    stored = copy(second, location)
-    path = second.path_of_url(stored.url)
-    assert server.replica(path).checksum == irods.sha2(IMAGE)
+    copied = second.path_of_url(stored.url)
+    assert server.replica(copied).checksum == irods.sha2(IMAGE)
 
 
 def test_the_name_appears_only_when_the_copy_is_complete(
     server, second, location
 ):
-    seen = []
     hanging = server.faults.hang_on('checksum')
     running = threads.Running(copy, second, location)
     hanging.wait_until_reached()
-    seen.extend(names(server, second))
+    (partial,) = names(server, second)
+    assert partial.endswith('.part')
     hanging.release()
     running.result()
-    (partial,) = seen
-    assert partial.endswith('.part')
     assert [name.rpartition('/')[2] for name in names(server, second)] == [
         IMAGE_ID
     ]
-
-
-def test_a_sparse_image_of_more_than_2_gib_is_copied(
-    zone, server, first, second
-):
-    size = 2 ** 31 + 1
-    url = zone.put(IMAGE_ID, size)
-    location = base.Location(store='first', driver=first, url=url)
-    stored = copy(
-        second, location, size=size, expected=digests.Expected(size=size)
-    )
-    assert irods.get_size(second, stored.url) == size
 
 
 # Which copies it takes upon itself.
@@ -162,9 +129,6 @@ def test_it_takes_an_image_that_the_account_of_the_target_sees(
     second, location
 ):
     assert can_copy(second, location)
-
-
-def test_it_leaves_an_image_that_is_only_elsewhere(second):
     assert not can_copy(second)
 
 
@@ -216,21 +180,16 @@ def test_it_copies_between_zones_that_know_each_other(
 # What proves the copy.
 
 
-def test_a_source_that_was_spoiled_is_not_copied(server, first, second,
-                                                 location):
+def test_a_source_that_was_spoiled_is_left_for_the_next(
+    server, zone, first, second, location
+):
     """The zone has its checksum from before, and notices."""
     server.corrupt(first.path_of_url(location.url))
     with pytest.raises(base.CannotServerCopy, match='checksum'):
         copy(second, location)
     assert_nothing(server, second)
-
-
-def test_a_spoiled_source_is_left_for_the_next(server, zone, first, second,
-                                               location):
     third = zone.store('third', path=zone.add_collection('third'))
-    good = located(third)
-    server.corrupt(first.path_of_url(location.url))
-    stored = copy(second, location, good)
+    stored = copy(second, location, located(third))
     assert irods.read(second, stored.url) == IMAGE
 
 
@@ -263,13 +222,6 @@ def test_reading_back_compares_with_any_hash_of_the_image(
     with pytest.raises(base.CannotServerCopy, match='read back'):
         copy(second, location, verify='full')
     assert_nothing(server, second)
-
-
-def test_a_right_copy_passes_every_verification(first, second, location):
-    for verify in ('none', 'backend', 'full'):
-        stored = copy(second, location, verify=verify)
-        assert irods.read(second, stored.url) == IMAGE
-        irods.delete(second, stored.url)
 
 
 # What goes wrong.
@@ -335,7 +287,7 @@ def test_a_copy_that_takes_long_shows_that_it_lives(server, second, location):
     )
     hanging.wait_until_reached()
     alive.clear()
-    assert alive.wait(30)
+    assert alive.wait(60)
     hanging.release()
     running.result()
 

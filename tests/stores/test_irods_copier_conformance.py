@@ -11,11 +11,10 @@ from tests.stores import conformance
 from tests.stores import irods_zone
 from tests.stores import large
 from tests.stores import server_side
+from tests.stores import sourced
 
 
-class IrodsCopierConformance(
-    irods_zone.InAZone, server_side.ServerSideConformance
-):
+class CopiesInAZone(irods_zone.InAZone, server_side.ServerSide):
     """The source is an object of the zone, too."""
 
     copier = irods_copier.IrodsCopier()
@@ -38,7 +37,9 @@ class IrodsCopierConformance(
         assert zone.server.bytes_written == 0
 
 
-class TestOfObjectsThatWentBad(large.LargeImages, IrodsCopierConformance):
+class TestOfObjectsThatWentBad(
+    large.LargeImages, CopiesInAZone, server_side.ServerSideConformance
+):
     """The catalog has the checksum of the image, as it was written."""
 
     def large_source(self, make, path):
@@ -62,7 +63,9 @@ class TestOfObjectsThatWentBad(large.LargeImages, IrodsCopierConformance):
         return held
 
 
-class TestOfObjectsThatWereNeverRight(IrodsCopierConformance):
+class TestOfObjectsThatWereNeverRight(
+    CopiesInAZone, sourced.SourceConformance
+):
     """Only reading back can tell, as the zone computes no sha512."""
 
     verify = 'full'

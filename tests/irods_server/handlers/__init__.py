@@ -10,7 +10,6 @@ from tests.irods_server import auth
 from tests.irods_server.handlers import checksums
 from tests.irods_server.handlers import collections
 from tests.irods_server.handlers import copies
-from tests.irods_server.handlers import descriptors
 from tests.irods_server.handlers import files
 from tests.irods_server.handlers import metadata
 from tests.irods_server.handlers import objects
@@ -24,7 +23,6 @@ TABLE = {
     622: replicas.modify,
     627: objects.rename,
     629: checksums.checksum,
-    632: replicas.trim,
     673: files.close,
     674: files.lseek,
     675: files.read,
@@ -37,10 +35,6 @@ TABLE = {
     703: auth.request_challenge,
     704: auth.respond,
     706: metadata.modify,
-    707: metadata.set_access,
-    20000: descriptors.info,
     20002: metadata.apply_atomically,
-    20004: descriptors.close_replica,
-    20007: objects.touch,
     110000: auth.authenticate,
 }

@@ -64,11 +64,6 @@ def _open_to_read(catalog, user, request):
 
 def open_to_write(catalog, user, path, options, flags, size):
     """Return the Descriptor of an object opened for writing."""
-    token = options.get('replicaToken')
-    if token in catalog.openings:
-        opening = catalog.openings[token]
-        file = open_file(opening.replica, os.O_RDWR)
-        return Descriptor(path, opening.replica, file, flags, opening)
     found = catalog.objects.get(path)
     if found is None:
         if not flags & O_CREAT:

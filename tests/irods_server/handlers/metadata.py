@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""AVUs, one by one or all or nothing, and permissions."""
+"""AVUs of data objects, added one by one or all or nothing."""
 
 from tests.irods_server import access
 from tests.irods_server import codes
@@ -8,115 +8,46 @@ from tests.irods_server import model
 from tests.irods_server import packing
 from tests.irods_server import replies
 
-KINDS = {
-    '-d': 'data_object', '-C': 'collection', '-c': 'collection',
-    '-R': 'resource', '-r': 'resource',
-}
-
 
 def modify(agent, request):
-    """Add, set or remove one AVU."""
+    """Add one AVU, which must be new."""
     operation, kind, path, name, value, units = (
         request.input.text(f'arg{number}') for number in range(6)
     )
-    catalog, found = _entity(agent, KINDS.get(kind), path)
+    if (operation, kind) != ('add', '-d'):
+        raise NotImplementedError(operation, kind)
+    catalog, found = _object(agent, path)
     with catalog.lock:
-        found.avus = _changed(
-            catalog, found.avus, operation, name, value, units
-        )
+        if _has(found.avus, name, value, units):
+            raise codes.IrodsError(
+                codes.CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME
+            )
+        found.avus.append(model.Avu(catalog.new_id(), name, value, units))
 
 
 def apply_atomically(agent, request):
-    """Do several such operations, or none of them."""
+    """Add several AVUs, or none of them."""
     said = request.input.json()
     request.path = said['entity_name']
-    catalog, found = _entity(agent, said['entity_type'], request.path)
+    operations = said['operations']
+    if any(each['operation'] != 'add' for each in operations):
+        raise NotImplementedError(operations)
+    catalog, found = _object(agent, request.path)
     with catalog.lock:
-        avus = found.avus
-        for each in said['operations']:
-            avus = _changed(
-                catalog, avus, each['operation'], each['attribute'],
-                each['value'], each.get('units', ''), again=True,
-            )
-        found.avus = avus
+        for each in operations:
+            avu = each['attribute'], each['value'], each.get('units', '')
+            if not _has(found.avus, *avu):
+                found.avus.append(model.Avu(catalog.new_id(), *avu))
     return replies.Reply(message=packing.pack_json({}))
 
 
-def _entity(agent, kind, path):
-    """Return the catalog and what is meant, which the user may change."""
+def _object(agent, path):
+    """Return the catalog and the object, which the user may change."""
     catalog, user = agent.at(path)
-    if kind == 'resource':
-        if not user.is_admin:
-            raise codes.IrodsError(codes.CAT_INSUFFICIENT_PRIVILEGE_LEVEL)
-        return catalog, catalog.resource(path)
-    if kind == 'data_object':
-        found, unknown = catalog.objects.get(path), codes.CAT_NO_ROWS_FOUND
-    elif kind == 'collection':
-        found = catalog.collections.get(path)
-        unknown = codes.CAT_UNKNOWN_COLLECTION
-    else:
-        raise codes.IrodsError(codes.CAT_INVALID_ARGUMENT)
-    if found is None:
-        raise codes.IrodsError(unknown)
-    access.require(user, found, access.MODIFY, unknown)
+    found = catalog.visible(user, path, codes.CAT_NO_ROWS_FOUND)
+    access.require(user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND)
     return catalog, found
 
 
-def _changed(catalog, avus, operation, name, value, units, again=False):
-    """Return ``avus`` after the operation on (name, value, units)."""
-    same = [
-        avu for avu in avus
-        if (avu.name, avu.value, avu.units) == (name, value, units)
-    ]
-    if operation == 'add' and same:
-        if again:
-            return avus
-        raise codes.IrodsError(codes.CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME)
-    if operation in ('rm', 'remove'):
-        if not same and not again:
-            raise codes.IrodsError(codes.CAT_NO_ROWS_FOUND)
-        return [avu for avu in avus if avu not in same]
-    if operation == 'set':
-        avus = [avu for avu in avus if avu.name != name]
-    elif operation != 'add':
-        raise codes.IrodsError(codes.CAT_INVALID_ARGUMENT)
-    return [*avus, model.Avu(catalog.new_id(), name, value, units)]
-
-
-def set_access(agent, request):
-    """Set what a user may do, or that a collection hands it on."""
-    said = request.input
-    path = request.path
-    level = said.text('accessLevel').removeprefix('admin:')
-    catalog, user = agent.at(path)
-    with catalog.lock:
-        found = catalog.objects.get(path) or catalog.collections.get(path)
-        if found is None:
-            raise codes.IrodsError(codes.CAT_UNKNOWN_COLLECTION)
-        if not user.is_admin:
-            access.require(
-                user, found, access.OWN, codes.CAT_NO_ACCESS_PERMISSION
-            )
-        targets = [found]
-        if said.number('recursiveFlag'):
-            inner, objects = catalog.under(path)
-            targets += [catalog.collections[each] for each in inner]
-            targets += [catalog.objects[each] for each in objects]
-        for each in targets:
-            _set(catalog, each, level, said)
-
-
-def _set(catalog, entity, level, said):
-    if level in ('inherit', 'noinherit'):
-        if isinstance(entity, model.Collection):
-            entity.inherit = level == 'inherit'
-        return
-    name = said.text('userName')
-    key = name, said.text('zone') or catalog.zone
-    if name == access.EVERYBODY[0]:
-        key = access.EVERYBODY
-    elif key not in catalog.users:
-        raise codes.IrodsError(codes.CAT_INVALID_USER)
-    if level not in access.LEVELS:
-        raise codes.IrodsError(codes.CAT_INVALID_ARGUMENT)
-    access.grant(entity, key, access.LEVELS[level])
+def _has(avus, *avu):
+    return any((each.name, each.value, each.units) == avu for each in avus)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Unlink, rename and touch."""
+"""Unlink and rename."""
 
 import os
 
@@ -8,7 +8,6 @@ from tests.irods_server import access
 from tests.irods_server import codes
 from tests.irods_server import model
 from tests.irods_server import openings
-from tests.irods_server.handlers import files
 
 UNREGISTER = '26'
 
@@ -74,7 +73,7 @@ def _trash(catalog, user, found):
 
 
 def rename(agent, request):
-    """Give a data object or a collection another path."""
+    """Give a data object another path."""
     source, target = (
         each.text('objPath') for each in request.input.all('DataObjInp_PI')
     )
@@ -82,9 +81,6 @@ def rename(agent, request):
     if catalog is not agent.catalog.of(target):
         raise codes.IrodsError(codes.SYS_CROSS_ZONE_MV_NOT_SUPPORTED)
     with catalog.lock:
-        if source in catalog.collections:
-            _rename_collection(catalog, user, source, target)
-            return
         found = catalog.visible(user, source, codes.CAT_NO_ROWS_FOUND)
         access.require(user, found, access.DELETE, codes.CAT_NO_ROWS_FOUND)
         _require_free(catalog, user, target)
@@ -116,46 +112,3 @@ def move(catalog, found, target):
     found.collection = catalog.collections[model.parent_of(target)]
     found.name = model.name_in(target)
     catalog.objects[target] = found
-
-
-def _rename_collection(catalog, user, source, target):
-    access.require(
-        user, catalog.collections[source], access.OWN,
-        codes.CAT_NO_ROWS_FOUND,
-    )
-    _require_free(catalog, user, target)
-    inner, objects = catalog.under(source)
-    for path in [source, *inner]:
-        collection = catalog.collections.pop(path)
-        collection.path = target + path[len(source):]
-        catalog.collections[collection.path] = collection
-    for path in objects:
-        catalog.objects[target + path[len(source):]] = (
-            catalog.objects.pop(path)
-        )
-
-
-def touch(agent, request):
-    """Set the time of an object or collection; create a missing object."""
-    said = request.input.json()
-    path = request.path = said['logical_path']
-    options = said.get('options', {})
-    catalog, user = agent.at(path)
-    with catalog.lock:
-        found = catalog.objects.get(path) or catalog.collections.get(path)
-        if found is None:
-            if options.get('no_create'):
-                return
-            descriptor = files.open_to_write(
-                catalog, user, path, {}, files.O_WRONLY | files.O_CREAT, 0
-            )
-            os.close(descriptor.file)
-            descriptor.opening.finish(lambda count: None)
-            return
-        access.require(
-            user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND
-        )
-        seconds = options.get('seconds_since_epoch')
-        found.modified = f'{seconds:011d}' if seconds else model.now()
-        for replica in getattr(found, 'replicas', ()):
-            replica.modified = found.modified

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Replicate, trim, and what an administrator may set by hand."""
+"""Replicate, and what an administrator may set by hand."""
 
 import os
 
@@ -12,7 +12,6 @@ from tests.irods_server import rules
 from tests.irods_server import vault
 from tests.irods_server.handlers import checksums
 from tests.irods_server.handlers import files
-from tests.irods_server.handlers import objects
 
 
 def replicate(agent, request):
@@ -73,28 +72,6 @@ def _fill(source, target, passed):
     if checksums.compute(target, passed) != source.checksum:
         raise codes.IrodsError(codes.USER_CHKSUM_MISMATCH)
     return source.checksum
-
-
-def trim(agent, request):
-    """Remove replicas, as many as the request leaves no need for."""
-    options = request.input.options()
-    catalog, user = agent.at(request.path)
-    with catalog.lock:
-        found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
-        access.require(user, found, access.DELETE, codes.CAT_NO_ROWS_FOUND)
-        if not found.at_rest:
-            raise codes.IrodsError(codes.LOCKED_DATA_OBJECT_ACCESS)
-        keep = max(int(options.get('copies') or 2), 1)
-        number, name = options.get('replNum'), options.get('rescName')
-        chosen = [
-            replica for replica in found.replicas
-            if number in (None, '', str(replica.number))
-            and name in (None, '', replica.resource.name)
-        ]
-        chosen.sort(key=lambda each: (each.status, -each.number))
-        for replica in chosen[:max(len(found.replicas) - keep, 0)]:
-            objects.remove_file(replica)
-            found.replicas.remove(replica)
 
 
 def modify(agent, request):

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Copies of an image into stores, as the flow runs them."""
+
+import dataclasses
+import itertools
+import threading
+
+import pytest
+
+from glance_copy_plugin import opts
+from glance_copy_plugin import stores
+from glance_copy_plugin.copiers import base
+from glance_copy_plugin.flow import run as run_
+from glance_copy_plugin.flow import writing
+from glance_copy_plugin.recovery import journal
+from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import digests
+from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import filling
+from glance_copy_plugin.transfer import limits
+from glance_copy_plugin.transfer import progress
+from glance_copy_plugin.transfer import sources
+from glance_copy_plugin.transfer import staging
+from tests.parts import data
+from tests.parts import threads
+from tests.parts.sources import Stream
+
+CHUNK = filling.CHUNK_BYTES
+WINDOW = 2 * CHUNK
+IMAGE = data.some(5 * CHUNK + 3)
+IMAGE_ID = '71c675ab-d94f-49cd-a114-e12490b328d9'
+
+
+class Progress(progress.Progress):
+    """Calls ``when_copied(store, count)`` as bytes arrive."""
+
+    when_copied = None
+
+    def copied(self, store, count):
+        super().copied(store, count)
+        if self.when_copied is not None:
+            self.when_copied(store, count)
+
+
+class Entry(journal.Entry):
+    """Tells when nothing of a copy lives on in a thread left behind."""
+
+    def __init__(self):
+        super().__init__('', None)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self):
+        super().hold()
+        self._free.clear()
+
+    def let_go(self):
+        super().let_go()
+        self._free.set()
+
+    def wait_until_free(self):
+        assert self._free.wait(60), 'something lives on'
+
+
+class Copy:
+    """One copy of one image into some stores, as the flow runs it.
+
+    What of it fails is in ``errors``, what succeeds in ``stored``.
+    """
+
+    def __init__(
+        self, targets, candidates, content, folder, *, copier, window,
+        borrow, verify='backend', locations=(), expected=None,
+        store_timeout=60, image_id=IMAGE_ID,
+    ):
+        expected = expected or data.expected(content)
+        names = [target.name for target in targets]
+        self.image_id = image_id
+        self.context = None
+        self.cancel = cancel.CancelToken()
+        self.progress = Progress(names)
+        self.progress.begin(len(content))
+        self.options = opts.CopyOptions(
+            staging_dir=str(folder.parent), verify=verify,
+            store_timeout=store_timeout,
+        )
+        self.plan = run_.Plan(
+            size=len(content), expected=expected,
+            checksum=data.md5(content), locations=tuple(locations),
+            copiers=dict.fromkeys(names, copier),
+        )
+        self.entry = Entry()
+        self.stored, self.errors = {}, {}
+        self._candidates = candidates
+        self._staging_options = staging.StagingOptions(
+            folder=str(folder), window=window, borrow=borrow,
+            retry_interval=0.01, algorithms=(digests.cheapest_algorithm(),),
+        )
+        self._stagings = []
+        self._staging = None
+        if copier is None or copier.needs_staging:
+            self._staging = self._staging_for(names)
+
+    def confirm(self):
+        """The copy is this process's: there is no other one."""
+        self.entry.check()
+
+    def target(self, store):
+        return base.Target(store=store, driver=stores.driver(store))
+
+    def staging_of(self, store):
+        return self._staging
+
+    def stage_alone(self, store):
+        started = self._staging_for([store])
+        started.start()
+        return started
+
+    def _staging_for(self, names):
+        made = staging.Staging(
+            self._candidates, self.plan.expected, names,
+            options=self._staging_options,
+            limit=limits.BandwidthLimit(None, self.cancel),
+            cancel=self.cancel,
+        )
+        self._stagings.append(made)
+        return made
+
+    def run(self, patience=threads.PATIENCE):
+        writing_ = {
+            name: threads.Running(self._write, name)
+            for name in self.plan.copiers
+        }
+        if self._staging is not None:
+            self._staging.start()
+        try:
+            for name, each in writing_.items():
+                try:
+                    self.stored[name] = each.result(patience)
+                except errors.CopyError as exc:
+                    self.errors[name] = exc
+        finally:
+            for each in self._stagings:
+                each.close()
+
+    def _write(self, name):
+        return writing.StoreWriter(
+            self, name, lambda url: stores.delete(name, url, None)
+        ).write()
+
+
+@dataclasses.dataclass(kw_only=True)
+class Local:
+    """Makes sources that are local files; remembers what was in them."""
+
+    folder: object
+    made: dict = dataclasses.field(default_factory=dict)
+
+    def __call__(self, content, store='origin', *, breaks_at=None):
+        # What breaks about a file is that the rest of it is gone.
+        path = self.folder / store
+        path.write_bytes(content[:breaks_at])
+        self.made[path] = (path.read_bytes(), path.stat().st_mtime_ns)
+        return sources.FileSource(str(path), store)
+
+    def check_untouched(self):
+        for path, (content, time) in self.made.items():
+            assert path.read_bytes() == content
+            assert path.stat().st_mtime_ns == time
+
+
+class Copying:
+    """How an image reaches the stores; the tests are those of a subclass."""
+
+    copier = None       # a Copier, or None to stream to the driver
+    local = False       # the source is a file that can be read in place
+    window = None
+    # False if nothing but the size of a copy is compared.
+    proves_bytes = True
+
+    @pytest.fixture
+    def make(self):
+        """Return a function ``(name, **options) -> Target``."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def make_full(self):
+        """Return a function ``(name) -> Target`` without space for 1 MiB."""
+        pytest.skip('this store cannot be made full')
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        """Return a function that makes a source; it stays untouched."""
+        if not self.local:
+            yield Stream
+            return
+        folder = tmp_path / 'sources'
+        folder.mkdir()
+        made = Local(folder=folder)
+        yield made
+        made.check_untouched()
+
+    @pytest.fixture
+    def copy(self, tmp_path):
+        """Return a function that makes a Copy; nothing of it stays."""
+        folder = tmp_path / 'staging'
+        made = itertools.count()
+
+        def copy_into(targets, candidates, content=IMAGE, **more):
+            return Copy(
+                targets, candidates, content, folder / str(next(made)),
+                copier=self.copier,
+                window=self.window, borrow=self.local, **more
+            )
+
+        yield copy_into
+        assert not folder.exists() or not list(folder.iterdir())
+
+    def fail(self, copied, target):
+        """Run a copy that must fail and leave nothing; return the error."""
+        before = target.objects()
+        copied.run()
+        copied.entry.wait_until_free()
+        assert copied.stored == {}
+        assert target.objects() == before
+        return copied.errors[target.name]
+
+    def succeed(self, copied, *targets, content=IMAGE):
+        copied.run()
+        assert copied.errors == {}
+        for target in targets:
+            stored = copied.stored[target.name]
+            assert target.read(stored.url) == content
+            assert stored.metadata['store'] == target.name
+            assert len(target.objects()) == 1
+
+    def keep(self, make, source, copy, content=IMAGE):
+        """Copy an image; return its store and its URL there."""
+        target = make('s1')
+        copied = copy([target], [source(content)], content)
+        self.succeed(copied, target, content=content)
+        return target, copied.stored['s1'].url
+
+    def skip_unless_noticed(self, content, image=IMAGE):
+        if not self.proves_bytes and len(content) == len(image):
+            pytest.skip('what copies compares sizes only, unless told more')
