@@ -12,13 +12,17 @@ import pytest
 from tests.harness import boards
 from tests.irods_server import certificate
 
-KINDS = ('redis', 'etcd', 'zookeeper')
+KINDS = (
+    'redis',
+    pytest.param('etcd', marks=pytest.mark.long),
+    pytest.param('zookeeper', marks=pytest.mark.long),
+)
 
 
 def server_of(kind, folder, encrypted=False):
     """Return a server that has not been started; skip if there can be none.
 
-    :param kind: one of ``KINDS``
+    :param kind: ``redis``, ``etcd`` or ``zookeeper``
     """
     module = pytest.importorskip(
         f'tests.harness.{kind}', reason=f'the library for {kind} is missing'
