@@ -66,11 +66,15 @@ def wait_value(endpoint, expected, name, **labels):
 
 
 def makers(worker, board):
-    """Return the processes that make copies."""
-    announced = jobboard.announced(board)
-    return [
-        process for process in worker.processes() if process.pid in announced
-    ]
+    """Return the two processes that make copies, when both say so."""
+    def found():
+        announced = jobboard.announced(board)
+        making = [
+            each for each in worker.processes() if each.pid in announced
+        ]
+        return making if len(making) == 2 else None
+
+    return helpers.wait_until(found, 'two processes that make copies')
 
 
 def test_it_begins_with_nothing(server, board, worker, endpoint):
@@ -81,7 +85,7 @@ def test_it_begins_with_nothing(server, board, worker, endpoint):
     assert endpoint.value('worker_takeovers_total') == 0
     assert endpoint.value('worker_copies_running') == 0
     assert endpoint.value('worker_processes') == 2
-    assert endpoint.value('board_workers') == 2
+    wait_value(endpoint, 2, 'board_workers')
     assert endpoint.value('board_up') == 1
 
 
@@ -240,9 +244,12 @@ def test_a_process_that_hangs_is_not_healthy_and_does_no_harm_later(
     jobboard.check(server, board, image_id, ['src', 's1'])
     helpers.wait_until(endpoint.healthy, 'a healthy worker')
     wait_value(endpoint, 0, 'worker_copies_running')
-    increased = endpoint.increased(before)
-    assert increased['worker_takeovers_total'] == 1
-    assert increased['worker_copies_total{result=left}'] == 1
+    left = 'worker_copies_total{result=left}'
+    helpers.wait_until(
+        lambda: endpoint.increased(before).get(left) == 1,
+        'a copy that was left',
+    )
+    assert endpoint.increased(before)['worker_takeovers_total'] == 1
 
 
 def debugging(worker):
@@ -286,7 +293,6 @@ def test_the_process_that_serves_the_endpoint_is_replaced(
     server, board, worker, endpoint,
 ):
     making = makers(worker, board)
-    assert len(making) == 2
     serving = [
         process for process in worker.processes()
         if process.pid != worker.pid and process not in making
