@@ -180,7 +180,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_copies_back_at_once(
         image_id, offer = helpers.held_image(server, client, source)
         task_id = helpers.start(client, image_id, ['s3'])
         assert offer.reached.wait(60)
-        central.stop(timeout=120)
+        central.stop()
         assert central.returncode == 0
         assert jobboard.owners(board) == []
         assert jobboard.jobs(board) == 1

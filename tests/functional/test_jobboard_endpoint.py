@@ -109,20 +109,7 @@ def test_what_all_processes_do_is_counted_in_one_place(
     }
 
 
-def test_a_copy_that_fails_is_counted_as_that(
-    server, board, client, worker, endpoint,
-):
-    before = endpoint.values()
-    image_id = client.create_image(helpers.data(SIZE))
-    with helpers.replaced_by_file(server.places['s1']):
-        assert helpers.copy(client, image_id, ['s1'])['status'] == 'failure'
-    wait_value(endpoint, 0, 'worker_copies_running')
-    assert endpoint.increased(before) == {
-        'worker_copies_total{result=failed}': 1,
-    }
-
-
-def test_what_is_written_again_is_counted(
+def test_a_copy_that_fails_and_what_is_written_again_is_counted(
     server, board, client, worker, endpoint,
 ):
     before = endpoint.values()

@@ -32,15 +32,6 @@ def test_an_extra_for_a_board_brings_all_that_a_worker_needs(extras, board):
     assert needed < set(extras[board])
 
 
-def test_workers_are_the_same_with_any_board(extras):
-    for project in ('oslo.reports', 'oslo.service[threading]'):
-        assert len({extras[board][project] for board in BOARDS}) == 1
-
-
-def test_metrics_go_with_any_board(extras):
-    assert set(extras['metrics']) == {'prometheus-client'}
-
-
 def test_every_extra_that_is_named_exists(extras):
     named = set()
     for folder, pattern in (('glance_copy_plugin', '*.py'), ('doc', '*.rst')):
