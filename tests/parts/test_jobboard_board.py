@@ -205,9 +205,10 @@ def test_nobody_can_take_a_job_whose_owner_cannot_be_read(
     assert not board.extend(job, 'a/1')
     board.consume(job, 'a/1')
     board.abandon(job, 'a/1')
-    assert board.post(dataclasses.replace(DETAILS, task_id='another'))
+    task_id = str(uuid.uuid4())
+    assert board.post(dataclasses.replace(DETAILS, task_id=task_id))
     (free,) = [each for each, owner in board.jobs() if owner is None]
-    assert free.uuid == 'another'
+    assert free.uuid == task_id
     assert board.claim(free, 'a/1')
 
 
