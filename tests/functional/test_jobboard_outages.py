@@ -129,6 +129,20 @@ def test_what_an_empty_board_has_forgotten_is_posted_when_a_worker_comes(
         check_all(server, board, {image_id: None})
 
 
+def test_copies_go_on_while_the_service_is_restarted(server, board):
+    with jobboard.workers(server, 'host-a'):
+        begun = begin(server)
+        server.kill()
+        helpers.wait_until(
+            lambda: all(
+                helpers.status(server, task_id) == 'success'
+                for task_id in begun.values()
+            ), 'the end of the copies',
+        )
+        server.start()
+        check_all(server, board, begun)
+
+
 def test_a_board_that_dies_after_the_task_was_made_ends_it(
     server, board, switch,
 ):
@@ -149,17 +163,3 @@ def test_a_board_that_dies_after_the_task_was_made_ends_it(
     assert task['status'] == 'failure'
     assert 'the board of copies' in task['message']
     jobboard.check(server, board, image_id, ['src'])
-
-
-def test_copies_go_on_while_the_service_is_restarted(server, board):
-    with jobboard.workers(server, 'host-a'):
-        begun = begin(server)
-        server.kill()
-        helpers.wait_until(
-            lambda: all(
-                helpers.status(server, task_id) == 'success'
-                for task_id in begun.values()
-            ), 'the end of the copies',
-        )
-        server.start()
-        check_all(server, board, begun)
