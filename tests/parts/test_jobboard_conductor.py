@@ -18,7 +18,7 @@ from tests.functional import helpers
 from tests.parts import boards
 
 STORES = placement.Stores(names=('src', 's1'), writable=('s1',))
-PATIENCE = 60
+PATIENCE = 300
 
 
 class Copies:
