@@ -15,7 +15,7 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES WORKERS WORKER_COPIES EVERY BOARD
 .DEFAULT_GOAL := help
-.PHONY: help venv services test test-long test-all test-boards test-unit \
+.PHONY: help venv services test test-long test-all test-unit \
 	test-cloud mutants cloud \
 	cloud-down demo check-release bench bench-cloud soak soak-workers docs \
 	diagrams releasenotes pep8 clean
@@ -65,11 +65,6 @@ cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=)
 
 cloud-down: $(CLOUD_STAMP) ## Stop it
 	@$(BIN)/python -m tests.cloud.services down
-
-test-boards: venv services ## Run all tests of workers on each kind of board
-	BOARDS=etcd,zookeeper $(BIN)/python -m pytest \
-	  tests/functional/test_jobboard*.py \
-	  -n $(PROCESSES) --dist loadfile $(ARGS)
 
 check-release: venv ## Build sdist and wheel, use them beside Glance (ARGS=)
 	@$(BIN)/python -m pip install --quiet 'build>=1.6.1'

@@ -63,7 +63,7 @@ def main():
             for number in range(hosts)
         ]
         begun = time.monotonic()
-        done = storm.disturb(server, workers, every, dice)
+        done = storm.disturb(server, board, workers, every, dice)
         print(
             f'{count} copies ended after {time.monotonic() - begun:.0f} s, '
             + ', '.join(f'{done[what]} {what}' for what in sorted(done)),

@@ -18,8 +18,6 @@ from tests.parts import irods
 
 # Looking often makes tests short; the default is a second.
 INTERVAL = '0.5'
-# Kinds of boards on which all tests of copies by workers run.
-BOARDS = (os.environ.get('BOARDS') or 'redis').split(',')
 BROKEN = {
     'web': 'http',
     # Its library is not installed, so that it is not configured.
@@ -179,17 +177,17 @@ def cloud_b(start_for_all):
     return start_for_all('cloud-b')
 
 
-@pytest.fixture(scope='module', params=BOARDS)
-def board(request, tmp_path_factory):
+@pytest.fixture(scope='module')
+def board(tmp_path_factory):
     """A board on which copies wait for workers."""
-    folder = tmp_path_factory.mktemp(request.param)
-    with boards.started(request.param, folder) as server:
+    folder = tmp_path_factory.mktemp('redis')
+    with boards.started('redis', folder) as server:
         yield server
 
 
-@pytest.fixture(scope='module', params=dict.fromkeys([*BOARDS, 'etcd']))
+@pytest.fixture(scope='module', params=boards.KINDS)
 def each_board(request, tmp_path_factory):
-    """The same, and one in etcd, for tests that are few enough."""
+    """The same, of each kind."""
     folder = tmp_path_factory.mktemp(request.param)
     with boards.started(request.param, folder) as server:
         yield server

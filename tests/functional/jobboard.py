@@ -3,8 +3,8 @@
 """What the tests of copies by workers share."""
 
 import contextlib
-import time
 
+from glance_copy_plugin.jobboard import placement
 from tests.functional import helpers
 from tests.harness import worker as worker_
 
@@ -54,6 +54,14 @@ def owners(board):
     return [owner for _job, owner in jobs_on(board) if owner is not None]
 
 
+def making(board):
+    """Return the ids of the processes that have claimed a copy."""
+    return {
+        int(owner.rpartition('/')[0].rpartition(':')[2])
+        for owner in owners(board)
+    }
+
+
 def announced(board):
     """Return the ids of the processes that have said that they live."""
     with contextlib.closing(board.board(namespace=NAMESPACE)) as asked:
@@ -68,9 +76,17 @@ def check(server, board, image_id, stores):
     assert set(helpers.rows(server, image_id)) == set(stores)
 
 
-def wait_expired():
-    """Return when a claim that is not renewed has expired for certain."""
-    deadline = time.monotonic() + EXPIRY + 1
-    helpers.wait_until(
-        lambda: time.monotonic() > deadline, 'the expiry of a claim'
-    )
+def wait_expired(board):
+    """Return when a claim that was not renewed since now has ended.
+
+    What a worker says of itself lasts as long as a claim. (With ZooKeeper, as
+    long as its connection.)
+    """
+    with contextlib.closing(
+        board.board(namespace=NAMESPACE, expiry=EXPIRY)
+    ) as asked:
+        # The first one by name would have to look after what waits.
+        asked.announce('~', placement.Stores(names=(), writable=()))
+        helpers.wait_until(
+            lambda: '~' not in asked.workers(), 'the time of a claim'
+        )

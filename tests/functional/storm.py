@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import threading
-import time
 
 from tests.functional import helpers
 from tests.functional import jobboard
@@ -25,69 +24,71 @@ LIVE = (
 )
 
 
-def post(server, dice, count):
-    """Ask for so many copies; return ``{image: its stores}``."""
+def post(server, dice, count, choices=None):
+    """Ask for so many copies; return ``{image: its stores}``.
+
+    :param choices: to which stores a copy may go; to any by default
+    """
     client = Client(server)
     wanted = {}
     for _ in range(count):
         image_id = client.create_image(helpers.data(dice.choice(SIZES)))
-        wanted[image_id] = dice.sample(STORES, dice.randint(1, len(STORES)))
+        wanted[image_id] = dice.choice(choices) if choices else dice.sample(
+            STORES, dice.randint(1, len(STORES))
+        )
         answer = client.copy(image_id, wanted[image_id])
         assert answer.status_code == 202, answer.text
     return wanted
 
 
-def disturb(server, workers, every, dice, most=math.inf):
-    """Kill and pause workers until all copies have ended; count it.
+def disturb(server, board, workers, every, dice, most=math.inf):
+    """Kill and pause workers that make copies, until all have ended.
 
-    :param every: seconds between two disturbances
+    :param every: seconds between two disturbances, if there is a copy then
     :param most: how many there may be: on a machine that is slow enough,
         workers that are killed for ever come to nothing
+    :returns: a counter of what was done
     """
     done = collections.Counter()
     paused = []
     ended = threading.Event()
     while server.execute(LIVE)[0]['live']:
         ended.wait(every)
-        paused = [each for each in paused if not _let_go(*each)]
-        awake = [each for each in workers if each not in dict(paused)]
-        if not awake or done.total() >= most:
+        making = {
+            worker: jobboard.making(board) & _ids(worker)
+            for worker in workers
+        }
+        for worker in paused[:]:
+            # Its claims have expired.
+            if not making[worker]:
+                paused.remove(worker)
+                worker.go_on()
+        busy = [
+            each for each in workers if making[each] and each not in paused
+        ]
+        if not busy or done.total() >= most:
             continue
-        worker = dice.choice(awake)
+        worker = dice.choice(busy)
         number = dice.random()
         if number < PAUSES:
             worker.pause()
-            paused.append((worker, time.monotonic() + jobboard.EXPIRY + 1))
+            paused.append(worker)
             done['pauses'] += 1
         elif number < PAUSES + POWER_CUTS:
             worker.kill()
             worker.start()
             done['power cuts'] += 1
         else:
-            done['kills'] += _kill_one(worker, dice)
-    for worker, _until in paused:
+            # The process that keeps them starts another.
+            os.kill(dice.choice(sorted(making[worker])), signal.SIGKILL)
+            done['kills'] += 1
+    for worker in paused:
         worker.go_on()
     return done
 
 
-def _kill_one(worker, dice):
-    """Kill one of the processes that make copies; tell if there was one.
-
-    The process that keeps them starts another.
-    """
-    makers = [each for each in worker.processes() if each.pid != worker.pid]
-    if not makers:
-        return False
-    os.kill(dice.choice(makers).pid, signal.SIGKILL)
-    return True
-
-
-def _let_go(worker, until):
-    """Let a paused worker go on, if its claims have expired; tell so."""
-    if time.monotonic() < until:
-        return False
-    worker.go_on()
-    return True
+def _ids(worker):
+    return {each.pid for each in worker.processes()}
 
 
 def judge(server, board, wanted):

@@ -4,21 +4,23 @@
 
 import contextlib
 import os
-import pathlib
+import random
+import re
 import signal
-import subprocess
-import sys
+import time
 
 import pytest
+import requests
 
 from tests.functional import helpers
 from tests.functional import jobboard
+from tests.functional import replicating
+from tests.functional import storm
 from tests.functional.helpers import MIB
 from tests.harness import Client
-from tests.harness import endpoint as endpoint_
-from tests.parts import boards
+from tests.harness import worker as worker_
 
-STORES = ['s1', 's2', 's3']
+LOW = {'name': 'copy-image', 'priority': 'low'}
 
 
 @pytest.fixture(scope='module')
@@ -27,10 +29,17 @@ def board(each_board):
 
 
 @pytest.fixture(scope='module')
-def server(start_glance, board):
+def switch(tmp_path_factory):
+    """The file that says where the service is to be killed."""
+    return tmp_path_factory.mktemp('switch') / 'at'
+
+
+@pytest.fixture(scope='module')
+def server(start_glance, board, switch):
     return start_glance(
-        f'posting-{board.kind}', jobboard.settings(board), workers=2,
-        audit=True,
+        f'posting-{board.kind}',
+        jobboard.settings(board, recovery_interval=0.5), audit=True,
+        environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
     )
 
 
@@ -39,31 +48,83 @@ def client(server):
     return Client(server)
 
 
-def test_a_worker_makes_the_copy_that_was_asked_for(server, board, client):
-    image_id = client.create_image(helpers.data(6 * MIB + 1))
-    with jobboard.workers(server, 'host-a'):
-        task = helpers.copy(client, image_id, STORES)
-    assert task['status'] == 'success'
-    helpers.assert_copied(server, client, image_id, STORES)
-    jobboard.check(server, board, image_id, ['src', *STORES])
+@pytest.fixture(scope='module')
+def worker(server):
+    """A worker that does not have the store s3."""
+    with worker_.Worker(
+        server, 'host-a', stores=['src', 's1', 's2'], workers=2,
+    ) as started:
+        yield started
 
 
-def test_without_a_worker_the_copy_waits_on_the_board(server, board, client):
+@pytest.fixture(scope='module')
+def central(server):
+    """The worker that has it, and makes one copy at a time."""
+    with worker_.Worker(
+        server, 'central', stores=['src', 's3'], concurrency=1,
+    ) as started:
+        yield started
+
+
+def test_a_copy_waits_on_the_board_for_a_worker_that_has_its_store(
+    server, board, client, request,
+):
     image_id = client.create_image(helpers.data())
-    answer = client.copy(image_id, ['s1'])
+    answer = client.copy(image_id, ['s3'])
     assert answer.status_code == 202, answer.text
     # Whoever is told "accepted" finds the job there.
-    assert jobboard.jobs(board) == 1
+    ((job, owner),) = jobboard.jobs_on(board)
+    assert (job.details['image_id'], owner) == (image_id, None)
+    assert board.password not in str(job.details)
     assert set(helpers.rows(server, image_id)) == {'src'}
     assert client.copy(image_id, ['s2']).status_code == 409
-    with jobboard.workers(server, 'host-a'):
-        task = client.wait_copy(image_id)
+    worker = request.getfixturevalue('worker')
+    (task,) = server.tasks(image_id)
+    helpers.wait_until(
+        lambda: 'no worker that runs can write s3' in (
+            helpers.message(server, task['id']) or ''
+        ), 'a message that says what is missing',
+    )
+    # It keeps nothing else waiting.
+    other = client.create_image(helpers.data())
+    assert helpers.copy(client, other, ['s1'])['status'] == 'success'
+    assert jobboard.jobs(board) == 1
+    request.getfixturevalue('central')
+    assert client.wait_copy(image_id)['status'] == 'success'
+    jobboard.check(server, board, image_id, ['src', 's3'])
+    assert image_id not in worker.log.read_text()
+
+
+def test_a_worker_makes_the_copy_that_was_asked_for(
+    server, board, client, worker,
+):
+    image_id = client.create_image(helpers.data(6 * MIB + 1))
+    task = helpers.copy(client, image_id, ['s1', 's2'])
     assert task['status'] == 'success'
-    jobboard.check(server, board, image_id, ['src', 's1'])
+    helpers.assert_copied(server, client, image_id, ['s1', 's2'])
+    jobboard.check(server, board, image_id, ['src', 's1', 's2'])
+
+
+def test_the_password_of_the_board_is_nowhere_to_be_read(
+    server, board, worker,
+):
+    helpers.wait_until(lambda: jobboard.announced(board), 'its processes')
+    processes = worker.processes()
+    for process in processes:
+        os.kill(process.pid, signal.SIGUSR2)
+    helpers.wait_until(
+        lambda: worker.log.read_text().count('copy_image:') == len(processes),
+        'what each process reports of its configuration',
+    )
+    log = worker.log.read_text()
+    assert 'jobboard_password = ***' in log
+    commands = [each.cmdline() for each in processes]
+    for shown in (log, helpers.log_of(server), str(commands)):
+        assert board.password not in shown
 
 
 def test_a_board_that_is_down_is_an_answer_and_leaves_nothing(
-    server, board, client,
+    server, board, client, worker,
 ):
     image_id = client.create_image(helpers.data())
     board.stop()
@@ -76,145 +137,136 @@ def test_a_board_that_is_down_is_an_answer_and_leaves_nothing(
     assert client.copy_task(image_id) is None
     assert server.tasks(image_id) == []
     server.invariants.assert_hold()
-    with jobboard.workers(server, 'host-a'):
-        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    # With ZooKeeper the service has to wait for the end of its old session.
+    helpers.wait_until(
+        lambda: client.copy(image_id, ['s1']).status_code == 202,
+        'an answer of the board to the service',
+    )
+    assert client.wait_copy(image_id)['status'] == 'success'
 
 
-def test_the_password_of_the_board_is_nowhere_to_be_read(
-    server, board, client,
+@pytest.mark.parametrize('place', [
+    pytest.param('accept-judged', marks=pytest.mark.long),
+    pytest.param('accept-claimed', marks=pytest.mark.long),
+    pytest.param('flow-asked', marks=pytest.mark.long),
+    'posted',
+])
+def test_a_service_that_dies_loses_no_copy_and_posts_none_twice(
+    server, board, client, worker, switch, place,
 ):
     image_id = client.create_image(helpers.data())
-    client.copy(image_id, ['s1'])
-    posted = [job.details for job, _owner in jobboard.jobs_on(board)]
-    assert [each['image_id'] for each in posted] == [image_id]
-    with jobboard.workers(server, 'host-a') as (worker,):
-        client.wait_copy(image_id)
-        log = worker.log.read_text()
-        commands = [each.cmdline() for each in worker.processes()]
-    for shown in (log, helpers.log_of(server), str(posted), str(commands)):
-        assert board.password not in shown
-
-
-def test_the_state_of_the_board_can_be_asked_for(server, board, client):
-    assert status(server) == (1, 'workers: 0; copies that wait: 0\n')
-    with jobboard.workers(server, 'host-a') as (worker,):
-        helpers.wait_until(lambda: status(server)[0] == 0, 'a worker')
-        assert 'copies: 0; writes src, s1, s2, s3' in status(server)[1]
-        # Each process tells what it is doing when it is asked to.
-        for process in worker.processes():
-            os.kill(process.pid, signal.SIGUSR2)
-        helpers.wait_until(
-            lambda: worker.log.read_text().count('Guru Meditation') >= 2,
-            'a report of each process',
-        )
-    assert status(server) == (1, 'workers: 0; copies that wait: 0\n')
-    board.stop()
-    try:
-        assert status(server)[0] == 2
-    finally:
-        board.start()
-
-
-def test_nonsense_on_the_board_keeps_no_other_copy_from_being_made(
-    server, board, client,
-):
-    hindered = client.create_image(helpers.data())
-    client.copy(hindered, ['s1'])
-    with contextlib.closing(
-        board.board(namespace=jobboard.NAMESPACE)
-    ) as asked:
-        ((job, _owner),) = asked.jobs()
-        boards.claim_nonsense(board.kind, asked, job, b'nonsense')
-        boards.announce_nonsense(board.kind, asked, b'nonsense')
-    name = 'nonsense' if board.kind == 'redis' else 'unknown'
-    assert status(server) == (
-        1, f'{name}: gone; copies not yet taken over: 1\n'
-        'workers: 0; copies that wait: 0\n',
+    switch.write_text(place)
+    with contextlib.suppress(requests.ConnectionError):
+        client.copy(image_id, ['s1'])
+    helpers.wait_until(lambda: not switch.exists(), f'a kill at {place}')
+    journal = server.staging / 'copy-image' / 'journal'
+    helpers.wait_until(
+        lambda: not list(journal.glob('*')), 'an empty journal'
     )
-    with jobboard.workers(server, 'host-a'):
-        image_id = client.create_image(helpers.data())
-        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
-        assert 'workers: 1; copies that wait: 0\n' in status(server)[1]
-        board.forget()
-        # Nobody has claimed it any more.
-        assert client.wait_copy(hindered)['status'] == 'success'
-    jobboard.check(server, board, hindered, ['src', 's1'])
-
-
-def test_the_health_of_a_worker_is_that_of_its_board(server, board, client):
-    endpoint = endpoint_.Endpoint()
-    with jobboard.workers(server, 'host-a', settings=endpoint.settings):
-        helpers.wait_until(endpoint.healthy, 'a healthy worker')
-        helpers.wait_until(
-            lambda: endpoint.value('board_workers') == 1, 'an announcement'
-        )
-        board.stop()
-        try:
-            status, said = endpoint.health()
-            assert endpoint.value('board_up') == 0
-        finally:
-            board.start()
-        assert status == 503
-        assert said.startswith('the board of copies does not answer: ')
-        assert board.password not in said
-        helpers.wait_until(endpoint.healthy, 'a healthy worker')
-        image_id = client.create_image(helpers.data())
-        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
-    jobboard.check(server, board, image_id, ['src', 's1'])
-
-
-def status(server):
-    """Return the exit status and the words of the command."""
-    tool = pathlib.Path(sys.executable).with_name('glance-copy-worker')
-    done = subprocess.run(
-        [tool, 'status', '--config-dir', server.conf.parent],
-        capture_output=True, text=True, env=server.process_environment(),
+    asked = server.tasks(image_id)
+    assert len(asked) <= 1
+    if asked:
+        assert client.wait_copy(image_id)['status'] == 'success'
+    jobboard.check(
+        server, board, image_id, ['src', *(['s1'] if asked else [])],
     )
-    return done.returncode, done.stdout
+    assert begun(worker).count(image_id) == len(asked)
 
 
-def debugging(worker):
-    """Return the ids of the processes that have logged for debugging."""
-    return {
-        int(words[2]) for words in map(
-            str.split, worker.log.read_text().splitlines()
-        ) if words[3:4] == ['DEBUG']
-    }
-
-
-def reload(worker, debug):
-    worker.configure('DEFAULT', debug=debug)
-    os.kill(worker.pid, signal.SIGHUP)
-
-
-def test_a_reload_changes_what_is_logged_and_disturbs_no_copy(
-    server, board, client,
+def test_a_worker_that_is_told_to_stop_gives_its_copies_back_at_once(
+    server, board, client, central,
 ):
-    with (
-        helpers.Source() as source,
-        jobboard.workers(server, 'host-a', workers=2) as (worker,),
-    ):
+    with helpers.Source() as source:
         image_id, offer = helpers.held_image(server, client, source)
-        task_id = helpers.start(client, image_id, ['s1'])
+        task_id = helpers.start(client, image_id, ['s3'])
         assert offer.reached.wait(60)
-        before = {process.pid for process in worker.processes()}
-        helpers.wait_until(
-            lambda: len(jobboard.announced(board)) == 2, 'two processes'
-        )
-        assert debugging(worker) == set()
-        reload(worker, debug=True)
-        helpers.wait_until(
-            lambda: debugging(worker) == before, 'lines for debugging'
-        )
-        reload(worker, debug=False)
+        central.stop()
+        assert central.returncode == 0
+        assert jobboard.owners(board) == []
+        assert jobboard.jobs(board) == 1
+        assert helpers.status(server, task_id) == 'processing'
+        assert helpers.files(central.staging) == []
+        central.start()
         offer.release()
         assert client.wait_copy(image_id, task_id)['status'] == 'success'
-        assert {process.pid for process in worker.processes()} == before
-        assert 'is left to the next process' not in worker.log.read_text()
-        # As the first, so the second time: nobody logs for debugging.
-        worker.log.write_text('')
-        image_id = client.create_image(helpers.data())
-        assert helpers.copy(client, image_id, ['s2'])['status'] == 'success'
-        assert 'was copied to store s2' in worker.log.read_text()
-        assert debugging(worker) == set()
-    jobboard.check(server, board, image_id, ['src', 's2'])
+        jobboard.check(server, board, image_id, ['web', 's3'])
+
+
+@pytest.fixture
+def busy(server, client, central):
+    """Keep that worker busy: what is asked for waits, until this is called."""
+    with helpers.Source() as source:
+        image_id, offer = helpers.held_image(server, client, source)
+        helpers.start(client, image_id, ['s3'])
+        assert offer.reached.wait(60)
+        yield offer.release
+
+
+def post(server, project, count=1, **body):
+    """Have a project post copies; return its images, oldest first."""
+    client = Client(server, f'user:{project}:admin,member,reader')
+    found = []
+    for _ in range(count):
+        found.append(client.create_image(helpers.data(1000)))
+        answer = client.copy(found[-1], ['s3'], **body)
+        assert answer.status_code == 202, answer.text
+    return found
+
+
+def begun(worker):
+    """Return the images of the copies that it has begun, in order."""
+    return re.findall(
+        'Carrying on with the copy of image ([0-9a-f-]+)',
+        worker.log.read_text(),
+    )
+
+
+def made(board, central, count):
+    """Return the images of the last copies that it has begun."""
+    helpers.wait_until(lambda: jobboard.jobs(board) == 0, 'an empty board')
+    return begun(central)[-count:]
+
+
+def test_projects_take_turns_and_low_priority_waits_for_all_others(
+    server, board, central, busy,
+):
+    low = post(server, 'bulk', 2, method=LOW)
+    many = post(server, 'many', 3)
+    single = post(server, 'single')
+    busy()
+    assert made(board, central, 6) == [many[0], *single, *many[1:], *low]
+
+
+def test_what_fill_asks_for_waits_for_what_users_ask_for(
+    server, board, central, busy,
+):
+    image_id = Client(server).create_image(helpers.data(1000))
+    filling = replicating.start(
+        'fill', 's3', '--server', server.url, '--token', replicating.ADMIN,
+        '--id', image_id,
+    )
+    helpers.wait_until(lambda: jobboard.jobs(board) == 2, 'its job')
+    usual = post(server, 'bulk')
+    busy()
+    assert made(board, central, 2) == [*usual, image_id]
+    done = replicating.finish(filling)
+    assert done.by_image() == {image_id: 'copied'}, done
+
+
+def test_copies_end_well_while_their_workers_are_killed_and_paused(
+    server, board, worker, central,
+):
+    seed = int(os.environ.get('SEED') or time.time())
+    print(f'SEED={seed}')
+    dice = random.Random(seed)  # noqa: S311
+    workers = [worker, central]
+    # Nothing is done before everything is there.
+    for each in workers:
+        each.pause()
+    wanted = storm.post(server, dice, 16, [['s1'], ['s1', 's2'], ['s3']])
+    for each in workers:
+        each.go_on()
+    done = storm.disturb(server, board, workers, 0.1, dice, most=4)
+    assert done.total() > 0
+    _given_up, wrong = storm.judge(server, board, wanted)
+    assert wrong == []

@@ -8,7 +8,10 @@ from tests.functional import helpers
 from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness import postgres
 from tests.harness import worker as worker_
+
+pytestmark = pytest.mark.long
 
 STORES = ['s1', 's2', 's3']
 # One store after the other, a second each.
@@ -77,29 +80,13 @@ def test_another_worker_finishes_what_a_killed_one_has_begun(
     jobboard.check(server, board, image_id, ['src', *STORES])
 
 
-def test_a_worker_that_is_told_to_stop_gives_its_copies_back_at_once(
-    server, board, client, make_worker,
-):
-    first = make_worker('host-a')
-    image_id, task_id = begin(server, client)
-    first.stop()
-    assert first.returncode == 0
-    assert jobboard.owners(board) == []
-    assert jobboard.jobs(board) == 1
-    assert helpers.status(server, task_id) == 'processing'
-    assert helpers.files(first.staging) == []
-    make_worker('host-b')
-    assert client.wait_copy(image_id, task_id)['status'] == 'success'
-    jobboard.check(server, board, image_id, ['src', *STORES])
-
-
 @pytest.fixture
 def switch(tmp_path):
     return tmp_path / 'at'
 
 
 @pytest.fixture
-def pause_at(server, client, make_worker, switch):
+def pause_at(server, board, client, make_worker, switch):
     """Give a function that begins a copy and pauses its worker somewhere.
 
     It returns the worker, the image and the task when the claim has expired.
@@ -113,7 +100,7 @@ def pause_at(server, client, make_worker, switch):
         switch.write_text(f'{place}:stop')
         task_id = helpers.start(client, image_id, STORES)
         helpers.wait_until(lambda: not switch.exists(), f'a pause at {place}')
-        jobboard.wait_expired()
+        jobboard.wait_expired(board)
         return worker, image_id, task_id
 
     return pause
@@ -128,7 +115,7 @@ def assert_left(worker, image_id):
 
 
 @pytest.mark.parametrize('place', [
-    'stream-read:3', 'import-written:1', 'complete-called:1',
+    'stream-read:3', 'complete-called:1',
     # While the image's row is locked.
     'record-uncommitted:2',
 ])
@@ -206,15 +193,16 @@ def test_a_copy_that_takes_longer_than_a_claim_stays_with_its_worker(
 ):
     make_worker('host-a')
     make_worker('host-b')
-    image_id = client.create_image(helpers.data(6 * SIZE))
-    task_id = helpers.start(client, image_id, STORES)
-    (owner,) = helpers.wait_until(
-        lambda: jobboard.owners(board), 'an owner'
-    )
-    jobboard.wait_expired()
-    assert jobboard.owners(board) == [owner]
-    assert client.wait_copy(image_id, task_id)['status'] == 'success'
-    jobboard.check(server, board, image_id, ['src', *STORES])
+    with helpers.Source() as source:
+        image_id, offer = helpers.held_image(server, client, source)
+        task_id = helpers.start(client, image_id, STORES)
+        assert offer.reached.wait(60)
+        (owner,) = jobboard.owners(board)
+        jobboard.wait_expired(board)
+        assert jobboard.owners(board) == [owner]
+        offer.release()
+        assert client.wait_copy(image_id, task_id)['status'] == 'success'
+    jobboard.check(server, board, image_id, ['web', *STORES])
 
 
 def state(server, image_id):
@@ -222,17 +210,6 @@ def state(server, image_id):
     return helpers.rows(server, image_id), [
         server.store_file(store, image_id).stat().st_ino for store in STORES
     ]
-
-
-def test_a_copy_outlives_a_restart_of_the_board(
-    server, board, client, make_worker,
-):
-    make_worker('host-a')
-    image_id, task_id = begin(server, client)
-    board.stop()
-    board.start()
-    assert client.wait_copy(image_id, task_id)['status'] == 'success'
-    jobboard.check(server, board, image_id, ['src', *STORES])
 
 
 def test_a_copy_that_kills_its_workers_is_failed_after_three_of_them(
@@ -251,3 +228,32 @@ def test_a_copy_that_kills_its_workers_is_failed_after_three_of_them(
     assert task['status'] == 'failure'
     assert 'interrupted again and again' in task['message']
     jobboard.check(server, board, image_id, ['src'])
+
+
+@pytest.fixture
+def on_its_own_database(make_glance, board):
+    """A server whose database can be stopped, and that database."""
+    try:
+        database = postgres.Postgres().start()
+    except postgres.Unavailable as why:
+        pytest.skip(str(why))
+    with database, make_glance(
+        'posting-database', jobboard.settings(board, **SLOW),
+        database_url=database.url('glance'),
+    ) as server:
+        yield server, database
+
+
+def test_copies_outlive_a_restart_of_the_database(on_its_own_database, board):
+    server, database = on_its_own_database
+    client = Client(server)
+    waiting = client.create_image(helpers.data(SIZE))
+    with jobboard.workers(server, 'host-a', concurrency=1):
+        image_id, _task_id = begin(server, client)
+        assert client.copy(waiting, STORES).status_code == 202
+        with database.stopped():
+            jobboard.wait_expired(board)
+        for each in (image_id, waiting):
+            assert client.wait_copy(each)['status'] == 'success'
+        for each in (image_id, waiting):
+            jobboard.check(server, board, each, ['src', *STORES])

@@ -3,11 +3,9 @@
 """What a worker says of itself over HTTP."""
 
 import os
-import pathlib
 import signal
-import subprocess
-import sys
 
+import psutil
 import pytest
 
 from tests.functional import helpers
@@ -46,7 +44,7 @@ def switch(tmp_path_factory):
 def shared(server, board, endpoint, switch):
     """A worker of two processes, with its endpoint."""
     with worker_.Worker(
-        server, 'host-a', settings=endpoint.settings, workers=2,
+        server, 'host-a', settings=endpoint.settings, workers=2, concurrency=1,
         stores=['src', 's1', 's2'],
         environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
     ) as started:
@@ -68,11 +66,15 @@ def wait_value(endpoint, expected, name, **labels):
 
 
 def makers(worker, board):
-    """Return the processes that make copies."""
-    announced = jobboard.announced(board)
-    return [
-        process for process in worker.processes() if process.pid in announced
-    ]
+    """Return the two processes that make copies, when both say so."""
+    def found():
+        announced = jobboard.announced(board)
+        making = [
+            each for each in worker.processes() if each.pid in announced
+        ]
+        return making if len(making) == 2 else None
+
+    return helpers.wait_until(found, 'two processes that make copies')
 
 
 def test_it_begins_with_nothing(server, board, worker, endpoint):
@@ -83,7 +85,7 @@ def test_it_begins_with_nothing(server, board, worker, endpoint):
     assert endpoint.value('worker_takeovers_total') == 0
     assert endpoint.value('worker_copies_running') == 0
     assert endpoint.value('worker_processes') == 2
-    assert endpoint.value('board_workers') == 2
+    wait_value(endpoint, 2, 'board_workers')
     assert endpoint.value('board_up') == 1
 
 
@@ -91,7 +93,7 @@ def test_what_all_processes_do_is_counted_in_one_place(
     server, board, client, worker, endpoint,
 ):
     before = endpoint.values()
-    image_ids = [client.create_image(helpers.data(SIZE)) for _ in range(6)]
+    image_ids = [client.create_image(helpers.data(SIZE)) for _ in range(4)]
     task_ids = [
         helpers.start(client, image_id, ['s1', 's2'])
         for image_id in image_ids
@@ -100,27 +102,14 @@ def test_what_all_processes_do_is_counted_in_one_place(
         assert client.wait_copy(image_id, task_id)['status'] == 'success'
     wait_value(endpoint, 0, 'worker_copies_running')
     assert endpoint.increased(before) == {
-        'worker_copies_total{result=done}': 6,
-        'worker_copy_seconds_count': 6,
-        'worker_store_bytes_total{store=s1}': 6 * SIZE,
-        'worker_store_bytes_total{store=s2}': 6 * SIZE,
+        'worker_copies_total{result=done}': 4,
+        'worker_copy_seconds_count': 4,
+        'worker_store_bytes_total{store=s1}': 4 * SIZE,
+        'worker_store_bytes_total{store=s2}': 4 * SIZE,
     }
 
 
-def test_a_copy_that_fails_is_counted_as_that(
-    server, board, client, worker, endpoint,
-):
-    before = endpoint.values()
-    image_id = client.create_image(helpers.data(SIZE))
-    with helpers.replaced_by_file(server.places['s1']):
-        assert helpers.copy(client, image_id, ['s1'])['status'] == 'failure'
-    wait_value(endpoint, 0, 'worker_copies_running')
-    assert endpoint.increased(before) == {
-        'worker_copies_total{result=failed}': 1,
-    }
-
-
-def test_what_is_written_again_is_counted(
+def test_a_copy_that_fails_and_what_is_written_again_is_counted(
     server, board, client, worker, endpoint,
 ):
     before = endpoint.values()
@@ -140,43 +129,35 @@ def test_what_is_written_again_is_counted(
     }
 
 
-def test_what_runs_and_what_is_read_again_is_counted(
+def test_what_runs_what_waits_and_what_is_read_again_is_counted(
     server, board, client, worker, endpoint,
 ):
     before = endpoint.values()
+    retries = 'worker_retries_total{of=reading}'
     with helpers.Source() as source:
-        image_id, offer = helpers.held_image(server, client, source)
-        task_id = helpers.start(client, image_id, ['s1'])
-        assert offer.reached.wait(60)
-        assert endpoint.value('worker_copies_running') == 1
-        assert endpoint.value('board_jobs', state='claimed') == 1
-        assert endpoint.value('board_jobs', state='waiting') == 0
-        offer.release()
-        assert client.wait_copy(image_id, task_id)['status'] == 'success'
-        wait_value(endpoint, 0, 'worker_copies_running')
-        retries = 'worker_retries_total{of=reading}'
-        assert retries not in endpoint.increased(before)
+        held = [
+            helpers.held_image(server, client, source) for _ in range(2)
+        ]
+        for image_id, offer in held:
+            helpers.start(client, image_id, ['s1'])
+            assert offer.reached.wait(60)
+        # Each of the processes makes one at a time.
         content = helpers.data(SIZE)
-        image_id = client.create_image(content)
+        third = client.create_image(content)
         broken = source.offer(content, cut_at=MIB, cuts=1)
-        helpers.move(server, image_id, 'src', broken.url)
-        assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+        helpers.move(server, third, 'src', broken.url)
+        assert client.copy(third, ['s1']).status_code == 202
+        assert endpoint.value('worker_copies_running') == 2
+        assert endpoint.value('board_jobs', state='claimed') == 2
+        assert endpoint.value('board_jobs', state='waiting') == 1
+        assert retries not in endpoint.increased(before)
+        for _image_id, offer in held:
+            offer.release()
+        for image_id in (held[0][0], held[1][0], third):
+            assert client.wait_copy(image_id)['status'] == 'success'
+    wait_value(endpoint, 0, 'worker_copies_running')
+    wait_value(endpoint, 0, 'board_jobs', state='claimed')
     assert endpoint.increased(before)[retries] == 1
-
-
-def test_the_copies_that_wait_are_counted(
-    server, board, client, worker, endpoint,
-):
-    image_id = client.create_image(helpers.data())
-    assert endpoint.value('board_jobs', state='waiting') == 0
-    task_id = helpers.start(client, image_id, ['s3'])
-    assert endpoint.value('board_jobs', state='waiting') == 1
-    assert endpoint.value('board_jobs', state='claimed') == 0
-    assert endpoint.value('worker_store_bytes_total', store='s3') is None
-    with worker_.Worker(server, 'central'):
-        task = client.wait_copy(image_id, task_id)
-    assert task['status'] == 'success'
-    wait_value(endpoint, 0, 'board_jobs', state='waiting')
 
 
 def test_a_process_that_dies_is_taken_over_and_leaves_its_numbers(
@@ -217,11 +198,18 @@ def test_a_worker_is_not_healthy_while_the_board_is_silent(
     helpers.wait_until(endpoint.healthy, 'a healthy worker')
 
 
-def test_a_worker_is_not_healthy_while_a_process_does_not_claim(
-    server, board, client, worker, endpoint,
+def test_a_process_that_hangs_is_not_healthy_and_does_no_harm_later(
+    server, board, client, worker, endpoint, switch,
 ):
-    paused = makers(worker, board)[0]
-    os.kill(paused.pid, signal.SIGSTOP)
+    before = endpoint.values()
+    image_id = client.create_image(helpers.data(SIZE))
+    switch.write_text('import-written:1:stop')
+    # The other process takes the copy over.
+    assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    (paused,) = [
+        each for each in worker.processes()
+        if each.status() == psutil.STATUS_STOPPED
+    ]
     try:
         helpers.wait_until(
             lambda: not endpoint.healthy(), 'a worker that is not healthy'
@@ -229,16 +217,69 @@ def test_a_worker_is_not_healthy_while_a_process_does_not_claim(
         status, text = endpoint.health()
         assert status == 503
         assert 'has not looked for copies for' in text
+        helpers.wait_until(lambda: jobboard.jobs(board) == 0, 'an empty board')
+        kept = server.store_file('s1', image_id).stat().st_ino
+        rows = helpers.rows(server, image_id)
     finally:
         os.kill(paused.pid, signal.SIGCONT)
+    helpers.wait_until(
+        lambda: f'{image_id} is left to the next process'
+        in worker.log.read_text(), 'the end of the paused copy',
+    )
+    assert helpers.rows(server, image_id) == rows
+    assert server.store_file('s1', image_id).stat().st_ino == kept
+    jobboard.check(server, board, image_id, ['src', 's1'])
     helpers.wait_until(endpoint.healthy, 'a healthy worker')
+    wait_value(endpoint, 0, 'worker_copies_running')
+    left = 'worker_copies_total{result=left}'
+    helpers.wait_until(
+        lambda: endpoint.increased(before).get(left) == 1,
+        'a copy that was left',
+    )
+    assert endpoint.increased(before)['worker_takeovers_total'] == 1
+
+
+def debugging(worker):
+    """Return the ids of the processes that have logged for debugging."""
+    return {
+        int(words[2]) for words in map(
+            str.split, worker.log.read_text().splitlines()
+        ) if words[3:4] == ['DEBUG']
+    }
+
+
+def reload(worker, debug):
+    worker.configure('DEFAULT', debug=debug)
+    os.kill(worker.pid, signal.SIGHUP)
+
+
+def test_a_reload_changes_what_is_logged_and_disturbs_no_copy(
+    server, board, client, worker,
+):
+    with helpers.Source() as source:
+        image_id, offer = helpers.held_image(server, client, source)
+        task_id = helpers.start(client, image_id, ['s1'])
+        assert offer.reached.wait(60)
+        before = {process.pid for process in worker.processes()}
+        assert debugging(worker) == set()
+        reload(worker, debug=True)
+        helpers.wait_until(
+            lambda: debugging(worker) >= {
+                process.pid for process in makers(worker, board)
+            }, 'lines for debugging',
+        )
+        reload(worker, debug=False)
+        offer.release()
+        assert client.wait_copy(image_id, task_id)['status'] == 'success'
+        assert {process.pid for process in worker.processes()} == before
+        log = worker.log.read_text()
+        assert f'{image_id} is left to the next process' not in log
 
 
 def test_the_process_that_serves_the_endpoint_is_replaced(
     server, board, worker, endpoint,
 ):
     making = makers(worker, board)
-    assert len(making) == 2
     serving = [
         process for process in worker.processes()
         if process.pid != worker.pid and process not in making
@@ -268,29 +309,11 @@ def test_no_label_holds_what_a_user_has_chosen(
     }
 
 
-def test_nothing_else_is_told(server, board, worker, endpoint):
-    assert endpoint.ask('/').status_code == 404
-    assert endpoint.ask('/metrics/').status_code == 404
-    assert endpoint.ask('/metrics').headers['Content-Type'].startswith(
-        'text/plain'
-    )
-
-
 def test_it_listens_on_loopback_only(server, board, worker, endpoint):
     assert endpoint_.listening(worker.processes()) == {
         ('127.0.0.1', endpoint.port)
     }
     # Those that make copies do not keep the port when the others have ended.
     assert endpoint_.listening(makers(worker, board)) == set()
-
-
-def test_the_state_can_be_asked_for_beside_a_running_endpoint(
-    server, board, worker, endpoint,
-):
-    tool = pathlib.Path(sys.executable).with_name('glance-copy-worker')
-    done = subprocess.run(
-        [tool, 'status', '--config-dir', worker.conf.parent],
-        capture_output=True, text=True, env=server.process_environment(),
-    )
-    assert done.returncode == 0, done.stderr
-    assert 'workers: 2' in done.stdout
+    assert endpoint.ask('/').status_code == 404
+    assert endpoint.ask('/metrics/').status_code == 404

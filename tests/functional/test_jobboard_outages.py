@@ -2,7 +2,9 @@
 
 """What copies by workers depend on goes away for a while, in their middle."""
 
-import threading
+import concurrent.futures
+import os
+import signal
 
 import pytest
 
@@ -10,8 +12,8 @@ from tests.functional import helpers
 from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
-from tests.harness import GlanceServer
-from tests.harness import postgres
+
+pytestmark = pytest.mark.long
 
 STORES = ['s1', 's2']
 # Each store takes a second, one after the other.
@@ -20,15 +22,26 @@ SLOW = {
     'max_parallel_stores': 1,
 }
 SIZE = 2 * MIB + 1
-# Both longer than a claim lasts; as much as that is looked at once.
-SECONDS = {'hangs': 30, 'refuses': 2 * jobboard.EXPIRY}
+LOST = 'is not with this worker any more'
+LOW = {'name': 'copy-image', 'priority': 'low'}
 
 
 @pytest.fixture(scope='module')
-def server(start_glance, board):
+def board(each_board):
+    return each_board
+
+
+@pytest.fixture(scope='module')
+def switch(tmp_path_factory):
+    """The file that says where the service is to be paused."""
+    return tmp_path_factory.mktemp('switch') / 'at'
+
+
+@pytest.fixture(scope='module')
+def server(start_glance, board, switch):
     return start_glance(
         f'posting-outage-{board.kind}', jobboard.settings(board, **SLOW),
-        workers=2, audit=True,
+        audit=True, environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
     )
 
 
@@ -59,14 +72,10 @@ def check_all(server, board, begun, timeout=120):
         jobboard.check(server, board, image_id, ['src', *STORES])
 
 
-def stay_away(seconds):
-    threading.Event().wait(seconds)
-
-
 @pytest.mark.parametrize('way', ['hangs', 'refuses'])
 def test_copies_outlive_a_board_that_does_not_answer(server, board, way):
     client = Client(server)
-    with jobboard.workers(server, 'host-a', 'host-b'):
+    with jobboard.workers(server, 'host-a', 'host-b') as workers:
         begun = begin(server)
         refused = client.create_image(helpers.data(SIZE))
         if way == 'hangs':
@@ -75,13 +84,22 @@ def test_copies_outlive_a_board_that_does_not_answer(server, board, way):
             board.stop()
         try:
             assert client.copy(refused, STORES).status_code == 503
-            stay_away(SECONDS[way])
+            # As long as claims last, and longer.
+            helpers.wait_until(
+                lambda: any(
+                    LOST in each.log.read_text() for each in workers
+                ), 'the end of a claim', timeout=120,
+            )
         finally:
             if way == 'hangs':
                 board.go_on()
             else:
                 board.start()
-        assert helpers.copy(client, refused, STORES)['status'] == 'success'
+        # With ZooKeeper the service has to wait for the end of its session.
+        helpers.wait_until(
+            lambda: client.copy(refused, STORES).status_code == 202,
+            'an answer of the board to the service', timeout=120,
+        )
         check_all(server, board, {refused: None, **begun})
 
 
@@ -97,10 +115,17 @@ def test_what_an_empty_board_has_forgotten_is_posted_when_a_worker_comes(
 ):
     client = Client(server)
     image_id = client.create_image(helpers.data(SIZE))
-    assert client.copy(image_id, STORES).status_code == 202
+    assert client.copy(image_id, STORES, method=LOW).status_code == 202
     board.forget()
     assert jobboard.jobs(board) == 0
-    with jobboard.workers(server, 'host-a'):
+    # It cannot make the copy.
+    with jobboard.workers(server, 'host-a', stores=['src']):
+        ((job, owner),) = helpers.wait_until(
+            lambda: jobboard.jobs_on(board), 'the forgotten job',
+        )
+    assert (job.details['image_id'], owner) == (image_id, None)
+    assert job.priority.value == 'LOW'
+    with jobboard.workers(server, 'host-b'):
         check_all(server, board, {image_id: None})
 
 
@@ -118,25 +143,23 @@ def test_copies_go_on_while_the_service_is_restarted(server, board):
         check_all(server, board, begun)
 
 
-@pytest.fixture
-def on_its_own_database(make_glance, board):
-    """A server whose database can be stopped, and that database."""
-    try:
-        database = postgres.Postgres().start()
-    except postgres.Unavailable as why:
-        pytest.skip(str(why))
-    with database, make_glance(
-        f'posting-database-{board.kind}', jobboard.settings(board, **SLOW),
-        database_url=database.url('glance'),
-    ) as server:
-        assert isinstance(server, GlanceServer)
-        yield server, database
-
-
-def test_copies_outlive_a_restart_of_the_database(on_its_own_database, board):
-    server, database = on_its_own_database
-    with jobboard.workers(server, 'host-a', 'host-b'):
-        begun = begin(server)
-        with database.stopped():
-            stay_away(2 * jobboard.EXPIRY)
-        check_all(server, board, begun)
+def test_a_board_that_dies_after_the_task_was_made_ends_it(
+    server, board, switch,
+):
+    client = Client(server)
+    image_id = client.create_image(helpers.data())
+    switch.write_text('flow-asked:1:stop')
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.copy, image_id, ['s1'])
+        helpers.wait_until(lambda: not switch.exists(), 'a pause')
+        board.kill()
+        for pid in server.worker_pids:
+            os.kill(pid, signal.SIGCONT)
+        response = answer.result()
+    assert response.status_code == 503, response.text
+    board.start()
+    assert client.copy_task(image_id) is None
+    (task,) = server.tasks(image_id)
+    assert task['status'] == 'failure'
+    assert 'the board of copies' in task['message']
+    jobboard.check(server, board, image_id, ['src'])

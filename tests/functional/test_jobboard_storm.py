@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A short storm: workers are killed and paused while they copy."""
+"""A longer storm: workers are killed and paused while they copy."""
 
 import os
 import random
@@ -11,9 +11,16 @@ import pytest
 from tests.functional import jobboard
 from tests.functional import storm
 
+pytestmark = pytest.mark.long
+
 COPIES = 60
 EVERY = 0.5
 MOST = 30
+
+
+@pytest.fixture(scope='module')
+def board(each_board):
+    return each_board
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +39,7 @@ def test_every_copy_ends_well_while_workers_are_killed_and_paused(
     dice = random.Random(seed)  # noqa: S311
     wanted = storm.post(server, dice, COPIES)
     with jobboard.workers(server, 'host-a', 'host-b', 'host-c') as workers:
-        done = storm.disturb(server, workers, EVERY, dice, MOST)
+        done = storm.disturb(server, board, workers, EVERY, dice, MOST)
         assert done.total() >= 3
         given_up, wrong = storm.judge(server, board, wanted)
     assert wrong == []

@@ -48,19 +48,23 @@ class Server:
         user = f'{self.user}@' if self.user else ''
         return f'{self.kind}://{user}127.0.0.1:{self.port}'
 
-    def board(self, **other):
-        """Return a board of the product's that is kept there.
+    def settings(self, **other):
+        """Return the product's settings of this board as a dict.
 
-        :param other: what is not as usual in its settings
+        :param other: what is not as usual in them
         """
-        made = board_.Board(options.Settings(**{
+        return {
             'kind': self.kind, 'hosts': (('127.0.0.1', self.port),),
             'database': 1, 'username': self.user, 'password': self.password,
             'tls': bool(self.certificate),
             'ca_file': self.certificate and str(self.certificate[0]),
             'cert_file': None, 'key_file': None, 'namespace': 'test',
             'expiry': 30, **other,
-        }))
+        }
+
+    def board(self, **other):
+        """Return a board of the product's that is kept there."""
+        made = board_.Board(options.Settings(**self.settings(**other)))
         self._boards.append(made)
         return made
 
@@ -87,7 +91,7 @@ class Server:
             self._command(), self.folder / f'{self.kind}.log', self.folder,
             None,
         )
-        self._wait(time.monotonic() + 60)
+        self._wait(time.monotonic() + 180)
         if fresh:
             self._set_up()
         return self
@@ -96,7 +100,7 @@ class Server:
         """End it; what it has acknowledged stays."""
         if self._group:
             self.go_on()
-            self._group.terminate(20)
+            self._group.terminate(60)
 
     def kill(self):
         """End it at once, as a power cut does."""

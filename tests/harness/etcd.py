@@ -50,7 +50,7 @@ class Etcd(boards.Server):
 
     def _ask(self):
         answer = requests.get(
-            f'{self._address}/health', verify=self._trusted, timeout=10
+            f'{self._address}/health', verify=self._trusted, timeout=60
         )
         answer.raise_for_status()
 
@@ -75,5 +75,5 @@ class Etcd(boards.Server):
         ):
             requests.post(
                 f'{self._address}/v3/auth/{path}', json=body,
-                verify=self._trusted, timeout=30,
+                verify=self._trusted, timeout=60,
             ).raise_for_status()

@@ -94,7 +94,7 @@ class Worker:
         """The exit status of its last run, or None while it runs."""
         return self._group.returncode()
 
-    def stop(self, timeout=30):
+    def stop(self, timeout=120):
         """End it as an operator would (SIGTERM), then for certain."""
         if self._group:
             self._group.terminate(timeout)

@@ -12,13 +12,37 @@ import pytest
 from tests.harness import boards
 from tests.irods_server import certificate
 
-KINDS = ('redis', 'etcd', 'zookeeper')
+KINDS = (
+    'redis',
+    pytest.param('etcd', marks=pytest.mark.long),
+    pytest.param('zookeeper', marks=pytest.mark.long),
+)
+# What is no job, no owner of one, and no worker.
+NO_JOBS = [
+    'nonsense', [], {}, 7,
+    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
+     'created_on': 'now', 'priority': 'ABC'},
+    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
+     'created_on': 'now', 'priority': 'NORMAL'},
+    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
+     'created_on': 'now', 'priority': None},
+]
+NO_OWNERS = [
+    b'', b'\xff', b'nonsense', b'[]', b'7', b'{}', b'{"owner": []}',
+    b'{"owner": null}', b'{"owner": ""}', b'{"owner": "\\u001b[2J"}', b'\x1b',
+]
+NO_WORKERS = [
+    b'', b'\xff', b'nonsense', b'[]', b'7', b'{}',
+    b'{"names": null, "writable": []}', b'{"names": [], "writable": 7}',
+    b'{"names": ["\\u001b[2J"], "writable": []}',
+    b'{"names": [], "writable": ["\\u001b[2J"]}',
+]
 
 
 def server_of(kind, folder, encrypted=False):
     """Return a server that has not been started; skip if there can be none.
 
-    :param kind: one of ``KINDS``
+    :param kind: ``redis``, ``etcd`` or ``zookeeper``
     """
     module = pytest.importorskip(
         f'tests.harness.{kind}', reason=f'the library for {kind} is missing'

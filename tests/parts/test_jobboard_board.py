@@ -27,7 +27,6 @@ DETAILS = details.Details(
     stores=('s1',), sources=('src',), project_id='p', user_id='u',
     priority=base.JobPriority.LOW,
 )
-TASK_ID = str(uuid.uuid4())
 NOTHING = placement.Stores(names=('s1',), writable=())
 # Shorter than any server's shortest one would be made longer.
 EXPIRY = 4
@@ -79,12 +78,7 @@ def job(board):
 @pytest.fixture
 def other(server, namespace, job):
     """Another process, which has claimed the job."""
-    settings = {
-        'kind': server.kind, 'hosts': [['127.0.0.1', server.port]],
-        'database': 1, 'username': server.user, 'password': server.password,
-        'tls': False, 'ca_file': None, 'cert_file': None, 'key_file': None,
-        'namespace': namespace, 'expiry': EXPIRY,
-    }
+    settings = server.settings(namespace=namespace, expiry=EXPIRY)
     with subprocess.Popen(
         boards.other_process(), cwd=process.ROOT, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -115,17 +109,11 @@ def wait_answer(board):
     helpers.wait_until(lambda: not silent(board), 'an answer')
 
 
-# Who may speak to it.
-
-
-def test_a_board_that_is_trusted_answers(kind, started):
-    started(kind, encrypted=True).board().ping()
-
-
-def test_a_board_that_nobody_vouches_for_is_not_spoken_to(kind, started):
-    board = started(kind, encrypted=True).board(ca_file=None)
+def test_a_board_is_spoken_to_only_if_somebody_vouches_for_it(kind, started):
+    server = started(kind, encrypted=True)
+    server.board().ping()
     with pytest.raises(board_.BoardSilent):
-        board.ping()
+        server.board(ca_file=None).ping()
 
 
 def test_a_wrong_password_is_refused_and_not_shown(
@@ -135,23 +123,19 @@ def test_a_wrong_password_is_refused_and_not_shown(
     with pytest.raises(board_.BoardSilent) as refusal:
         intruder.jobs()
     assert 'wrong-secret' not in str(refusal.value)
+    if server.kind != 'zookeeper':
+        assert 'password' in str(refusal.value)
     assert len(board.jobs()) == 1
 
 
-@pytest.mark.parametrize('kind', ['redis', 'etcd'], indirect=True)
-def test_a_wrong_password_is_said(server):
-    with pytest.raises(board_.BoardSilent, match='password'):
-        server.board(password='wrong-secret').ping()
-
-
-@pytest.mark.parametrize('kind', ['etcd'], indirect=True)
+@pytest.mark.parametrize('kind', boards.KINDS[1:2], indirect=True)
 def test_a_user_with_rights_to_its_namespace_only_is_enough(server, board):
     board.ping()
     with pytest.raises(board_.BoardSilent, match='permission denied'):
         server.board(namespace='else').jobs()
 
 
-@pytest.mark.parametrize('kind', ['redis'], indirect=True)
+@pytest.mark.parametrize('kind', boards.KINDS[:1], indirect=True)
 def test_a_user_of_redis_with_few_rights_is_enough(server, namespace):
     server.client().acl_setuser(
         'copier', enabled=True, passwords=['+few'], keys=['test*'],
@@ -196,15 +180,7 @@ def test_a_job_is_there_once_however_often_it_is_posted(
     assert board.claim(job, 'b/1')
 
 
-@pytest.mark.parametrize('nonsense', [
-    'nonsense', [], {}, 7,
-    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
-     'created_on': 'now', 'priority': 'ABC'},
-    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
-     'created_on': 'now', 'priority': 'NORMAL'},
-    {'uuid': 'u', 'name': 'n', 'details': {}, 'sequence': 1,
-     'created_on': 'now', 'priority': None},
-])
+@pytest.mark.parametrize('nonsense', boards.NO_JOBS)
 def test_what_is_no_job_hides_no_other(board, server, job, nonsense):
     boards.write_nonsense(server.kind, board, nonsense)
     found = [each.uuid for each, _owner in board.jobs()]
@@ -213,10 +189,7 @@ def test_what_is_no_job_hides_no_other(board, server, job, nonsense):
     assert board.claim(job, 'a/1')
 
 
-@pytest.mark.parametrize('content', [
-    b'', b'\xff', b'nonsense', b'[]', b'7', b'{}', b'{"owner": []}',
-    b'{"owner": null}', b'{"owner": ""}', b'{"owner": "\\u001b[2J"}', b'\x1b',
-])
+@pytest.mark.parametrize('content', boards.NO_OWNERS)
 def test_nobody_can_take_a_job_whose_owner_cannot_be_read(
     board, server, job, content,
 ):
@@ -232,18 +205,14 @@ def test_nobody_can_take_a_job_whose_owner_cannot_be_read(
     assert not board.extend(job, 'a/1')
     board.consume(job, 'a/1')
     board.abandon(job, 'a/1')
-    assert board.post(dataclasses.replace(DETAILS, task_id=TASK_ID))
+    task_id = str(uuid.uuid4())
+    assert board.post(dataclasses.replace(DETAILS, task_id=task_id))
     (free,) = [each for each, owner in board.jobs() if owner is None]
-    assert free.uuid == TASK_ID
+    assert free.uuid == task_id
     assert board.claim(free, 'a/1')
 
 
-@pytest.mark.parametrize('content', [
-    b'', b'\xff', b'nonsense', b'[]', b'7', b'{}',
-    b'{"names": null, "writable": []}', b'{"names": [], "writable": 7}',
-    b'{"names": ["\\u001b[2J"], "writable": []}',
-    b'{"names": [], "writable": ["\\u001b[2J"]}',
-])
+@pytest.mark.parametrize('content', boards.NO_WORKERS)
 def test_what_is_no_worker_hides_no_other(board, server, content):
     board.announce('a', NOTHING)
     boards.announce_nonsense(server.kind, board, content)
@@ -330,6 +299,8 @@ def test_a_job_that_was_given_back_can_be_claimed(board, job):
     assert not board.claim(job, 'c/1')
 
 
+# With ZooKeeper a claim lasts as long as the connection.
+@pytest.mark.parametrize('kind', boards.KINDS[:2], indirect=True)
 def test_a_claim_that_is_renewed_lasts(server, namespace):
     board = server.board(namespace=namespace, expiry=EXPIRY)
     board.post(DETAILS)
@@ -339,10 +310,14 @@ def test_a_claim_that_is_renewed_lasts(server, namespace):
     board.abandon(job, 'a/1')
     # Not the first claim's end is put off.
     board.claim(job, 'a/2')
-    until = time.monotonic() + 2 * EXPIRY
-    while time.monotonic() < until:
+    # It lasts as long as a claim, begins later, and is not repeated.
+    board.announce('passing', NOTHING)
+
+    def passed():
         assert board.extend(job, 'a/2')
-        time.sleep(EXPIRY / 4)
+        return not board.workers()
+
+    helpers.wait_until(passed, 'the time of a claim')
     assert board.is_owner(job, 'a/2')
 
 
@@ -360,26 +335,23 @@ def test_the_claim_of_a_process_that_hangs_ends_and_it_learns_that(
     assert board.is_owner(job, 'a/1')
 
 
-def test_the_claim_of_a_process_that_dies_ends(board, job, other):
-    os.kill(other.pid, signal.SIGKILL)
-    helpers.wait_until(lambda: board.claim(job, 'a/1'), 'the end of a claim')
-
-
 # When it fails.
 
 
 def test_a_board_that_hangs_is_silent_before_a_claim_would_end(
-    server, board, job,
+    server, namespace,
 ):
+    board = server.board(namespace=namespace, expiry=60)
+    board.post(DETAILS)
+    ((job, _owner),) = board.jobs()
     board.claim(job, 'a/1')
     server.pause()
-    begun = time.monotonic()
     try:
         with pytest.raises(board_.BoardSilent):
             board.is_owner(job, 'a/1')
     finally:
         server.go_on()
-    assert time.monotonic() - begun < board.expiry / 2
+    # Nobody has renewed it.
     wait_answer(board)
     assert board.is_owner(job, 'a/1')
 
@@ -415,7 +387,7 @@ def test_a_board_that_has_lost_its_data_can_be_used_again(
     assert board.claim(job, 'b/1')
 
 
-@pytest.mark.parametrize('kind', ['zookeeper'], indirect=True)
+@pytest.mark.parametrize('kind', boards.KINDS[2:], indirect=True)
 def test_a_claim_that_nobody_knows_to_have_made_is_undone(board, job):
     # As if the answer to it had not come in time.
     board._board._client.create(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The conductor on a real board: what becomes of a claim, and when."""
+"""The conductor on a real board, when it cannot do what it should."""
 
-from concurrent import futures
+import threading
 import uuid
 
 import pytest
@@ -12,65 +12,124 @@ from glance_copy_plugin.jobboard import conductor as conductor_
 from glance_copy_plugin.jobboard import details
 from glance_copy_plugin.jobboard import keeper
 from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.records import tasks
+from glance_copy_plugin.recovery import takeover
+from tests.functional import helpers
 from tests.parts import boards
 
-DETAILS = details.Details(
-    image_id='image', task_id=str(uuid.uuid4()), request_id='request',
-    stores=('s1',), sources=('src',), project_id='p', user_id='u',
-    priority=base.JobPriority.NORMAL,
-)
 STORES = placement.Stores(names=('src', 's1'), writable=('s1',))
+PATIENCE = 300
+
+
+class Copies:
+    """Takes the place of making copies: each goes on until it is told."""
+
+    def __init__(self):
+        self.begun = []
+        self._ends = {}
+
+    def expect(self, task_id):
+        self._ends[task_id] = threading.Event()
+
+    def end(self, task_id):
+        self._ends[task_id].set()
+
+    def carry_on(self, claim, _task):
+        task_id = claim.details.task_id
+        self.begun.append(task_id)
+        assert self._ends[task_id].wait(PATIENCE)
+        claim.remove()
+
+    def wait_begun(self, *task_ids):
+        helpers.wait_until(
+            lambda: self.begun == list(task_ids), f'the copies {task_ids}'
+        )
+
+
+@pytest.fixture
+def copies(monkeypatch):
+    made = Copies()
+    monkeypatch.setattr(tasks, 'by_id', lambda _task_id: None)
+    monkeypatch.setattr(takeover, 'carry_on', made.carry_on)
+    return made
 
 
 @pytest.fixture
 def board(tmp_path):
     with boards.started('redis', tmp_path) as server:
-        found = server.board()
-        found.post(DETAILS)
-        yield found
+        yield server.board()
 
 
 @pytest.fixture
-def conductor(board):
-    return conductor_.CopyConductor(
-        'a', board, keeper.Keeper(board.expiry), STORES, 1
+def post(board, copies):
+    """Give a function that posts a copy; it returns the task's id."""
+    def posted():
+        task_id = str(uuid.uuid4())
+        copies.expect(task_id)
+        board.post(details.Details(
+            image_id=f'image-{task_id}', task_id=task_id, request_id='r',
+            stores=('s1',), sources=('src',), project_id='p', user_id='u',
+            priority=base.JobPriority.NORMAL,
+        ))
+        return task_id
+
+    return posted
+
+
+@pytest.fixture
+def running(board):
+    """A conductor that makes two copies at a time."""
+    made = conductor_.CopyConductor(
+        'a', board, keeper.Keeper(board.expiry), STORES, 2
     )
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    yield made
+    made.stop()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
 
 
-def claimed(board, conductor):
-    """Claim the only job; return it."""
-    ((job, _owner),) = board.jobs()
-    conductor._queue.claim(job, 'a')
-    return job
+@pytest.fixture
+def fail_start(monkeypatch):
+    """Give a function: the next thread for a copy cannot be started."""
+    start = threading.Thread.start
+    orders = []
+
+    def start_or_not(self):
+        if orders and self.name.startswith('copy-image-job'):
+            orders.pop()
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, 'start', start_or_not)
+    return lambda: orders.append(True)
 
 
-@pytest.mark.parametrize('carried_on', [True, False])
-def test_the_end_of_an_earlier_try_leaves_the_next_claim_alone(
-    board, conductor, carried_on,
+def owned(board):
+    """Return ``{id of the task: True if somebody has claimed its copy}``."""
+    return {job.uuid: owner is not None for job, owner in board.jobs()}
+
+
+def test_a_copy_for_which_no_thread_can_be_started_is_made_once_and_later(
+    board, copies, post, running, fail_start, caplog,
 ):
-    job = claimed(board, conductor)
-    earlier = futures.Future()
-    earlier.set_result(carried_on)
-    conductor._on_job_done(job, earlier)
-    ((_job, owner),) = board.jobs()
-    assert owner.startswith('a/')
-    assert not conductor._queue.claim_of(job).ended
-
-
-def test_a_job_that_another_thread_has_taken_up_is_not_given_back(
-    board, conductor,
-):
-    job = claimed(board, conductor)
-    claim = conductor._queue.claim_of(job)
-    conductor._try_finish_job(job, False)
-    assert not claim.ended
-    assert None not in [owner for _job, owner in board.jobs()]
-
-
-def test_a_job_for_which_there_is_no_thread_is_given_back(board, conductor):
-    job = claimed(board, conductor)
-    conductor._try_finish_job(job, False)
-    assert [owner for _job, owner in board.jobs()] == [None]
-    # Should its thread come all the same.
-    assert not conductor._dispatch_job(job)
-    assert [owner for _job, owner in board.jobs()] == [None]
+    first = post()
+    copies.wait_begun(first)
+    fail_start()
+    second = post()
+    helpers.wait_until(
+        lambda: "can't start new thread" in caplog.text, 'a failure'
+    )
+    # What it has in its hands is not touched by that.
+    assert owned(board)[first]
+    copies.wait_begun(first, second)
+    assert owned(board) == {first: True, second: True}
+    for each in (first, second):
+        copies.end(each)
+    # TaskFlow has kept what it could not begin: that begins nothing.
+    third = post()
+    copies.wait_begun(first, second, third)
+    assert owned(board) == {third: True}
+    copies.end(third)
+    helpers.wait_until(lambda: not board.jobs(), 'an empty board')

@@ -55,10 +55,6 @@ def test_there_is_none_unless_a_port_is_given(group, folder):
     assert list(folder.iterdir()) == []
 
 
-def test_it_is_on_loopback_unless_told_otherwise(group):
-    assert group().worker_metrics_address == '127.0.0.1'
-
-
 def test_its_folder_is_private_and_goes_at_the_end(group, folder):
     with endpoint.opened(group(port=free_port()), 1):
         (made,) = folder.iterdir()
