@@ -33,7 +33,6 @@ from tests.functional import helpers
 STOCK = 'cinder'
 DRIVER = os.environ.get('CINDER_DRIVER') or 'cinder_multi'
 MIB = helpers.MIB
-FAULTY_REGION = 'RegionFaulty'
 
 
 class Stores:
@@ -201,6 +200,11 @@ def environment(cloud, folder):
         os.environ.update(before)
 
 
+def faulty_region(cloud):
+    """Return the region in which the gate is Cinder."""
+    return f'RegionFaulty{cloud.place.share}'
+
+
 class Gate:
     """A way to the real Cinder that counts, and fails when told so.
 
@@ -226,22 +230,36 @@ class Gate:
             def log_message(self, *_):
                 """The service has a log of its own."""
 
-        self._server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', 0), Handler
-        )
-        self._server.daemon_threads = True
-        self.url = f'http://127.0.0.1:{self._server.server_port}'
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, daemon=True
-        )
+        self._handler = Handler
+        self._port = 0
+
+    @property
+    def url(self):
+        return f'http://127.0.0.1:{self._port}'
 
     def __enter__(self):
-        self._thread.start()
+        self._server = http.server.ThreadingHTTPServer(
+            ('127.0.0.1', self._port), self._handler
+        )
+        self._server.daemon_threads = True
+        self._port = self._server.server_port
+        threading.Thread(
+            target=self._server.serve_forever, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_):
         self._server.shutdown()
         self._server.server_close()
+
+    @contextlib.contextmanager
+    def closed(self):
+        """Let nobody get in."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def fail(self, method, part, times, status=500, after=False):
         """Answer so many requests with an error.
@@ -306,17 +324,18 @@ def point_region_to(cloud, url):
     """Make the region in the catalogue lead to another address."""
     with identity.connect(cloud.place) as admin:
         keystone = admin.identity
-        if keystone.find_region(FAULTY_REGION) is None:
-            keystone.create_region(id=FAULTY_REGION)
+        region = faulty_region(cloud)
+        if keystone.find_region(region) is None:
+            keystone.create_region(id=region)
         service = keystone.find_service('cinder')
         for endpoint in keystone.endpoints(
-            service_id=service.id, region_id=FAULTY_REGION
+            service_id=service.id, region_id=region
         ):
             keystone.delete_endpoint(endpoint)
         for interface in identity.INTERFACES:
             keystone.create_endpoint(
                 service_id=service.id, interface=interface,
-                url=f'{url}/v3', region_id=FAULTY_REGION,
+                url=f'{url}/v3', region_id=region,
             )
 
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pools of Ceph for the conformance suite, and stores in them."""
+"""Pools of Ceph for one process of tests, and stores in them."""
 
-import contextlib
 import importlib
 import itertools
 
@@ -11,15 +10,61 @@ import pytest
 from tests.stores import conformance
 
 USER, READER = 'conformance', 'conformance-reader'
+# So many stores has a test, those of its sources among them.
 COUNT = 8
+
+
+class Pools:
+    """Makes pools and users of them; their names end with the share.
+
+    :param cloud: ``Cloud``
+    :param stack: an exit stack that ends connections
+    """
+
+    def __init__(self, cloud, stack):
+        self._cloud = cloud
+        self._run = cloud.ceph.run
+        self._stack = stack
+
+    def name(self, name):
+        """Return what a pool or a user is called."""
+        return f'{name}{self._cloud.place.share}'
+
+    def make(self, *names):
+        """Make pools that are missing."""
+        known = self._run('ceph', 'osd', 'pool', 'ls').split()
+        for name in map(self.name, names):
+            if name not in known:
+                self._run('ceph', 'osd', 'pool', 'create', name, '4', '4')
+                self._run('rbd', 'pool', 'init', name)
+
+    def allow(self, user, *rights):
+        """Make a user, or give one that is there other rights."""
+        name = f'client.{self.name(user)}'
+        keyring = self._cloud.ceph.user_keyring(self.name(user))
+        if not keyring.exists():
+            self._cloud.place.write_private(
+                keyring, self._run('ceph', 'auth', 'get-or-create', name)
+            )
+        self._run('ceph', 'auth', 'caps', name, *rights)
+
+    def open(self, *names):
+        """Return pools as their administrator sees them."""
+        cluster = importlib.import_module('rados').Rados(
+            conffile=str(self._cloud.ceph.conf), rados_id='admin'
+        )
+        cluster.connect(timeout=30)
+        self._stack.callback(cluster.shutdown)
+        return [Pool(cluster, self.name(name)) for name in names]
 
 
 class RbdTarget(conformance.Target):
     """An rbd store with a pool of its own."""
 
-    def __init__(self, name, pool, configure):
+    def __init__(self, name, pool, reader, configure):
         super().__init__(name)
         self.pool = pool
+        self._reader = reader
         self._configure = configure
 
     def content(self, url):
@@ -32,7 +77,7 @@ class RbdTarget(conformance.Target):
         return self.pool.put(image_id, content)
 
     def refuse_writing(self):
-        self._configure(rbd_store_user=READER)
+        self._configure(rbd_store_user=self._reader)
 
 
 class Pool:
@@ -43,10 +88,8 @@ class Pool:
         self._rbd = importlib.import_module('rbd')
         self.name = name
 
-    @contextlib.contextmanager
     def _opened(self):
-        with self._cluster.open_ioctx(self.name) as ioctx:
-            yield ioctx
+        return self._cluster.open_ioctx(self.name)
 
     def names(self):
         with self._opened() as ioctx:
@@ -104,33 +147,26 @@ class InPools:
     """Inherit this too; each store has a pool of one cluster."""
 
     @pytest.fixture(scope='class')
-    def pools(self, cloud, bindings):
+    def pools(self, new_pools):
         """Pools, and two users of them, one of whom only reads."""
         names = [f'conformance-{number}' for number in range(COUNT)]
-        known = cloud.ceph.run('ceph', 'osd', 'pool', 'ls').split()
-        for name in names:
-            if name not in known:
-                cloud.ceph.run('ceph', 'osd', 'pool', 'create', name, '4', '4')
-                cloud.ceph.run('rbd', 'pool', 'init', name)
+        new_pools.make(*names)
         for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
             rights = ', '.join(
-                f'profile {profile} pool={name}' for name in names
+                f'profile {profile} pool={new_pools.name(name)}'
+                for name in names
             )
-            key = cloud.ceph.run(
-                'ceph', 'auth', 'get-or-create', f'client.{user}',
-                'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
+            new_pools.allow(
+                user, 'mon', 'profile rbd', 'mgr', 'profile rbd',
+                'osd', rights,
             )
-            cloud.place.write_private(cloud.ceph.user_keyring(user), key)
-        cluster = importlib.import_module('rados').Rados(
-            conffile=str(cloud.ceph.conf), rados_id='admin'
-        )
-        cluster.connect(timeout=30)
-        try:
-            yield [Pool(cluster, name) for name in names]
-        finally:
-            cluster.shutdown()
+        found = new_pools.open(*names)
+        for pool in found:
+            pool.empty()  # of what a killed process has left
+        return found
+
     @pytest.fixture
-    def make(self, configured, cloud, pools):
+    def make(self, configured, cloud, pools, new_pools):
         free = itertools.chain(pools)
         made = []
 
@@ -140,14 +176,17 @@ class InPools:
 
             def configure(**more):
                 configured(name, 'rbd', **{
-                    'rbd_store_pool': pool.name, 'rbd_store_user': USER,
+                    'rbd_store_pool': pool.name,
+                    'rbd_store_user': new_pools.name(USER),
                     'rbd_store_ceph_conf': str(cloud.ceph.conf),
                     'rbd_store_chunk_size': 1, 'rados_connect_timeout': 20,
                     **more,
                 })
 
             configure()
-            return RbdTarget(name, pool, configure)
+            return RbdTarget(
+                name, pool, new_pools.name(READER), configure
+            )
 
         yield make_store
         for pool in made:

@@ -23,7 +23,6 @@ import pytest
 from tests.cloud import cinder_parts
 from tests.cloud.cinder_parts import DRIVER
 from tests.cloud.services import conf
-from tests.cloud.services import identity
 from tests.cloud.services import place as places
 from tests.cloud.services import stores as given
 from tests.cloud.services import wsgi
@@ -146,8 +145,8 @@ def test_two_stores_of_two_users_use_their_own_projects(
 
 
 def test_an_application_credential_is_a_login(cloud, open_stores):
-    ac_id, secret = identity.application_credential(
-        cloud.place, 'glance', str(uuid.uuid4())
+    ac_id, secret = cloud.application_credential(
+        'glance', str(uuid.uuid4())
     )
     told = given.cinder(cloud, 'glance-fast', driver=DRIVER)
     for name in ('user_name', 'password', 'project_name'):
@@ -268,14 +267,19 @@ def test_a_wrong_password_disables_nothing_and_is_an_error_each_time(
         stores.add('fast', b'1234')
 
 
+def behind(cloud, volume_type):
+    """Return a store whose way to Cinder is the gate."""
+    return given.cinder(
+        cloud, volume_type, driver=DRIVER, cinder_http_retries=0,
+        cinder_os_region_name=cinder_parts.faulty_region(cloud),
+    )
+
+
 def test_a_cinder_that_is_down_disables_nothing(
-    cloud, open_stores, caplog
+    cloud, open_stores, gate, caplog
 ):
-    cloud.processes.stop('cinder')
-    try:
-        stores = open_stores(fast=given.cinder(
-            cloud, 'glance-fast', driver=DRIVER, cinder_http_retries=0
-        ))
+    with gate.closed():
+        stores = open_stores(fast=behind(cloud, 'glance-fast'))
         assert stores['fast'].is_capable(ADD)
         said = [
             record.getMessage() for record in caplog.records
@@ -284,22 +288,15 @@ def test_a_cinder_that_is_down_disables_nothing(
         assert len(said) == 1
         with pytest.raises(exceptions.RemoteServiceUnavailable):
             stores.add('fast', b'1234')
-    finally:
-        cloud.up()
     _, url = stores.add('fast', b'1234')
     stores.delete('fast', url)
 
 
 def test_a_type_is_looked_up_later_if_it_could_not_be_at_the_start(
-    cloud, open_stores
+    cloud, open_stores, gate
 ):
-    cloud.processes.stop('cinder')
-    try:
-        stores = open_stores(fast=given.cinder(
-            cloud, 'no-such-type', driver=DRIVER, cinder_http_retries=0
-        ))
-    finally:
-        cloud.up()
+    with gate.closed():
+        stores = open_stores(fast=behind(cloud, 'no-such-type'))
     with pytest.raises(exceptions.StoreAddDisabled, match='no-such-type'):
         stores.add('fast', b'1234')
     assert not stores['fast'].is_capable(ADD)

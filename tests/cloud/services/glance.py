@@ -37,6 +37,7 @@ class CloudGlance(GlanceServer):
         self._bindings = install.own_bindings(cloud.place)
         _require_host_name()
         self.cloud = cloud
+        name = f'{name}{cloud.place.share}'
         folder = cloud.place.path(NAME, name)
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -92,7 +93,8 @@ class CloudGlance(GlanceServer):
         place = self.cloud.place
         its_rootwrap = rootwrap.write(folder)
         groups = {
-            'keystone_authtoken': conf.authtoken(place, 'glance'),
+            # Not the account of its stores, whose password tests change.
+            'keystone_authtoken': conf.authtoken(place, 'cinder'),
             'os_brick': {'lock_path': folder / 'locks'},
             'DEFAULT': {'show_multiple_locations': 'true'},
         }

@@ -24,9 +24,9 @@ def cinder(cloud, volume_type, user='glance', driver='cinder', **more):
         'driver': driver,
         'cinder_volume_type': volume_type,
         'cinder_store_auth_address': cloud.place.url('keystone', '/v3'),
-        'cinder_store_user_name': user,
-        'cinder_store_password': cloud.place.password(user),
-        'cinder_store_project_name': identity.project_of(user),
+        'cinder_store_user_name': identity.account_of(cloud.place, user),
+        'cinder_store_password': cloud.password(user),
+        'cinder_store_project_name': identity.project_of(cloud.place, user),
         'cinder_catalog_info': 'block-storage::publicURL',
         'cinder_os_region_name': conf.REGION,
         'cinder_state_transition_timeout': TIMEOUT,
@@ -35,7 +35,7 @@ def cinder(cloud, volume_type, user='glance', driver='cinder', **more):
 
 
 def rbd(cloud, pool, **more):
-    """Return a store in a pool of Ceph, ``images-a`` or ``images-b``."""
+    """Return a store in a pool of Ceph, with the user of that name."""
     return {
         'driver': 'rbd',
         'rbd_store_pool': pool,
