@@ -62,6 +62,8 @@ def cloud(request):
         made = services.Cloud()
         with made.shared():
             request.config.stash[CLOUD] = made
+            # What a process that was killed has left.
+            leftovers.Leftovers(made).remove()
             yield made
     except errors.Unavailable as error:
         pytest.skip(str(error))
@@ -69,10 +71,8 @@ def cloud(request):
 
 @pytest.fixture(scope='session')
 def found(cloud):
-    """What is there of this process; what a killed one left is removed."""
-    made = leftovers.Leftovers(cloud)
-    made.remove()
-    return made
+    """What is there that belongs to this process of tests."""
+    return leftovers.Leftovers(cloud)
 
 
 @pytest.fixture(scope='package', autouse=True)
@@ -140,12 +140,18 @@ def glance(cloud, start_glance):
     }, threads=12)
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='package')
 def new_pools(cloud, bindings):
     """Give a function that makes pools of Ceph with names of this process.
     """
-    with contextlib.ExitStack() as stack:
-        yield pools.Pools(cloud, stack)
+    with contextlib.closing(pools.Pools(cloud)) as made:
+        yield made
+
+
+@pytest.fixture(scope='package')
+def conformance_pools(new_pools):
+    """One pool for each store that a test of the suite may make."""
+    return pools.for_conformance(new_pools)
 
 
 def pytest_collection_modifyitems(items):

@@ -3,7 +3,7 @@
 """Pools of Ceph for one process of tests, and stores in them."""
 
 import importlib
-import itertools
+import json
 
 import pytest
 
@@ -11,51 +11,59 @@ from tests.stores import conformance
 
 USER, READER = 'conformance', 'conformance-reader'
 # So many stores has a test, those of its sources among them.
-COUNT = 8
+COUNT = 4
 
 
 class Pools:
     """Makes pools and users of them; their names end with the share.
 
     :param cloud: ``Cloud``
-    :param stack: an exit stack that ends connections
     """
 
-    def __init__(self, cloud, stack):
-        self._cloud = cloud
-        self._run = cloud.ceph.run
-        self._stack = stack
+    def __init__(self, cloud):
+        self._place, self._ceph = cloud.place, cloud.ceph
+        self._rbd = importlib.import_module('rbd').RBD()
+        self._cluster = importlib.import_module('rados').Rados(
+            conffile=str(cloud.ceph.conf), rados_id='admin'
+        )
+        self._cluster.connect(timeout=300)
+
+    def close(self):
+        """End the connection."""
+        self._cluster.shutdown()
+
+    def _ask(self, prefix, **more):
+        """Have the monitor do something; return what it answers."""
+        status, answer, said = self._cluster.mon_command(
+            json.dumps({'prefix': prefix, **more}), b''
+        )
+        assert not status, f'{prefix}: {said}'
+        return answer.decode()
 
     def name(self, name):
         """Return what a pool or a user is called."""
-        return f'{name}{self._cloud.place.share}'
+        return f'{name}{self._place.share}'
 
     def make(self, *names):
-        """Make pools that are missing."""
-        known = self._run('ceph', 'osd', 'pool', 'ls').split()
-        for name in map(self.name, names):
-            if name not in known:
-                self._run('ceph', 'osd', 'pool', 'create', name, '4', '4')
-                self._run('rbd', 'pool', 'init', name)
+        """Make pools that are missing; return them all."""
+        found = [Pool(self._cluster, self.name(name)) for name in names]
+        known = self._cluster.list_pools()
+        for pool in found:
+            if pool.name not in known:
+                self._ask('osd pool create', pool=pool.name, pg_num=4)
+                with self._cluster.open_ioctx(pool.name) as ioctx:
+                    self._rbd.pool_init(ioctx, False)
+        return found
 
     def allow(self, user, *rights):
         """Make a user, or give one that is there other rights."""
-        name = f'client.{self.name(user)}'
-        keyring = self._cloud.ceph.user_keyring(self.name(user))
+        entity = f'client.{self.name(user)}'
+        keyring = self._ceph.user_keyring(self.name(user))
         if not keyring.exists():
-            self._cloud.place.write_private(
-                keyring, self._run('ceph', 'auth', 'get-or-create', name)
+            self._place.write_private(
+                keyring, self._ask('auth get-or-create', entity=entity)
             )
-        self._run('ceph', 'auth', 'caps', name, *rights)
-
-    def open(self, *names):
-        """Return pools as their administrator sees them."""
-        cluster = importlib.import_module('rados').Rados(
-            conffile=str(self._cloud.ceph.conf), rados_id='admin'
-        )
-        cluster.connect(timeout=30)
-        self._stack.callback(cluster.shutdown)
-        return [Pool(cluster, self.name(name)) for name in names]
+        self._ask('auth caps', entity=entity, caps=rights)
 
 
 class RbdTarget(conformance.Target):
@@ -143,31 +151,31 @@ class Pool:
                 self._rbd.RBD().remove(ioctx, name)
 
 
+def for_conformance(pools):
+    """Return empty pools, and make two users; one of them only reads.
+
+    :param pools: ``Pools``
+    """
+    names = [f'conformance-{number}' for number in range(COUNT)]
+    found = pools.make(*names)
+    for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
+        rights = ', '.join(
+            f'profile {profile} pool={pool.name}' for pool in found
+        )
+        pools.allow(
+            user, 'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
+        )
+    for pool in found:
+        pool.empty()  # of what a killed process has left
+    return found
+
+
 class InPools:
     """Inherit this too; each store has a pool of one cluster."""
 
-    @pytest.fixture(scope='class')
-    def pools(self, new_pools):
-        """Pools, and two users of them, one of whom only reads."""
-        names = [f'conformance-{number}' for number in range(COUNT)]
-        new_pools.make(*names)
-        for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
-            rights = ', '.join(
-                f'profile {profile} pool={new_pools.name(name)}'
-                for name in names
-            )
-            new_pools.allow(
-                user, 'mon', 'profile rbd', 'mgr', 'profile rbd',
-                'osd', rights,
-            )
-        found = new_pools.open(*names)
-        for pool in found:
-            pool.empty()  # of what a killed process has left
-        return found
-
     @pytest.fixture
-    def make(self, configured, cloud, pools, new_pools):
-        free = itertools.chain(pools)
+    def make(self, configured, cloud, new_pools, conformance_pools):
+        free = iter(conformance_pools)
         made = []
 
         def make_store(name):
@@ -179,7 +187,7 @@ class InPools:
                     'rbd_store_pool': pool.name,
                     'rbd_store_user': new_pools.name(USER),
                     'rbd_store_ceph_conf': str(cloud.ceph.conf),
-                    'rbd_store_chunk_size': 1, 'rados_connect_timeout': 20,
+                    'rbd_store_chunk_size': 1, 'rados_connect_timeout': 120,
                     **more,
                 })
 
@@ -191,7 +199,3 @@ class InPools:
         yield make_store
         for pool in made:
             pool.empty()
-
-    @pytest.fixture
-    def make_full(self):
-        pytest.skip('Ceph lets those wait who write to a full pool')

@@ -39,7 +39,6 @@ class TestStreamingToTheDriver(
     a_wrong_image_of_one_byte_leaves_nothing=None,
     a_store_that_refuses_to_be_written_fails_with_its_reason=None,
     a_stopped_copy_leaves_nothing=None,
-    what_comes_late_from_a_store_that_hung_is_removed=None,
     a_copy_that_was_stopped_before_writes_nothing=None,
 )
 class TestCopyingAndReadingBack(

@@ -130,7 +130,7 @@ class Cloud:
     def _down(self):
         self.place.path('done', READY).unlink(missing_ok=True)
         for group in STOP:
-            self.processes.stop(*group, timeout=30)
+            self.processes.stop(*group, timeout=60)
         self.ceph.forget_key()
 
     @contextlib.contextmanager

@@ -23,7 +23,7 @@ SERVICES = (
 # Those who own what tests make; each share has its own of them.
 OWNERS = ('glance', 'glance2', 'demo')
 INTERFACES = ('public', 'internal', 'admin')
-TIMEOUT = 90  # seconds for an answer, more than Cinder waits for its own
+TIMEOUT = 300  # seconds for an answer, more than Cinder waits for its own
 
 
 def account_of(place, user):

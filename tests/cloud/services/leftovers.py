@@ -8,7 +8,7 @@ import time
 from tests.cloud.services import identity
 
 EVERYBODY = {'all_tenants': 1}
-SETTLE_SECONDS = 60
+SETTLE_SECONDS = 180
 INTERVAL = 0.5
 
 

@@ -41,7 +41,7 @@ def rbd(cloud, pool, **more):
         'rbd_store_pool': pool,
         'rbd_store_user': pool,
         'rbd_store_ceph_conf': cloud.ceph.conf,
-        'rados_connect_timeout': 20,
+        'rados_connect_timeout': 120,
         **more,
     }
 
