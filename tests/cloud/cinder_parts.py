@@ -141,14 +141,6 @@ def volume_of(url):
     return url.rpartition('/')[2]
 
 
-def wait_status(cinder, volume_id, status):
-    """Wait until a volume has a status."""
-    helpers.wait_until(
-        lambda: cinder.volumes.get(volume_id).status == status,
-        f'volume {volume_id} to be {status}',
-    )
-
-
 def wait_gone(cinder, volume_id):
     """Wait until a volume is gone."""
     def gone():

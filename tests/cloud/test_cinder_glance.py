@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.cloud import cinder_parts
+from tests.cloud import helpers as cloud_helpers
 from tests.cloud.cinder_parts import DRIVER
 from tests.cloud.services import cinder as block_storage
 from tests.cloud.services import stores as given
@@ -197,7 +198,7 @@ def test_a_client_that_goes_away_leaves_the_volume_free(client, block):
     image_id = client.create_image(helpers.data(48 * MIB), store='fast')
     Download(client, image_id).answer.close()
     (volume,) = block('glance').volumes.list()
-    cinder_parts.wait_status(block('glance'), volume.id, 'available')
+    cloud_helpers.wait_status(block('glance'), volume, 'available')
     client.delete(image_id)
 
 

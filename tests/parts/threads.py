@@ -5,7 +5,7 @@
 import threading
 
 # Far beyond what any step takes: a test that waits so long has failed.
-PATIENCE = 30
+PATIENCE = 120
 
 
 class Running:

@@ -22,9 +22,8 @@ SERVICES = (
     'cinder', 'cinder-scheduler', 'cinder-volume', 'keystone', 'rabbitmq',
     'mariadb', 'ceph-osd', 'ceph-mgr', 'ceph-mon', 'epmd',
 )
-# In the order in which they are stopped: who uses others first. A Glance is
-# there only if somebody wants to try things.
-STOP = (('glance',), SERVICES[:4], SERVICES[4:8], SERVICES[8:])
+# In the order in which they are stopped: who uses others first.
+STOP = (SERVICES[:4], SERVICES[4:8], SERVICES[8:])
 DATA = (
     'cache', 'ceph', 'cinder', 'done', 'glance', 'keystone', 'mariadb',
     'rabbitmq', 'record', 'run', 'shares', 'tmp',
@@ -129,7 +128,9 @@ class Cloud:
 
     def _down(self):
         self.place.path('done', READY).unlink(missing_ok=True)
-        for group in STOP:
+        # What a test has started, or a Glance to try things with.
+        more = set(self.processes.recorded()) - set(SERVICES)
+        for group in (more, *STOP):
             self.processes.stop(*group, timeout=60)
         self.ceph.forget_key()
 

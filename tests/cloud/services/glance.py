@@ -34,10 +34,10 @@ class CloudGlance(GlanceServer):
     def __init__(
         self, cloud, name, given, settings=None, keep=False, **options
     ):
+        name = f'{name}{cloud.place.share}'
         self._bindings = install.own_bindings(cloud.place)
         _require_host_name()
-        self.cloud = cloud
-        name = f'{name}{cloud.place.share}'
+        self.cloud, self._name = cloud, name
         folder = cloud.place.path(NAME, name)
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -73,6 +73,11 @@ class CloudGlance(GlanceServer):
         more['PATH'] = self.cloud.processes.environment(venv)['PATH']
         more['PYTHONPATH'] += f':{self._bindings}'
         return more
+
+    def launch(self):
+        """Start it; whoever stops the cloud finds it."""
+        super().launch()
+        self.cloud.processes.record(f'{NAME}-{self._name}', self.pid)
 
     def temporary_files(self):
         """Return what is in its temporary folder and serves nothing.
