@@ -144,32 +144,7 @@ def test_one_sentence_in_the_log_tells_which_type_is_missing(server):
     assert 'does not exist' in lines[0]
 
 
-def test_copies_go_to_the_stores_whose_types_are_there(server, client, block):
-    content = helpers.data(9 * MIB)
-    image_id = client.create_image(content)
-    task = client.copy_and_wait(image_id, ['fast', 'slow'])
-    assert task['status'] == 'success', task
-    types = {volume.volume_type for volume in block('glance').volumes.list()}
-    assert types == {'glance-fast', 'glance-slow'}
-    client.delete(image_id, store='local')
-    client.delete(image_id, store='fast')
-    assert client.download(image_id) == content
-    client.delete(image_id)
-
-
 # Reading.
-
-def test_ranges_are_read_from_where_they_begin(client):
-    content = helpers.data(9 * MIB)
-    image_id = client.create_image(content, store='fast')
-    answer = client.request(
-        'GET', f'/images/{image_id}/file',
-        headers={'Range': f'bytes={4 * MIB - 2}-{8 * MIB}'},
-    )
-    assert answer.status_code == 206
-    assert answer.content == content[4 * MIB - 2:8 * MIB + 1]
-    client.delete(image_id)
-
 
 @pytest.mark.fails_with_stock('it is a 500')
 def test_an_image_that_is_being_downloaded_is_not_deleted(client):
