@@ -142,8 +142,7 @@ def glance(cloud, start_glance):
 
 @pytest.fixture(scope='package')
 def new_pools(cloud, bindings):
-    """Give a function that makes pools of Ceph with names of this process.
-    """
+    """Pools of Ceph that only this process uses: :class:`pools.Pools`."""
     with contextlib.closing(pools.Pools(cloud)) as made:
         yield made
 

@@ -93,15 +93,14 @@ def test_files_with_secrets_are_for_their_owner_alone(cloud):
 
 
 @pytest.fixture
-def own_pools(new_pools):
+def pool(new_pools, found):
     """A pool for what is left on purpose."""
-    new_pools.make('left')
-    return [new_pools.name('left')]
+    (made,) = new_pools.make('left')
+    yield made.name
+    found.remove(pools=[made.name])
 
 
-def test_what_a_test_leaves_is_told_and_removed(
-    cloud, block, found, own_pools
-):
+def test_what_a_test_leaves_is_told_and_removed(cloud, block, found, pool):
     cinder = block('glance2')
     attached = helpers.new_volume(cinder, 'glance-fast', name='attached')
     cinder.attachments.create(
@@ -113,22 +112,21 @@ def test_what_a_test_leaves_is_told_and_removed(
         lambda: cinder.volume_snapshots.get(made.id).status == 'available',
         'a snapshot',
     )
-    (pool,) = own_pools
     for name in ('orphan', 'trash'):
         cloud.ceph.run('rbd', 'create', '--size', '1M', f'{pool}/{name}')
     cloud.ceph.run('rbd', 'snap', 'create', f'{pool}/orphan@snap')
     cloud.ceph.run('rbd', 'snap', 'protect', f'{pool}/orphan@snap')
     cloud.ceph.run('rbd', 'trash', 'mv', f'{pool}/trash')
     with pytest.raises(AssertionError) as told:
-        found.assert_none(pools=own_pools, timeout=0)
+        found.assert_none(pools=[pool], timeout=0)
     lines = str(told.value).splitlines()[1:]
     assert sorted(line.split()[0] for line in lines) == [
         'attachment', 'rbd', 'rbd', 'snapshot', 'volume', 'volume',
     ]
-    assert found.find(pools=own_pools) == []
+    assert found.find(pools=[pool]) == []
 
 
-def test_what_is_another_process_s_is_left_alone(cloud, block, found):
+def test_what_another_process_has_made_is_left_alone(cloud, block, found):
     volume = helpers.new_volume(block('glance'), 'glance-fast')
     share = cloud.place.share
     cloud.place.share = ''
