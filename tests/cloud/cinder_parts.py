@@ -371,7 +371,7 @@ class Other:
 
     def end(self):
         """Wait for its end, which must be a good one."""
-        assert self._process.wait(120) == 0
+        assert self._process.wait(600) == 0
 
 
 class Slow(io.RawIOBase):
@@ -386,6 +386,6 @@ class Slow(io.RawIOBase):
     def read(self, size=-1):
         if self._stream.tell() >= self._before:
             self.begun.set()
-            assert self.go_on.wait(120)
+            assert self.go_on.wait(600)
         return self._stream.read(min(size, MIB))
 

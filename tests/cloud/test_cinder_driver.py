@@ -141,7 +141,7 @@ def test_a_writer_that_ceph_evicts_leaves_nothing(cloud, both, block):
     slow = cinder_parts.Slow(bytes(20 * MIB), 8 * MIB)
     with futures.ThreadPoolExecutor() as beside:
         adding = beside.submit(both.add, 'fast', b'', 20 * MIB, slow)
-        assert slow.begun.wait(60)
+        assert slow.begun.wait(300)
         (volume,) = block('glance').volumes.list()
         cinder_parts.evict(cloud, 'fast', volume.id)
         slow.go_on.set()

@@ -186,7 +186,7 @@ def test_an_upload_that_was_killed_is_found_by_the_audit(
     image_id = client.new_image()
     upload = Upload(client, image_id, 'fast')
     upload.start()
-    assert upload.begun.wait(60)
+    assert upload.begun.wait(300)
     helpers.wait_until(
         lambda: [v for v in block('glance').volumes.list()
                  if v.status == 'in-use'], 'the volume to be written',

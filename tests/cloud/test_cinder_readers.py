@@ -167,7 +167,7 @@ def test_a_reader_waits_for_one_in_another_process(
         )
         other.go_on()
         other.end()
-        assert reading.result(60) == content
+        assert reading.result(300) == content
 
 
 def test_a_reader_does_not_wait_for_ever(cloud, open_stores, both, image):

@@ -161,7 +161,7 @@ def test_an_upload_may_last_longer_than_a_token(cloud, open_stores, hasty):
     slow = cinder_parts.Slow(bytes(9 * MIB), 4 * MIB)
     with futures.ThreadPoolExecutor() as beside:
         adding = beside.submit(stores.add, 'fast', b'', 9 * MIB, slow)
-        assert slow.begun.wait(60)
+        assert slow.begun.wait(300)
         token = stores['fast'].client().client.get_token()
         helpers.wait_until(
             lambda: not accepts(cloud, token), 'the end of the token'

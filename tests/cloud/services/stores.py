@@ -5,7 +5,7 @@
 from tests.cloud.services import conf
 from tests.cloud.services import identity
 
-TIMEOUT = 120  # seconds that a volume may take for a change of its state
+TIMEOUT = 300  # seconds that a volume may take for a change of its state
 
 
 def file():
