@@ -54,7 +54,9 @@ class Leftovers:
             time.sleep(INTERVAL)
 
     def remove(self, servers=(), pools=()):
-        """Remove everything that :meth:`find` finds."""
+        """Remove everything that :meth:`find` finds, and all limits."""
+        for project_id in self._projects:
+            self._cinder.quotas.delete(project_id)
         self._remove_from_cinder()
         for pool in pools:
             for image in self._ask('ls', pool):
