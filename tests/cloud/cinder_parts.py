@@ -192,9 +192,15 @@ def environment(cloud, folder):
         os.environ.update(before)
 
 
-def faulty_region(cloud):
-    """Return the region in which the gate is Cinder."""
-    return f'RegionFaulty{cloud.place.share}'
+def through_gate(cloud):
+    """Return the options of a store to which the gate is Cinder.
+
+    Stores that name no region ask for public endpoints, and do not find it.
+    """
+    return {
+        'cinder_os_region_name': f'RegionFaulty{cloud.place.share}',
+        'cinder_catalog_info': 'block-storage::internalURL',
+    }
 
 
 class Gate:
@@ -316,7 +322,7 @@ def point_region_to(cloud, url):
     """Make the region in the catalogue lead to another address."""
     with identity.connect(cloud.place) as admin:
         keystone = admin.identity
-        region = faulty_region(cloud)
+        region = through_gate(cloud)['cinder_os_region_name']
         if keystone.find_region(region) is None:
             keystone.create_region(id=region)
         service = keystone.find_service('cinder')
@@ -324,11 +330,10 @@ def point_region_to(cloud, url):
             service_id=service.id, region_id=region
         ):
             keystone.delete_endpoint(endpoint)
-        for interface in identity.INTERFACES:
-            keystone.create_endpoint(
-                service_id=service.id, interface=interface,
-                url=f'{url}/v3', region_id=region,
-            )
+        keystone.create_endpoint(
+            service_id=service.id, interface='internal', url=f'{url}/v3',
+            region_id=region,
+        )
 
 
 class Other:

@@ -219,7 +219,7 @@ def gated(cloud, open_stores, gate):
     """One store that reaches Cinder through the gate, without Glance."""
     return open_stores(fast=stores.cinder(
         cloud, 'glance-fast', driver=cinder_parts.DRIVER,
-        cinder_os_region_name=cinder_parts.faulty_region(cloud),
+        **cinder_parts.through_gate(cloud),
     ))
 
 

@@ -32,7 +32,7 @@ def server(cloud, start_glance, gate_server):
         'local': given.file(),
         'fast': cinder(),
         'gated': cinder(
-            cinder_os_region_name=cinder_parts.faulty_region(cloud)
+            **cinder_parts.through_gate(cloud)
         ),
     }, {
         # A copy is to take long enough to be disturbed.

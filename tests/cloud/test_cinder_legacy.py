@@ -25,7 +25,7 @@ def server(cloud, start_glance, gate_server):
     def cinder(volume_type):
         return given.cinder(
             cloud, volume_type, driver=DRIVER,
-            cinder_os_region_name=cinder_parts.faulty_region(cloud),
+            **cinder_parts.through_gate(cloud),
         )
 
     return start_glance('cinder-legacy', {

@@ -225,7 +225,7 @@ def behind(cloud, volume_type):
     """Return a store whose way to Cinder is the gate."""
     return given.cinder(
         cloud, volume_type, driver=DRIVER, cinder_http_retries=0,
-        cinder_os_region_name=cinder_parts.faulty_region(cloud),
+        **cinder_parts.through_gate(cloud),
     )
 
 
