@@ -58,7 +58,8 @@ $(CLOUD_STAMP): $(STAMP) tests/cloud/requirements.txt
 
 test-cloud: $(CLOUD_STAMP) ## Run the tests with a real OpenStack (ARGS=...)
 	@$(BIN)/python -m tests.cloud.services install
-	$(BIN)/python -m pytest tests/cloud $(ARGS)
+	$(BIN)/python -m pytest tests/cloud -n $(PROCESSES) --dist loadfile \
+	  $(ARGS)
 
 cloud: $(CLOUD_STAMP) ## Start that OpenStack to try things (CLOUD_FOLDER=)
 	@$(BIN)/python -m tests.cloud.services up

@@ -73,7 +73,8 @@ class CloudBench:
     @contextlib.contextmanager
     def uploaded(self, sizes):
         """Have an image of each size in each source, and small ones."""
-        left = leftovers.find(self._cloud)
+        found = leftovers.Leftovers(self._cloud)
+        left = found.find(pools=POOLS)
         if left:
             raise contenders.BenchFailed(
                 'the OpenStack is not empty: ' + ', '.join(left)
@@ -92,7 +93,7 @@ class CloudBench:
             yield
         finally:
             path.unlink(missing_ok=True)
-            leftovers.remove(self._cloud)
+            found.remove(pools=POOLS)
             shutil.rmtree(
                 self._cloud.place.path('glance', NAME), ignore_errors=True
             )

@@ -33,7 +33,6 @@ from tests.functional import helpers
 STOCK = 'cinder'
 DRIVER = os.environ.get('CINDER_DRIVER') or 'cinder_multi'
 MIB = helpers.MIB
-FAULTY_REGION = 'RegionFaulty'
 
 
 class Stores:
@@ -142,14 +141,6 @@ def volume_of(url):
     return url.rpartition('/')[2]
 
 
-def wait_status(cinder, volume_id, status):
-    """Wait until a volume has a status."""
-    helpers.wait_until(
-        lambda: cinder.volumes.get(volume_id).status == status,
-        f'volume {volume_id} to be {status}',
-    )
-
-
 def wait_gone(cinder, volume_id):
     """Wait until a volume is gone."""
     def gone():
@@ -201,6 +192,17 @@ def environment(cloud, folder):
         os.environ.update(before)
 
 
+def through_gate(cloud):
+    """Return the options of a store to which the gate is Cinder.
+
+    Stores that name no region ask for public endpoints, and do not find it.
+    """
+    return {
+        'cinder_os_region_name': f'RegionFaulty{cloud.place.share}',
+        'cinder_catalog_info': 'block-storage::internalURL',
+    }
+
+
 class Gate:
     """A way to the real Cinder that counts, and fails when told so.
 
@@ -226,22 +228,36 @@ class Gate:
             def log_message(self, *_):
                 """The service has a log of its own."""
 
-        self._server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', 0), Handler
-        )
-        self._server.daemon_threads = True
-        self.url = f'http://127.0.0.1:{self._server.server_port}'
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, daemon=True
-        )
+        self._handler = Handler
+        self._port = 0
+
+    @property
+    def url(self):
+        return f'http://127.0.0.1:{self._port}'
 
     def __enter__(self):
-        self._thread.start()
+        self._server = http.server.ThreadingHTTPServer(
+            ('127.0.0.1', self._port), self._handler
+        )
+        self._server.daemon_threads = True
+        self._port = self._server.server_port
+        threading.Thread(
+            target=self._server.serve_forever, daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_):
         self._server.shutdown()
         self._server.server_close()
+
+    @contextlib.contextmanager
+    def closed(self):
+        """Let nobody get in."""
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def fail(self, method, part, times, status=500, after=False):
         """Answer so many requests with an error.
@@ -306,18 +322,18 @@ def point_region_to(cloud, url):
     """Make the region in the catalogue lead to another address."""
     with identity.connect(cloud.place) as admin:
         keystone = admin.identity
-        if keystone.find_region(FAULTY_REGION) is None:
-            keystone.create_region(id=FAULTY_REGION)
+        region = through_gate(cloud)['cinder_os_region_name']
+        if keystone.find_region(region) is None:
+            keystone.create_region(id=region)
         service = keystone.find_service('cinder')
         for endpoint in keystone.endpoints(
-            service_id=service.id, region_id=FAULTY_REGION
+            service_id=service.id, region_id=region
         ):
             keystone.delete_endpoint(endpoint)
-        for interface in identity.INTERFACES:
-            keystone.create_endpoint(
-                service_id=service.id, interface=interface,
-                url=f'{url}/v3', region_id=FAULTY_REGION,
-            )
+        keystone.create_endpoint(
+            service_id=service.id, interface='internal', url=f'{url}/v3',
+            region_id=region,
+        )
 
 
 class Other:
@@ -360,7 +376,7 @@ class Other:
 
     def end(self):
         """Wait for its end, which must be a good one."""
-        assert self._process.wait(120) == 0
+        assert self._process.wait(600) == 0
 
 
 class Slow(io.RawIOBase):
@@ -375,6 +391,6 @@ class Slow(io.RawIOBase):
     def read(self, size=-1):
         if self._stream.tell() >= self._before:
             self.begun.set()
-            assert self.go_on.wait(120)
+            assert self.go_on.wait(600)
         return self._stream.read(min(size, MIB))
 

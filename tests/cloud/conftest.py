@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real OpenStack for the tests of this folder, started once."""
+"""A real OpenStack for the tests of this folder, started once.
+
+Under pytest-xdist each process has accounts of its own in the same one.
+"""
 
 import contextlib
 import functools
+import signal
+import threading
 
 import pytest
 
 from tests.cloud import cinder_parts
+from tests.cloud import pools
 from tests.cloud import services
 from tests.cloud import stock
 from tests.cloud.services import errors
@@ -21,8 +27,29 @@ from tests.parts.configured import configured
 __all__ = ['configured']
 
 CLOUD = pytest.StashKey()
+STOPPING = pytest.StashKey()
 SERVERS = pytest.StashKey()
 TOLD = ('cinder', 'cinder-scheduler', 'cinder-volume')
+
+
+def pytest_configure(config):
+    """See to it that the services are stopped, whoever has started them.
+
+    Under pytest-xdist that is done by the process which outlives the others.
+    """
+    if hasattr(config, 'workerinput') or install.missing_reason():
+        return
+    if threading.current_thread() is threading.main_thread():
+        # Without this the services would survive.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(errors.Unavailable):
+        config.stash[STOPPING] = stack = contextlib.ExitStack()
+        stack.enter_context(services.Cloud().stopped_in_the_end())
+
+
+def pytest_unconfigure(config):
+    if STOPPING in config.stash:
+        config.stash[STOPPING].close()
 
 
 @pytest.fixture(scope='session')
@@ -33,12 +60,19 @@ def cloud(request):
     """
     try:
         made = services.Cloud()
-        with made.used():
+        with made.shared():
             request.config.stash[CLOUD] = made
-            _expect_empty(made)
+            # What a process that was killed has left.
+            leftovers.Leftovers(made).remove()
             yield made
     except errors.Unavailable as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope='session')
+def found(cloud):
+    """What is there that belongs to this process of tests."""
+    return leftovers.Leftovers(cloud)
 
 
 @pytest.fixture(scope='package', autouse=True)
@@ -53,19 +87,6 @@ def bindings():
         patch.syspath_prepend(folder)
         patch.setenv('PYTHONPATH', folder, prepend=':')
         yield
-
-
-def _expect_empty(cloud):
-    """Remove what tests that were killed have left; keep what is others'."""
-    if not cloud.is_kept():
-        leftovers.remove(cloud)
-    left = leftovers.find(cloud)
-    if left:
-        raise services.CloudError(
-            'The OpenStack that was started by hand is not empty; empty it, '
-            'stop it, or set CLOUD_FOLDER to another folder: '
-            + ', '.join(left)
-        )
 
 
 @pytest.fixture(scope='session')
@@ -100,8 +121,10 @@ def start_glance(cloud, request):
 @pytest.fixture(scope='session')
 def as_user(cloud):
     """Give a function that returns a client of a Glance as a user."""
+    token = functools.cache(cloud.token)
+
     def client(server, user='admin'):
-        return Client(server, cloud.token(user))
+        return Client(server, token(user))
 
     return client
 
@@ -109,7 +132,25 @@ def as_user(cloud):
 @pytest.fixture(scope='session')
 def glance(cloud, start_glance):
     """Glance with the plugin and the stock drivers."""
-    return start_glance('usual', stores.usual(cloud))
+    return start_glance('usual', {
+        'local': stores.file(),
+        'other': stores.file(),
+        'fast': stores.cinder(cloud, 'glance-fast'),
+        'slow': stores.cinder(cloud, 'glance-slow'),
+    }, threads=12)
+
+
+@pytest.fixture(scope='package')
+def new_pools(cloud, bindings):
+    """Pools of Ceph that only this process uses: :class:`pools.Pools`."""
+    with contextlib.closing(pools.Pools(cloud)) as made:
+        yield made
+
+
+@pytest.fixture(scope='package')
+def conformance_pools(new_pools):
+    """One pool for each store that a test of the suite may make."""
+    return pools.for_conformance(new_pools)
 
 
 def pytest_collection_modifyitems(items):
@@ -117,17 +158,24 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def nothing_left(cloud, request):
+def own_pools():
+    """The names of the pools that a test may not leave anything in."""
+    return []
+
+
+@pytest.fixture
+def nothing_left(found, own_pools, request):
     """A test leaves nothing behind; it may call this to see that early."""
+    def servers():
+        return request.config.stash.get(SERVERS, [])
+
     def look():
-        leftovers.assert_none(
-            cloud, request.config.stash.get(SERVERS, []), stock.PATIENCE
-        )
+        found.assert_none(servers(), own_pools, stock.PATIENCE)
 
     yield look
     if stock.fails(request.node):
         # It may have stopped in the middle.
-        leftovers.remove(cloud, request.config.stash.get(SERVERS, []))
+        found.remove(servers(), own_pools)
     look()
 
 
@@ -171,7 +219,7 @@ def gated(cloud, open_stores, gate):
     """One store that reaches Cinder through the gate, without Glance."""
     return open_stores(fast=stores.cinder(
         cloud, 'glance-fast', driver=cinder_parts.DRIVER,
-        cinder_os_region_name=cinder_parts.FAULTY_REGION,
+        **cinder_parts.through_gate(cloud),
     ))
 
 

@@ -1,25 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Pools of Ceph for the conformance suite, and stores in them."""
+"""Pools of Ceph for one process of tests, and stores in them."""
 
-import contextlib
 import importlib
-import itertools
+import json
 
 import pytest
 
 from tests.stores import conformance
 
 USER, READER = 'conformance', 'conformance-reader'
-COUNT = 8
+# So many stores has a test, those of its sources among them.
+COUNT = 4
+
+
+class Pools:
+    """Makes pools and users of them; their names end with the share.
+
+    :param cloud: ``Cloud``
+    """
+
+    def __init__(self, cloud):
+        self._place, self._ceph = cloud.place, cloud.ceph
+        self._rbd = importlib.import_module('rbd').RBD()
+        self._cluster = importlib.import_module('rados').Rados(
+            conffile=str(cloud.ceph.conf), rados_id='admin'
+        )
+        self._cluster.connect(timeout=300)
+
+    def close(self):
+        """End the connection."""
+        self._cluster.shutdown()
+
+    def _ask(self, prefix, **more):
+        """Have the monitor do something; return what it answers."""
+        status, answer, said = self._cluster.mon_command(
+            json.dumps({'prefix': prefix, **more}), b''
+        )
+        assert not status, f'{prefix}: {said}'
+        return answer.decode()
+
+    def name(self, name):
+        """Return what a pool or a user is called."""
+        return f'{name}{self._place.share}'
+
+    def make(self, *names):
+        """Make pools that are missing; return them all."""
+        found = [Pool(self._cluster, self.name(name)) for name in names]
+        known = self._cluster.list_pools()
+        for pool in found:
+            if pool.name not in known:
+                self._ask('osd pool create', pool=pool.name, pg_num=4)
+                with self._cluster.open_ioctx(pool.name) as ioctx:
+                    self._rbd.pool_init(ioctx, False)
+        return found
+
+    def allow(self, user, *rights):
+        """Make a user, or give one that is there other rights."""
+        entity = f'client.{self.name(user)}'
+        keyring = self._ceph.user_keyring(self.name(user))
+        if not keyring.exists():
+            self._place.write_private(
+                keyring, self._ask('auth get-or-create', entity=entity)
+            )
+        self._ask('auth caps', entity=entity, caps=rights)
 
 
 class RbdTarget(conformance.Target):
     """An rbd store with a pool of its own."""
 
-    def __init__(self, name, pool, configure):
+    def __init__(self, name, pool, reader, configure):
         super().__init__(name)
         self.pool = pool
+        self._reader = reader
         self._configure = configure
 
     def content(self, url):
@@ -32,7 +85,7 @@ class RbdTarget(conformance.Target):
         return self.pool.put(image_id, content)
 
     def refuse_writing(self):
-        self._configure(rbd_store_user=READER)
+        self._configure(rbd_store_user=self._reader)
 
 
 class Pool:
@@ -43,10 +96,8 @@ class Pool:
         self._rbd = importlib.import_module('rbd')
         self.name = name
 
-    @contextlib.contextmanager
     def _opened(self):
-        with self._cluster.open_ioctx(self.name) as ioctx:
-            yield ioctx
+        return self._cluster.open_ioctx(self.name)
 
     def names(self):
         with self._opened() as ioctx:
@@ -100,38 +151,31 @@ class Pool:
                 self._rbd.RBD().remove(ioctx, name)
 
 
+def for_conformance(pools):
+    """Return empty pools, and make two users; one of them only reads.
+
+    :param pools: ``Pools``
+    """
+    names = [f'conformance-{number}' for number in range(COUNT)]
+    found = pools.make(*names)
+    for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
+        rights = ', '.join(
+            f'profile {profile} pool={pool.name}' for pool in found
+        )
+        pools.allow(
+            user, 'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
+        )
+    for pool in found:
+        pool.empty()  # of what a killed process has left
+    return found
+
+
 class InPools:
     """Inherit this too; each store has a pool of one cluster."""
 
-    @pytest.fixture(scope='class')
-    def pools(self, cloud, bindings):
-        """Pools, and two users of them, one of whom only reads."""
-        names = [f'conformance-{number}' for number in range(COUNT)]
-        known = cloud.ceph.run('ceph', 'osd', 'pool', 'ls').split()
-        for name in names:
-            if name not in known:
-                cloud.ceph.run('ceph', 'osd', 'pool', 'create', name, '4', '4')
-                cloud.ceph.run('rbd', 'pool', 'init', name)
-        for user, profile in ((USER, 'rbd'), (READER, 'rbd-read-only')):
-            rights = ', '.join(
-                f'profile {profile} pool={name}' for name in names
-            )
-            key = cloud.ceph.run(
-                'ceph', 'auth', 'get-or-create', f'client.{user}',
-                'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
-            )
-            cloud.place.write_private(cloud.ceph.user_keyring(user), key)
-        cluster = importlib.import_module('rados').Rados(
-            conffile=str(cloud.ceph.conf), rados_id='admin'
-        )
-        cluster.connect(timeout=30)
-        try:
-            yield [Pool(cluster, name) for name in names]
-        finally:
-            cluster.shutdown()
     @pytest.fixture
-    def make(self, configured, cloud, pools):
-        free = itertools.chain(pools)
+    def make(self, configured, cloud, new_pools, conformance_pools):
+        free = iter(conformance_pools)
         made = []
 
         def make_store(name):
@@ -140,19 +184,18 @@ class InPools:
 
             def configure(**more):
                 configured(name, 'rbd', **{
-                    'rbd_store_pool': pool.name, 'rbd_store_user': USER,
+                    'rbd_store_pool': pool.name,
+                    'rbd_store_user': new_pools.name(USER),
                     'rbd_store_ceph_conf': str(cloud.ceph.conf),
-                    'rbd_store_chunk_size': 1, 'rados_connect_timeout': 20,
+                    'rbd_store_chunk_size': 1, 'rados_connect_timeout': 120,
                     **more,
                 })
 
             configure()
-            return RbdTarget(name, pool, configure)
+            return RbdTarget(
+                name, pool, new_pools.name(READER), configure
+            )
 
         yield make_store
         for pool in made:
             pool.empty()
-
-    @pytest.fixture
-    def make_full(self):
-        pytest.skip('Ceph lets those wait who write to a full pool')

@@ -21,7 +21,7 @@ def server(cloud, start_glance, gate_server):
     def cinder(volume_type, **more):
         return given.cinder(
             cloud, volume_type, driver='cinder_multi',
-            cinder_os_region_name=cinder_parts.FAULTY_REGION, **more
+            **cinder_parts.through_gate(cloud), **more
         )
 
     return start_glance('cinder-copies', {

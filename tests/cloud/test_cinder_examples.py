@@ -103,8 +103,7 @@ class ExampleGlance(cloud_glance.CloudGlance):
 
     def __init__(self, cloud, name, example, stores):
         super().__init__(
-            cloud, name, {store: {'driver': DRIVER} for store in stores},
-            {'keystone_authtoken': {'password': PASSWORD}},
+            cloud, name, {store: {'driver': DRIVER} for store in stores}
         )
         self._example = example.replace(':cinder', f':{DRIVER}')
 
@@ -218,7 +217,13 @@ def check(cloud, server, client, types_):
         assert url == f'cinder://{store}/{volume.id}'
         assert volume.volume_type == volume_type
         assert client.download(image_id) == content
-        client.delete(image_id)
+        delete(cloud, client, image_id, url)
+
+
+def delete(cloud, client, image_id, url):
+    """Delete an image; wait for that, as it is in the project of services."""
+    client.delete(image_id)
+    cinder_parts.wait_gone(cloud.cinder(), cinder_parts.volume_of(url))
 
 
 def test_the_example_of_a_fresh_deployment_works(cloud, start):
@@ -228,7 +233,8 @@ def test_the_example_of_a_fresh_deployment_works(cloud, start):
     })
     image_id = client.create_image(b'to the default')
     assert client.stores(image_id) == ['fast']
-    client.delete(image_id)
+    url = helpers.rows(server, image_id)['fast']
+    delete(cloud, client, image_id, url)
 
 
 def test_the_example_of_an_upgrade_works(cloud, types, start):
@@ -245,4 +251,4 @@ def test_the_example_of_an_upgrade_works(cloud, types, start):
         'old': f'cinder://old/{volume_id}'
     }
     assert client.download(image_id) == content
-    client.delete(image_id)
+    delete(cloud, client, image_id, f'cinder://old/{volume_id}')

@@ -31,7 +31,9 @@ def server(cloud, start_glance, gate_server):
     return start_glance('cinder-faults', {
         'local': given.file(),
         'fast': cinder(),
-        'gated': cinder(cinder_os_region_name=cinder_parts.FAULTY_REGION),
+        'gated': cinder(
+            **cinder_parts.through_gate(cloud)
+        ),
     }, {
         # A copy is to take long enough to be disturbed.
         'copy_image': {'bandwidth_limit': LARGE // 4},
@@ -79,7 +81,6 @@ def test_an_image_can_be_deleted_after_its_volume_could_not_be_detached(
     gate.heal()
     helpers.wait_until(
         lambda: not attachments(cloud, volume_id), 'the volume to be free',
-        timeout=30,
     )
     client.delete(image_id)
 

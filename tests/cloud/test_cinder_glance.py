@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.cloud import cinder_parts
+from tests.cloud import helpers as cloud_helpers
 from tests.cloud.cinder_parts import DRIVER
 from tests.cloud.services import cinder as block_storage
 from tests.cloud.services import stores as given
@@ -28,9 +29,6 @@ def server(cloud, start_glance):
         'local': given.file(),
         'fast': given.cinder(cloud, 'glance-fast', driver=DRIVER),
         'slow': given.cinder(cloud, 'glance-slow', driver=DRIVER),
-        'other': given.cinder(
-            cloud, 'glance-slow', user='glance2', driver=DRIVER
-        ),
         'nowhere': given.cinder(cloud, 'no-such-type', driver=DRIVER),
         'private': given.cinder(
             cloud, block_storage.PRIVATE_TYPE, driver=DRIVER
@@ -108,25 +106,22 @@ class Upload(threading.Thread):
 # Types.
 
 @pytest.mark.fails_with_stock('it is a 500')
-@pytest.mark.parametrize('store', ['nowhere', 'private'])
-def test_a_store_whose_type_cannot_be_used_refuses_images(
-    server, client, store
-):
+def test_a_store_whose_type_cannot_be_used_refuses_images(server, client):
     image_id = client.new_image()
     answer = client.request(
         'PUT', f'/images/{image_id}/file', data=b'1234', headers={
             'Content-Type': 'application/octet-stream',
-            'X-Image-Meta-Store': store,
+            'X-Image-Meta-Store': 'private',
         },
     )
     assert 400 <= answer.status_code < 500, answer.text
     client.delete(image_id)
 
 
-@pytest.mark.parametrize('store', ['nowhere', 'private'])
 def test_an_image_in_a_store_whose_type_cannot_be_used_is_not_deleted(
-    server, client, store
+    server, client
 ):
+    store = 'nowhere'
     content = helpers.data(MIB)
     image_id = client.create_image(content, store='fast')
     url = url_of(server, image_id, 'fast')
@@ -149,49 +144,7 @@ def test_one_sentence_in_the_log_tells_which_type_is_missing(server):
     assert 'does not exist' in lines[0]
 
 
-def test_copies_go_to_the_stores_whose_types_are_there(server, client, block):
-    content = helpers.data(9 * MIB)
-    image_id = client.create_image(content)
-    task = client.copy_and_wait(image_id, ['fast', 'slow'])
-    assert task['status'] == 'success', task
-    types = {volume.volume_type for volume in block('glance').volumes.list()}
-    assert types == {'glance-fast', 'glance-slow'}
-    client.delete(image_id, store='local')
-    client.delete(image_id, store='fast')
-    assert client.download(image_id) == content
-    client.delete(image_id)
-
-
-@pytest.mark.fails_with_stock('all volumes go to the project of one store')
-def test_each_store_puts_its_volumes_into_its_own_project(
-    server, client, block
-):
-    image_id = client.create_image(helpers.data(MIB), store='other')
-    other = client.create_image(helpers.data(MIB), store='slow')
-    for user, owned, store in (
-        ('glance2', image_id, 'other'), ('glance', other, 'slow'),
-    ):
-        assert [
-            (volume.name, f'cinder://{store}/{volume.id}')
-            for volume in block(user).volumes.list()
-        ] == [(f'image-{owned}', url_of(server, owned, store))]
-    client.delete(image_id)
-    client.delete(other)
-
-
 # Reading.
-
-def test_ranges_are_read_from_where_they_begin(client):
-    content = helpers.data(9 * MIB)
-    image_id = client.create_image(content, store='fast')
-    answer = client.request(
-        'GET', f'/images/{image_id}/file',
-        headers={'Range': f'bytes={4 * MIB - 2}-{8 * MIB}'},
-    )
-    assert answer.status_code == 206
-    assert answer.content == content[4 * MIB - 2:8 * MIB + 1]
-    client.delete(image_id)
-
 
 @pytest.mark.fails_with_stock('it is a 500')
 def test_an_image_that_is_being_downloaded_is_not_deleted(client):
@@ -220,7 +173,7 @@ def test_a_client_that_goes_away_leaves_the_volume_free(client, block):
     image_id = client.create_image(helpers.data(48 * MIB), store='fast')
     Download(client, image_id).answer.close()
     (volume,) = block('glance').volumes.list()
-    cinder_parts.wait_status(block('glance'), volume.id, 'available')
+    cloud_helpers.wait_status(block('glance'), volume, 'available')
     client.delete(image_id)
 
 
@@ -233,7 +186,7 @@ def test_an_upload_that_was_killed_is_found_by_the_audit(
     image_id = client.new_image()
     upload = Upload(client, image_id, 'fast')
     upload.start()
-    assert upload.begun.wait(60)
+    assert upload.begun.wait(300)
     helpers.wait_until(
         lambda: [v for v in block('glance').volumes.list()
                  if v.status == 'in-use'], 'the volume to be written',
@@ -282,5 +235,5 @@ def test_a_copy_that_was_killed_is_made_anew_and_leaves_one_volume(
 
 def test_no_secret_is_in_the_log(cloud, server):
     log = helpers.log_of(server)
-    assert cloud.place.password('glance') not in log
+    assert cloud.password('glance') not in log
     assert not re.search(r'key = [A-Za-z0-9+/]{20,}==', log)

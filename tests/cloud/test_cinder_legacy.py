@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Locations of former times, which Glance updates when they are shown."""
+"""Locations of former times, which Glance updates when they are shown.
+
+``glance-replicate migrate-locations`` does it before Glance comes to them.
+"""
 
 import pytest
 
@@ -9,6 +12,7 @@ from tests.cloud.cinder_parts import DRIVER
 from tests.cloud.services import stores as given
 from tests.cloud.test_cinder_glance import relocate
 from tests.functional import helpers
+from tests.functional import replicating
 from tests.functional.helpers import MIB
 
 pytestmark = pytest.mark.usefixtures('nothing_left')
@@ -21,7 +25,7 @@ def server(cloud, start_glance, gate_server):
     def cinder(volume_type):
         return given.cinder(
             cloud, volume_type, driver=DRIVER,
-            cinder_os_region_name=cinder_parts.FAULTY_REGION,
+            **cinder_parts.through_gate(cloud),
         )
 
     return start_glance('cinder-legacy', {
@@ -45,12 +49,15 @@ def image(server, client):
     def make(store):
         content = helpers.data(MIB)
         image_id = client.create_image(content, store=store)
-        made.append(image_id)
         url = helpers.rows(server, image_id)[store]
+        made.append((image_id, url, store))
         return image_id, content, cinder_parts.volume_of(url)
 
     yield make
-    for image_id in made:
+    for image_id, url, store in made:
+        # A volume that is gone cannot be deleted.
+        if GONE in helpers.rows(server, image_id).values():
+            relocate(server, image_id, url, store)
         client.delete(image_id)
 
 
@@ -126,14 +133,13 @@ def test_the_location_of_a_retired_store_goes_to_the_one_it_was_retyped_for(
 def test_a_volume_that_is_gone_is_not_looked_up_by_every_request(
     server, client, image, gate
 ):
-    image_id, _, volume_id = image('slow')
+    image_id, _, _ = image('slow')
     relocate(server, image_id, GONE, None)
     for _ in range(3):
         client.image(image_id)
     asked = gate.count('GET', cinder_parts.volume_of(GONE))
     assert 1 <= asked <= 3, 'each of the three stores looks once'
     assert helpers.rows(server, image_id) == {None: GONE}
-    relocate(server, image_id, f'cinder://slow/{volume_id}', 'slow')
 
 
 @pytest.mark.fails_with_stock('it is')
@@ -146,3 +152,59 @@ def test_a_store_is_not_taken_for_one_whose_name_begins_like_its_own(
     assert helpers.rows(server, image_id) == {
         'faster': f'cinder://faster/{volume_id}'
     }
+
+
+def migrate(cloud, server, *more):
+    done = replicating.run(
+        'migrate-locations', '--config-dir', server.conf.parent, *more
+    )
+    assert cloud.password('glance') not in done.out + done.err
+    return done
+
+
+def test_a_dry_run_says_where_each_volume_will_go(
+    cloud, server, client, image
+):
+    wanted, contents = {}, {}
+    for store in ('slow', 'fast'):
+        image_id, content, volume_id = _without_store(server, image, store)
+        contents[image_id] = content
+        wanted[image_id] = f'store {store}: cinder://{store}/{volume_id}'
+    done = migrate(cloud, server, '--dry-run')
+    assert {row['Image']: row['Detail'] for row in done.rows} == wanted
+    assert set(done.by_image().values()) == {'would update'}
+    for image_id in wanted:
+        assert set(helpers.rows(server, image_id)) == {None}
+    done = migrate(cloud, server)
+    assert done.by_image() == dict.fromkeys(wanted, 'updated'), done
+    for image_id, said in wanted.items():
+        (row,) = helpers.rows(server, image_id).items()
+        assert said == f'store {row[0]}: {row[1]}'
+        assert client.download(image_id) == contents[image_id]
+    assert migrate(cloud, server).rows == []
+
+
+def test_a_volume_that_is_gone_is_said_and_the_others_are_updated(
+    cloud, server, image, block
+):
+    lost, _, _ = image('fast')
+    found, _, volume_id = _without_store(server, image, 'fast')
+    # A volume of another driver does not say which store made it.
+    block('glance').volumes.delete_metadata(volume_id, ['glance_store'])
+    relocate(server, lost, GONE, None)
+    done = migrate(cloud, server)
+    assert done.status == 1
+    assert done.by_image() == {lost: 'failed', found: 'updated'}, done
+    (row,) = [each for each in done.rows if each['Image'] == lost]
+    assert GONE.rpartition('/')[2] in row['Detail']
+    assert helpers.rows(server, lost) == {None: GONE}
+    assert helpers.rows(server, found) == {
+        'faster': f'cinder://faster/{volume_id}'
+    }
+
+
+def _without_store(server, image, store):
+    """Make an image whose location does not say in which store it is."""
+    image_id, content, volume_id = image(store)
+    relocate(server, image_id, f'cinder://{volume_id}', None)
+    return image_id, content, volume_id

@@ -14,30 +14,49 @@ pytestmark = pytest.mark.usefixtures('nothing_left')
 
 IMAGE = helpers.data(200 * MIB + 5)
 # For the user of the target: its own pool, and reading the other one.
-RIGHTS = 'profile rbd pool=images-b, profile rbd-read-only pool=images-a'
+OWN, BOTH = 'profile rbd pool={b}', (
+    'profile rbd pool={b}, profile rbd-read-only pool={a}'
+)
+MANAGE = ('mgr', 'profile rbd')
 
 
 @pytest.fixture(scope='module')
-def allow(cloud):
-    """Give a function that says what the user images-b may do."""
+def pools(new_pools):
+    """The names of two pools, and of a user of each."""
+    new_pools.make('copies-a', 'copies-b')
+    return {'a': new_pools.name('copies-a'), 'b': new_pools.name('copies-b')}
+
+
+@pytest.fixture(scope='module')
+def allow(pools, new_pools):
+    """Give a function that says what the user of the second pool may do."""
     def caps(osd, *more):
-        cloud.ceph.run(
-            'ceph', 'auth', 'caps', 'client.images-b',
-            'mon', 'profile rbd', 'osd', osd, *more,
+        new_pools.allow(
+            'copies-b', 'mon', 'profile rbd', 'osd', osd.format(**pools),
+            *more,
         )
 
-    yield caps
-    caps('profile rbd pool=images-b', 'mgr', 'profile rbd')
+    new_pools.allow(
+        'copies-a', 'mon', 'profile rbd', *MANAGE,
+        'osd', f'profile rbd pool={pools["a"]}',
+    )
+    caps(OWN, *MANAGE)
+    return caps
+
+
+@pytest.fixture
+def own_pools(pools):
+    return list(pools.values())
 
 
 @pytest.fixture(scope='module')
-def server(cloud, start_glance):
+def server(cloud, start_glance, pools, allow):
     """A Glance that has no room to stage an image."""
     with filesystems.small('16m') as folder:
         yield start_glance('rbd-copies', {
             'local': given.file(),
-            'a': given.rbd(cloud, 'images-a'),
-            'b': given.rbd(cloud, 'images-b'),
+            'a': given.rbd(cloud, pools['a']),
+            'b': given.rbd(cloud, pools['b']),
         }, {'copy_image': {'recovery_interval': 0.5}}, store_dirs={
             'os_glance_staging_store': folder,
         })
@@ -57,12 +76,12 @@ def image(client, server):
 
 
 def test_the_image_does_not_pass_through_glance(
-    cloud, server, client, image, allow
+    cloud, server, client, image, allow, pools
 ):
-    allow(RIGHTS, 'mgr', 'profile rbd')
+    allow(BOTH, *MANAGE)
     task = helpers.copy(client, image, ['b'])
     assert task['status'] == 'success', task['message']
-    assert cloud_helpers.images(cloud, 'images-b') == [image]
+    assert cloud_helpers.images(cloud, pools['b']) == [image]
     helpers.assert_unlocked(server, client, image)
     # It needs nothing of where it comes from.
     client.delete(image, store='a')
@@ -72,31 +91,31 @@ def test_the_image_does_not_pass_through_glance(
 
 @pytest.mark.parametrize('rights', [
     # It does not see the image, or may not have the manager work.
-    ('profile rbd pool=images-b', 'mgr', 'profile rbd'), (RIGHTS,),
+    (OWN, *MANAGE), (BOTH,),
 ])
 def test_a_user_without_the_rights_has_the_image_streamed(
-    cloud, server, client, image, allow, rights
+    cloud, server, client, image, allow, pools, rights
 ):
     """Which needs room for staging, and there is none."""
     allow(*rights)
     task = helpers.copy(client, image, ['b'])
     assert task['status'] == 'failure'
     assert 'staging' in task['message']
-    assert cloud_helpers.images(cloud, 'images-b') == []
+    assert cloud_helpers.images(cloud, pools['b']) == []
 
 
 def test_a_killed_glance_finishes_the_copy(
-    cloud, server, client, image, allow
+    cloud, server, client, image, allow, pools
 ):
-    allow(RIGHTS, 'mgr', 'profile rbd')
+    allow(BOTH, *MANAGE)
     task_id = helpers.start(client, image, ['b'])
     helpers.wait_until(
-        lambda: cloud_helpers.images(cloud, 'images-b'), 'a clone',
+        lambda: cloud_helpers.images(cloud, pools['b']), 'a clone',
     )
     server.kill()
     server.start()
     task = client.wait_copy(image, task_id, timeout=240)
     assert task['status'] == 'success', task['message']
-    assert cloud_helpers.images(cloud, 'images-b') == [image]
+    assert cloud_helpers.images(cloud, pools['b']) == [image]
     client.delete(image, store='a')
     assert client.download(image) == IMAGE

@@ -47,9 +47,9 @@ def login(cloud, user, password=None):
     """Return how a user logs in, as clouds.yaml and OS_* name it."""
     return {
         'auth_url': cloud.place.url('keystone', '/v3'),
-        'username': user,
-        'password': password or cloud.place.password(user),
-        'project_name': identity.project_of(user),
+        'username': identity.account_of(cloud.place, user),
+        'password': password or cloud.password(user),
+        'project_name': identity.project_of(cloud.place, user),
         'user_domain_name': conf.DOMAIN,
         'project_domain_name': conf.DOMAIN,
     }

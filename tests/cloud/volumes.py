@@ -61,8 +61,6 @@ class CinderTarget(conformance.Target):
 class InCinder:
     """Inherit this too; the stores have two volume types in turn."""
 
-    silent_seconds = 15
-
     @pytest.fixture
     def make(self, configured, cloud, block, own_environment, tmp_path):
         made = []
@@ -89,7 +87,3 @@ class InCinder:
                 stores.driver(target.name).remove_volume(volume_id)
         for target in made:
             target.wait_gone()
-
-    @pytest.fixture
-    def make_full(self):
-        pytest.skip('a volume is as large as the image, and Cinder has room')

@@ -11,6 +11,10 @@ By hand: ``make cloud``, and ``make cloud-down``; or ``python -m
 tests.cloud.services up|down|status [--folder DIR]``. Tests find it running
 and leave it so. Logs are in ``logs`` below the folder.
 
+Each process of tests has accounts, pools and a region of its own: the first
+free share of the cloud. ``Place.share`` ends their names. So a test may say
+that its users have one volume, but not that a pool of Cinder is empty.
+
 In a test below ``tests/cloud``::
 
     pytestmark = pytest.mark.usefixtures('nothing_left')
@@ -25,11 +29,13 @@ In a test below ``tests/cloud``::
         image_id = client.create_image(b'data')
         assert client.copy_and_wait(image_id, ['fast'])['status'] == 'success'
         assert block('glance').volumes.list()
-        print(cloud.ceph.run('rbd', 'ls', 'fast'))
+        print(cloud.ceph.run('rbd', 'ls', 'fast'))  # of all shares
         client.delete(image_id)
 
 Users are ``admin``, ``glance``, ``glance2`` in a project of its own, and
 ``demo``; ``cloud.session(user)`` is a keystoneauth session of any of them.
+Who calls ``new_pools.make(...)`` names them in the fixture ``own_pools``, if
+``nothing_left`` is to look into them.
 """
 
 from tests.cloud.services.cloud import Cloud

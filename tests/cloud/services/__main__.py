@@ -53,8 +53,12 @@ def _parse(words):
 def _up(services, _options):
     """start what does not run, and leave it running"""
     start = time.monotonic()
-    services.up()
     services.keep(True)
+    try:
+        services.up()
+    except BaseException:
+        services.keep(False)
+        raise
     print(f'Ready after {time.monotonic() - start:.1f} s.')
     try:
         print(f'A Glance is at {glance.serve(services)}.')

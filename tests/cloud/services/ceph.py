@@ -46,7 +46,7 @@ class Ceph:
         """The configuration file, for clients as well."""
         return self.folder / 'ceph.conf'
 
-    def run(self, program, *words, timeout=60):
+    def run(self, program, *words, timeout=300):
         """Run ``ceph``, ``rbd`` or ``rados`` as administrator.
 
         :returns: what it prints
@@ -69,13 +69,13 @@ class Ceph:
             self._make_osd()
             self._place.done('ceph-osd')
         started.append(self._start('osd', '0'))
-        self._processes.wait('ceph-osd', self._osd_is_up, 90)
+        self._processes.wait('ceph-osd', self._osd_is_up)
         if fresh:
             self._make_pools()
             self._place.done('ceph')
         self._publish_key()
         # Cinder's scheduler would take what is not known for no space.
-        self._processes.wait('ceph-mgr', self._knows_space, 90)
+        self._processes.wait('ceph-mgr', self._knows_space)
         return any(started)
 
     def user_keyring(self, user):
@@ -119,9 +119,9 @@ class Ceph:
         """Return the answer of the monitor, or None if there is none yet."""
         command = [
             'ceph', '-c', self.conf, '-n', 'client.admin',
-            '--connect-timeout', '5', '--format', 'json', *words,
+            '--connect-timeout', '30', '--format', 'json', *words,
         ]
-        printed = self._processes.try_run('ceph-commands', command, 30)
+        printed = self._processes.try_run('ceph-commands', command, 60)
         return None if printed is None else json.loads(printed)
 
     def _write_conf(self):

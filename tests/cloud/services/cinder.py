@@ -73,7 +73,7 @@ class Cinder:
         self._start(venv, VOLUME, path)
         self._application.wait('/healthcheck')
         self._create_types()
-        self._processes.wait(VOLUME, self._knows_pools, 90)
+        self._processes.wait(VOLUME, self._knows_pools)
 
     def down(self):
         self._processes.stop(API, SCHEDULER, VOLUME)
@@ -93,7 +93,7 @@ class Cinder:
     def _scheduler_listens(self):
         """Tell whether what is sent to all schedulers reaches one."""
         address = f'amqp://{self._broker.url}'
-        with kombu.Connection(address, connect_timeout=5) as broker:
+        with kombu.Connection(address, connect_timeout=60) as broker:
             exchange = kombu.Exchange(
                 f'{SCHEDULER}_fanout', 'fanout', channel=broker.channel()
             )

@@ -19,7 +19,9 @@ GENERAL = {
     'osapi_volume_workers': '1',
     # So that tests see soon what has happened.
     'report_interval': '5',
-    'service_down_time': '30',
+    # On a busy machine everything takes its time.
+    'service_down_time': '300',
+    'rpc_response_timeout': '240',
     'backend_stats_polling_interval': '5',
     'periodic_fuzzy_delay': '1',
     # The limits of a project are no part of what is tested.

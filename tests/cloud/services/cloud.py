@@ -22,13 +22,13 @@ SERVICES = (
     'cinder', 'cinder-scheduler', 'cinder-volume', 'keystone', 'rabbitmq',
     'mariadb', 'ceph-osd', 'ceph-mgr', 'ceph-mon', 'epmd',
 )
-# In the order in which they are stopped: who uses others first. A Glance is
-# there only if somebody wants to try things.
-STOP = (('glance',), SERVICES[:4], SERVICES[4:8], SERVICES[8:])
+# In the order in which they are stopped: who uses others first.
+STOP = (SERVICES[:4], SERVICES[4:8], SERVICES[8:])
 DATA = (
     'cache', 'ceph', 'cinder', 'done', 'glance', 'keystone', 'mariadb',
-    'rabbitmq', 'record', 'run', 'tmp',
+    'rabbitmq', 'record', 'run', 'shares', 'tmp',
 )
+READY = 'ready'
 
 
 class Cloud:
@@ -49,20 +49,27 @@ class Cloud:
             self.processes, self.database, self.broker, self.ceph
         )
 
-    def up(self):
+    def up(self, wait=False):
         """Install and start what is missing; return once all is ready.
 
+        :param wait: for somebody else who starts or stops it
         :raises Unavailable: where this machine cannot have it
         :raises CloudError: when something fails; all is stopped again then
         """
         install.require()
-        with self.place.locked():
+        with self.place.locked(wait):
+            if self._is_ready():
+                return
             self.processes.allow()
             try:
                 self._up()
             except BaseException:
                 self._down()
                 raise
+
+    def _is_ready(self):
+        """Tell whether a start came to its end and all still runs."""
+        return self.place.is_done(READY) and not self.missing()
 
     def _up(self):
         if self.missing() == list(SERVICES):
@@ -85,6 +92,7 @@ class Cloud:
             )
             anew = [step.result() for step in done]
         self.block.up(venv, any(anew))
+        self.place.done(READY)
 
     def _put_logs_aside(self):
         """Keep the logs of one earlier run, and no temporary files."""
@@ -103,13 +111,14 @@ class Cloud:
                 self.processes.cancel()
                 raise
 
-    def down(self, wipe=False):
+    def down(self, wipe=False, wait=False):
         """Stop everything.
 
         :param wipe: remove all data as well, but for the virtual environment
             and the logs
+        :param wait: for somebody else who starts or stops it
         """
-        with self.place.locked():
+        with self.place.locked(wait):
             self._down()
             if wipe:
                 for name in DATA:
@@ -118,24 +127,44 @@ class Cloud:
                     )
 
     def _down(self):
-        for group in STOP:
-            self.processes.stop(*group, timeout=30)
+        self.place.path('done', READY).unlink(missing_ok=True)
+        # What a test has started, or a Glance to try things with.
+        more = set(self.processes.recorded()) - set(SERVICES)
+        for group in (more, *STOP):
+            self.processes.stop(*group, timeout=60)
         self.ceph.forget_key()
 
     @contextlib.contextmanager
     def used(self):
-        """Have it while tests run; stop it then, unless it is kept.
+        """Have it while something uses it; stop it then, unless it is kept.
+        """
+        with self.stopped_in_the_end():
+            self.up(wait=True)
+            yield self
 
-        It is not stopped either while another session of tests uses it.
+    @contextlib.contextmanager
+    def stopped_in_the_end(self):
+        """Stop in the end what runs then, unless it is kept.
+
+        It is not stopped either while others are in here. Whoever waits for
+        it to be stopped starts it again.
         """
         with self.place.path('users').open('w') as stream:
             fcntl.flock(stream, fcntl.LOCK_SH)
-            self.up()
             try:
-                yield self
+                yield
             finally:
-                if not self.is_kept() and _is_last(stream):
-                    self.down()
+                if (self.processes.recorded() and not self.is_kept()
+                        and _is_last(stream)):
+                    self.down(wait=True)
+
+    @contextlib.contextmanager
+    def shared(self):
+        """Have accounts that nobody else uses meanwhile; start it first."""
+        self.up(wait=True)
+        with self.place.shared():
+            identity.create_share(self.place)
+            yield self
 
     def keep(self, wanted):
         """Say whether tests are to leave it running when they end."""
@@ -158,6 +187,10 @@ class Cloud:
     def session(self, user='admin'):
         """Return a keystoneauth session of a user."""
         return identity.new_session(self.place, user)
+
+    def password(self, user):
+        """Return the password of a user."""
+        return identity.password_of(self.place, user)
 
     def token(self, user='admin'):
         """Return a token of a user."""

@@ -34,9 +34,10 @@ class CloudGlance(GlanceServer):
     def __init__(
         self, cloud, name, given, settings=None, keep=False, **options
     ):
+        name = f'{name}{cloud.place.share}'
         self._bindings = install.own_bindings(cloud.place)
         _require_host_name()
-        self.cloud = cloud
+        self.cloud, self._name = cloud, name
         folder = cloud.place.path(NAME, name)
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -73,6 +74,11 @@ class CloudGlance(GlanceServer):
         more['PYTHONPATH'] += f':{self._bindings}'
         return more
 
+    def launch(self):
+        """Start it; whoever stops the cloud finds it."""
+        super().launch()
+        self.cloud.processes.record(f'{NAME}-{self._name}', self.pid)
+
     def temporary_files(self):
         """Return what is in its temporary folder and serves nothing.
 
@@ -92,7 +98,8 @@ class CloudGlance(GlanceServer):
         place = self.cloud.place
         its_rootwrap = rootwrap.write(folder)
         groups = {
-            'keystone_authtoken': conf.authtoken(place, 'glance'),
+            # Not the account of its stores, whose password tests change.
+            'keystone_authtoken': conf.authtoken(place, 'cinder'),
             'os_brick': {'lock_path': folder / 'locks'},
             'DEFAULT': {'show_multiple_locations': 'true'},
         }

@@ -20,22 +20,38 @@ SERVICES = (
     ('image', 'glance', ''),
     ('block-storage', 'cinder', '/v3'),
 )
+# Those who own what tests make; each share has its own of them.
+OWNERS = ('glance', 'glance2', 'demo')
 INTERFACES = ('public', 'internal', 'admin')
-TIMEOUT = 90  # seconds for an answer, more than Cinder waits for its own
+TIMEOUT = 300  # seconds for an answer, more than Cinder waits for its own
 
 
-def project_of(user):
+def account_of(place, user):
+    """Return what Keystone calls a user, who may be that of a share."""
+    return user + place.share if user in OWNERS else user
+
+
+def password_of(place, user):
+    """Return the password of a user, who may be that of a share."""
+    return place.password(account_of(place, user))
+
+
+def project_of(place, user):
     """Return the name of a user's project."""
-    return USERS[user][0] if user in USERS else user
+    if user not in USERS:
+        return user
+    if user in OWNERS and place.share:
+        return f'project-of-{account_of(place, user)}'
+    return USERS[user][0]
 
 
 def new_session(place, user='admin'):
     """Return a keystoneauth session of a user in its project."""
     return session.Session(v3.Password(
         place.url('keystone', '/v3'),
-        username=user,
-        password=place.password(user),
-        project_name=project_of(user),
+        username=account_of(place, user),
+        password=password_of(place, user),
+        project_name=project_of(place, user),
         user_domain_name=conf.DOMAIN,
         project_domain_name=conf.DOMAIN,
     ), timeout=TIMEOUT)
@@ -53,27 +69,37 @@ def create(place):
     """Make what is missing of the users and the catalogue."""
     with connect(place) as cloud:
         identity = cloud.identity
-        _create_users(place, identity)
+        _create_users(place, identity, USERS)
         for kind, name, suffix in SERVICES:
             _create_service(
                 identity, kind, name, place.url(name, suffix)
             )
 
 
-def _create_users(place, identity):
-    for user, (project_name, roles) in USERS.items():
+def create_share(place):
+    """Make what is missing of the users of a share."""
+    step = f'keystone-users{place.share}'
+    if not place.is_done(step):
+        with connect(place) as cloud:
+            _create_users(place, cloud.identity, OWNERS)
+        place.done(step)
+
+
+def _create_users(place, identity, users):
+    for user in users:
+        project_name, name = project_of(place, user), account_of(place, user)
         project = identity.find_project(project_name)
         if project is None:
             project = identity.create_project(
                 name=project_name, domain_id='default'
             )
-        account = identity.find_user(user)
+        account = identity.find_user(name)
         if account is None:
             account = identity.create_user(
-                name=user, domain_id='default',
-                password=place.password(user),
+                name=name, domain_id='default',
+                password=place.password(name),
             )
-        for name in roles:
+        for name in USERS[user][1]:
             role = identity.find_role(name) or identity.create_role(name=name)
             identity.assign_project_role_to_user(project, account, role)
 

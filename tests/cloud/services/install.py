@@ -2,6 +2,7 @@
 
 """What has to be installed: Debian's packages, and a virtual environment."""
 
+from concurrent import futures
 import contextlib
 import os
 import pathlib
@@ -46,8 +47,14 @@ def require():
 def install(processes):
     """Install everything that is missing; return the services' venv."""
     require()
-    _install_packages(processes)
-    return _make_venv(processes)
+    with futures.ThreadPoolExecutor() as beside:
+        packages = beside.submit(_install_packages, processes)
+        if not _is_installed('python3-venv'):
+            packages.result()
+        venv = _make_venv(processes)
+        packages.result()
+    link_bindings(next(venv.glob('lib/python3.*/site-packages')))
+    return venv
 
 
 def _install_packages(processes):
@@ -96,11 +103,11 @@ def _make_venv(processes):
     processes.run('venv', [PYTHON, '-m', 'venv', venv], 300)
     processes.run(
         'venv',
-        [venv / 'bin/pip', 'install', '-q', '--no-input', '-r', REQUIREMENTS],
+        # Most of what is installed is never imported.
+        [venv / 'bin/pip', 'install', '-q', '--no-input', '--no-compile',
+         '-r', REQUIREMENTS],
         1800,
     )
-    packages = next(venv.glob('lib/python3.*/site-packages'))
-    link_bindings(packages)
     complete.write_text(REQUIREMENTS.read_text())
     return venv
 

@@ -5,6 +5,7 @@
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -39,9 +40,13 @@ class Place:
     """One cloud's folder, ports, passwords and steps that are done.
 
     :param folder: made when missing
+
+    ``share`` ends the names of what one process of tests has for itself:
+    accounts, pools, regions, and the folders of its Glances.
     """
 
     def __init__(self, folder=None):
+        self.share = ''
         self.folder = pathlib.Path(folder or default_folder()).resolve()
         if len(str(self.folder)) > LONGEST_FOLDER:
             raise errors.Unavailable(
@@ -97,6 +102,22 @@ class Place:
         """Return the password of an account, made at the first call."""
         return self.remember(f'password-{name}', secrets.token_hex(16))
 
+    @contextlib.contextmanager
+    def shared(self):
+        """Have a share that no other process has."""
+        for number in itertools.count():
+            with self.path('shares', str(number)).open('w') as stream:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                self.share = f'-{number}'
+                try:
+                    yield
+                finally:
+                    self.share = ''
+                return
+
     def is_done(self, step):
         """Tell whether a step that is needed once has been completed."""
         return self.path('done', step).exists()
@@ -106,11 +127,15 @@ class Place:
         self.path('done', step).touch()
 
     @contextlib.contextmanager
-    def locked(self):
-        """Let nobody else start or stop services meanwhile."""
+    def locked(self, wait=False):
+        """Let nobody else start or stop services meanwhile.
+
+        :param wait: for somebody else who does it
+        """
+        how = fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB
         with self.path('lock').open('w') as stream:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(stream, how)
             except BlockingIOError:
                 raise errors.CloudError(
                     f'Somebody else is starting or stopping the services in '
@@ -128,9 +153,12 @@ class Place:
         path = self.path('record', name)
         with self._recording:
             if not path.exists():
-                temporary = path.with_suffix('.new')
+                temporary = path.with_suffix(f'.{os.getpid()}')
                 self.write_private(temporary, json.dumps(value))
-                temporary.rename(path)
+                # Another process may have been the first.
+                with contextlib.suppress(FileExistsError):
+                    path.hardlink_to(temporary)
+                temporary.unlink()
         return json.loads(path.read_text())
 
 

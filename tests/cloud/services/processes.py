@@ -18,7 +18,7 @@ from tests.cloud.services import errors
 # A clock that is set moves the time at which a process seems to have started.
 CLOCK_SECONDS = 10
 INTERVAL = 0.1  # seconds between two looks
-KILLED = 15  # seconds in which a killed process must be gone
+KILLED = 60  # seconds in which a killed process must be gone
 
 
 class Processes:
@@ -67,7 +67,7 @@ class Processes:
             **(more or {}),
         }
 
-    def run(self, name, command, timeout=120, environment=None):
+    def run(self, name, command, timeout=300, environment=None):
         """Run a program to its end; return what it prints.
 
         :param name: of the log that its errors go to
@@ -79,7 +79,7 @@ class Processes:
             raise self.error(name, f'{program} {reason}')
         return printed
 
-    def try_run(self, name, command, timeout=120, environment=None):
+    def try_run(self, name, command, timeout=300, environment=None):
         """Run a program to its end; return what it prints, None if it fails.
         """
         printed, reason = self._run(name, command, timeout, environment)
@@ -174,7 +174,7 @@ class Processes:
                 continue  # it has ended meanwhile
         return found
 
-    def wait(self, name, condition, timeout=60, alive=True):
+    def wait(self, name, condition, timeout=300, alive=True):
         """Wait until a service is ready; return what the condition returned.
 
         :param alive: the service is a process, which must not have ended
@@ -192,7 +192,7 @@ class Processes:
                 raise self.error(name, f'{name} is not ready in {timeout} s')
             time.sleep(INTERVAL)
 
-    def stop(self, *names, timeout=20):
+    def stop(self, *names, timeout=60):
         """End services together: ask them, wait, then kill what is left."""
         # A leader ends what it has started, and then itself.
         leaders = [

@@ -5,7 +5,7 @@
 from tests.cloud.services import conf
 from tests.cloud.services import identity
 
-TIMEOUT = 120  # seconds that a volume may take for a change of its state
+TIMEOUT = 300  # seconds that a volume may take for a change of its state
 
 
 def file():
@@ -24,9 +24,9 @@ def cinder(cloud, volume_type, user='glance', driver='cinder', **more):
         'driver': driver,
         'cinder_volume_type': volume_type,
         'cinder_store_auth_address': cloud.place.url('keystone', '/v3'),
-        'cinder_store_user_name': user,
-        'cinder_store_password': cloud.place.password(user),
-        'cinder_store_project_name': identity.project_of(user),
+        'cinder_store_user_name': identity.account_of(cloud.place, user),
+        'cinder_store_password': cloud.password(user),
+        'cinder_store_project_name': identity.project_of(cloud.place, user),
         'cinder_catalog_info': 'block-storage::publicURL',
         'cinder_os_region_name': conf.REGION,
         'cinder_state_transition_timeout': TIMEOUT,
@@ -35,13 +35,13 @@ def cinder(cloud, volume_type, user='glance', driver='cinder', **more):
 
 
 def rbd(cloud, pool, **more):
-    """Return a store in a pool of Ceph, ``images-a`` or ``images-b``."""
+    """Return a store in a pool of Ceph, with the user of that name."""
     return {
         'driver': 'rbd',
         'rbd_store_pool': pool,
         'rbd_store_user': pool,
         'rbd_store_ceph_conf': cloud.ceph.conf,
-        'rados_connect_timeout': 20,
+        'rados_connect_timeout': 120,
         **more,
     }
 

@@ -60,7 +60,7 @@ class Application:
             self._processes.environment(venv, more),
         )
 
-    def wait(self, path, timeout=90):
+    def wait(self, path, timeout=300):
         """Return when it answers a request."""
         # A worker that dies at its start leaves the port open, so that each
         # attempt needs an end of its own.
@@ -68,7 +68,7 @@ class Application:
 
     def _answers(self, path):
         try:
-            with _OPENER.open(self._url + path, timeout=5) as answer:
+            with _OPENER.open(self._url + path, timeout=30) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
