@@ -5,6 +5,7 @@
 import contextlib
 import os
 import subprocess
+import warnings
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import GlanceServer
 from tests.harness import postgres
+from tests.harness.wsgi import gunicorn
+from tests.harness.wsgi import uwsgi
 from tests.parts import boards
 from tests.parts import irods
 
@@ -75,6 +78,16 @@ def make_glance(tmp_path_factory, databases):
         )
 
     return make
+
+
+@pytest.fixture(scope='session')
+def usual():
+    """Options of a server that is served as most people do: by uWSGI."""
+    found = uwsgi.Uwsgi()
+    if reason := found.missing():
+        warnings.warn(f'gunicorn is used instead: {reason}', stacklevel=1)
+        found = gunicorn.Gunicorn()
+    return {'wsgi': found}
 
 
 @pytest.fixture(scope='session')
@@ -144,10 +157,10 @@ def client(glance):
 
 
 @pytest.fixture(scope='session')
-def streaming(start_for_all):
+def streaming(start_for_all, usual):
     """The plugin without server-side copiers."""
     return start_for_all(
-        'streaming', {'copy_image': {'copiers': ''}}, audit=True
+        'streaming', {'copy_image': {'copiers': ''}}, audit=True, **usual
     )
 
 
@@ -168,15 +181,15 @@ def stock(start_for_all):
 
 
 @pytest.fixture(scope='session')
-def cloud_a(start_for_all):
+def cloud_a(start_for_all, usual):
     """A cloud that images are copied from."""
-    return start_for_all('cloud-a')
+    return start_for_all('cloud-a', **usual)
 
 
 @pytest.fixture(scope='session')
-def cloud_b(start_for_all):
+def cloud_b(start_for_all, usual):
     """Another cloud, which images are copied to."""
-    return start_for_all('cloud-b')
+    return start_for_all('cloud-b', **usual)
 
 
 @pytest.fixture(scope='module', params=BOARDS)
