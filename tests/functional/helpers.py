@@ -32,8 +32,13 @@ def data(size=MIB):
 
 def sha512(path):
     """Return the sha512 of a file."""
+    return digest(path, 'sha512')
+
+
+def digest(path, algorithm):
+    """Return the hash of a file."""
     with open(path, 'rb') as stream:
-        return hashlib.file_digest(stream, 'sha512').hexdigest()
+        return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
 def wait_until(condition, what, timeout=60):
@@ -210,7 +215,8 @@ def assert_copied(server, client, image_id, stores):
     for store in stores:
         path = server.store_file(store, image_id)
         assert found[store] == f'file://{path}'
-        assert sha512(path) == image['os_hash_value']
+        found_hash = digest(path, image['os_hash_algo'])
+        assert found_hash == image['os_hash_value']
         assert left_in(server, store, image_id) == [path]
 
 

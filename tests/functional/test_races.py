@@ -19,7 +19,9 @@ from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
 
-pytestmark = [pytest.mark.functional, pytest.mark.postgresql]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.postgresql, pytest.mark.long,
+]
 
 ROUNDS = 200
 AT_ONCE = 25

@@ -15,7 +15,7 @@ import time
 from glance_copy_plugin.audit import findings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SETTLE_SECONDS = 30
+SETTLE_SECONDS = 120
 # Reading and hashing all images of a busy server takes its time.
 ANSWER_SECONDS = 300
 DAMAGE = (

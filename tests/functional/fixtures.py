@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Real Glance servers for the functional tests, started once each."""
+"""Real Glance servers for tests, started once each when one needs them."""
 
 import contextlib
 import os
@@ -166,7 +166,7 @@ def streaming(start_for_all, usual):
 
 @pytest.fixture(scope='session')
 def slow(start_for_all):
-    """A copy of 4 MiB takes two seconds for each store, one by one."""
+    """Copies take a second for two MiB in each store, one by one."""
     return start_for_all('slow', {'copy_image': {
         'bandwidth_limit': 2 * helpers.MIB,
         'staging_window': helpers.MIB,
@@ -176,8 +176,13 @@ def slow(start_for_all):
 
 @pytest.fixture(scope='session')
 def stock(start_for_all):
-    """Glance without the filter, with the package installed."""
-    return start_for_all('stock', plugin=False)
+    """Glance without the filter, with the package installed.
+
+    What is set for the package is nonsense, and means nothing to it.
+    """
+    return start_for_all('stock', {'copy_image': {
+        'copiers': 'no-such-copier', 'max_concurrent_copies': 0,
+    }}, plugin=False)
 
 
 @pytest.fixture(scope='session')
