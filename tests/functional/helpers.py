@@ -41,7 +41,7 @@ def digest(path, algorithm):
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
-def wait_until(condition, what, timeout=60):
+def wait_until(condition, what, timeout=120):
     """Poll until ``condition()`` is true; return what it returned.
 
     :param what: what is waited for, for the message when time is up
@@ -128,7 +128,7 @@ def status(server, task_id):
     return found[0]['status']
 
 
-def wait_ended(server, task_id, timeout=60):
+def wait_ended(server, task_id, timeout=120):
     """Wait for the end of a task whose image may be gone."""
     wait_until(
         lambda: status(server, task_id) in ('success', 'failure'),

@@ -183,7 +183,7 @@ def test_one_failure_stops_the_stores_that_still_copy(either, source):
     image_id, held = helpers.held_image(either, client, source)
     with helpers.replaced_by_file(either.places['s3']):
         task_id = helpers.start(client, image_id, ['s1', 's2', 's3'])
-        task = client.wait_copy(image_id, task_id, timeout=30)
+        task = client.wait_copy(image_id, task_id)
     assert task['status'] == 'failure'
     assert_reason(task, 's3')
     assert 'store s1' not in task['message']

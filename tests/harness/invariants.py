@@ -130,11 +130,12 @@ class Invariants:
     def close(self):
         """End the process. Safe to call twice; a later check starts anew."""
         if self._stream is not None:
-            self._connection.shutdown(socket.SHUT_WR)
             with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
                 # It closes its end when it ends.
                 self._stream.read()
-            self._stream.close()
+            with contextlib.suppress(OSError):
+                self._stream.close()
             self._connection.close()
             self._stream = None
 

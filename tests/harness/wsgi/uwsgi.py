@@ -9,9 +9,11 @@ import sys
 from tests.harness import process
 
 # The values of the template that comes with Glance, but for addresses, the
-# path of the application, and the number of processes.
+# path of the application, and the number of processes. Its time limit is to
+# be raised where uploads are slow, and so is the router's.
 SETTINGS = {
-    'socket-timeout': '30',
+    'socket-timeout': '300',
+    'http-timeout': '300',
     'http-auto-chunked': 'true',
     'http-chunked-input': 'true',
     'http-raw-body': 'true',
