@@ -95,7 +95,7 @@ def wait_begun(server, task_id):
     wait_until(said, f'the beginning of task {task_id}')
     if not server.plugin and server.database_url.startswith('sqlite'):
         try:
-            wait_until(begun, f'task {task_id} to be saved', timeout=10)
+            wait_until(begun, f'task {task_id} to be saved', timeout=30)
         except AssertionError:
             return False
     else:
