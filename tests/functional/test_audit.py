@@ -3,12 +3,8 @@
 """``glance-copy audit`` finds what does not fit, and repairs only its own."""
 
 import concurrent.futures
-import datetime
-import json
 import os
 import pathlib
-import subprocess
-import sys
 import uuid
 
 import pytest
@@ -17,19 +13,20 @@ from glance_copy_plugin.recovery import journal as journal_
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import space
 from tests.functional import helpers
+from tests.functional.auditing import command
+from tests.functional.auditing import fix
+from tests.functional.auditing import found
+from tests.functional.auditing import lock
+from tests.functional.auditing import make_old
+from tests.functional.auditing import revive_task
+from tests.functional.auditing import set_property
 from tests.functional.helpers import MIB
 from tests.harness import Client
 
 pytestmark = pytest.mark.functional
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(sys.executable).with_name('glance-copy')
 BY_A_PERSON = 'left alone: only a person can decide what is right'
 HELD = 'left alone: a process holds it; restart the service'
-INSERT = (
-    'INSERT INTO image_properties (image_id, name, value, created_at,'
-    ' deleted) VALUES (:image, :name, :value, :now, :no)'
-)
 
 
 @pytest.fixture(scope='module')
@@ -56,74 +53,6 @@ def journal(server):
     return journal_.Journal(
         str(server.staging / 'copy-image' / 'journal')
     )
-
-
-def command(server, *arguments):
-    """Run the command; return its status, what it found, and its words."""
-    done = subprocess.run(
-        [PROGRAM, 'audit', '-f', 'json', *arguments],
-        capture_output=True, text=True, cwd=ROOT,
-        env={
-            **os.environ,
-            'OS_GLANCE_CONFIG_DIR': str(server.conf.parent),
-            'PYTHONPATH': str(ROOT),
-        },
-    )
-    assert 'Traceback' not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout or '[]'), done.stderr
-
-
-def found(server, **how):
-    """Audit; return what was found."""
-    return [
-        (row['kind'], row['store'], row['image_id'])
-        for row in server.invariants.audit(**how)
-    ]
-
-
-def fix(server, **how):
-    """Audit and repair; return what was done."""
-    return [
-        row['action'] for row in server.invariants.audit(fix=True, **how)
-    ]
-
-
-def lock(server, image_id, holder):
-    # The row of an earlier lock stays, marked as deleted.
-    server.execute(
-        'DELETE FROM image_properties WHERE image_id = :image '
-        'AND name = :name', image=image_id, name=helpers.LOCK,
-    )
-    server.execute(
-        INSERT, image=image_id, name=helpers.LOCK, value=holder,
-        now='2026-01-01 00:00:00', no=False,
-    )
-
-
-def set_property(server, image_id, name, value):
-    server.execute(
-        'UPDATE image_properties SET value = :value'
-        ' WHERE image_id = :image AND name = :name',
-        image=image_id, name=name, value=value,
-    )
-
-
-def make_old(path, minutes=61):
-    """Let a file look as if it was written so long ago."""
-    past = datetime.datetime.now().timestamp() - minutes * 60
-    os.utime(path, (past, past))
-
-
-def revive_task(server, image_id, status, minutes):
-    """Say that the image's copy has not ended, and is ``minutes`` old."""
-    (task,) = server.tasks(image_id)
-    past = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-    past -= datetime.timedelta(minutes=minutes)
-    server.execute(
-        'UPDATE tasks SET status = :status, updated_at = :past WHERE id = :id',
-        status=status, past=past.isoformat(' '), id=task['id'],
-    )
-    return task['id']
 
 
 def test_the_command_shows_and_repairs_and_tells_by_its_status(server, image):
