@@ -15,7 +15,8 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES WORKERS WORKER_COPIES EVERY BOARD
 .DEFAULT_GOAL := help
-.PHONY: help venv services test test-boards test-unit test-cloud cloud \
+.PHONY: help venv services test test-long test-all test-boards test-unit \
+	test-cloud mutants cloud \
 	cloud-down demo check-release bench bench-cloud soak soak-workers docs \
 	diagrams releasenotes pep8 clean
 
@@ -34,8 +35,22 @@ $(STAMP): $(INPUTS)
 services: venv ## Install servers and tools that some tests need, if possible
 	@tools/install-services $(BIN)/python
 
-test: venv services ## Install what is needed and run all tests (ARGS=...)
-	$(BIN)/python -m pytest tests -n $(PROCESSES) --dist loadfile $(ARGS)
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
+
+test: venv services ## Show that it works: install what is needed, run the tests
+	$(PYTEST) tests -m 'not long' $(ARGS)
+
+test-long: venv services ## Run the tests that make test leaves out (ARGS=...)
+	$(PYTEST) tests tests/release -m long $(ARGS)
+
+test-all: test test-long ## Run both
+
+MUTANTS = $(if $(FILES),--files $(FILES)) $(if $(SAMPLE),--sample $(SAMPLE)) \
+	$(if $(SEED),--seed $(SEED))
+
+mutants: venv services ## See what the tests notice (FILES= SAMPLE=150 SEED=1)
+	@$(BIN)/python -m pip install --quiet 'cosmic-ray>=8.7.0' 'pytest-cov>=7.0.0'
+	@$(BIN)/python -m tools.mutants $(MUTANTS)
 
 $(CLOUD_STAMP): $(STAMP) tests/cloud/requirements.txt
 	@$(BIN)/python -m pip install --quiet -r tests/cloud/requirements.txt

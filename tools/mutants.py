@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Measure what the tests notice: change one thing at a time, and run them.
+
+``make mutants FILES='glance_copy_plugin/transfer' SAMPLE=40 SEED=3``
+
+cosmic-ray knows the changes that can be made to a file (mutants): another
+operator, number, constant or exception. A sample of them is made in a copy of
+the repository, and the part of ``make test`` that concerns the file is run:
+
+1. the tests that start no server and execute the changed line, as coverage.py
+   tells, and
+2. if none of them fails, the tests in ``WITH_SERVERS`` for the folder.
+
+At the end there is a table, and what was not noticed is shown as a diff.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import queue
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import coverage
+
+# First, because cosmic-ray's modules import each other in a circle without it.
+import parso  # noqa: F401  isort: skip
+from cosmic_ray.commands.init import init
+from cosmic_ray.mutating import use_mutation
+import cosmic_ray.plugins
+from cosmic_ray.work_db import WorkDB
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PLUGIN = 'glance_copy_plugin'
+DEFAULT_FILES = (
+    f'{PLUGIN}/transfer', f'{PLUGIN}/records', f'{PLUGIN}/recovery',
+    f'{PLUGIN}/audit', f'{PLUGIN}/replicator', f'{PLUGIN}/requests.py',
+    f'{PLUGIN}/request_body.py', 'glance_store_irods',
+)
+WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
+# What is started for these is most of the time that a mutant takes.
+WITH_SERVERS = {
+    f'{PLUGIN}/transfer': ('copy', 'sources', 'limits', 'space'),
+    f'{PLUGIN}/records': ('copy', 'failures', 'changes_kept', 'settling'),
+    f'{PLUGIN}/recovery': ('crashes', 'settling', 'faults'),
+    f'{PLUGIN}/audit': ('audit', 'crashes'),
+    f'{PLUGIN}/request': ('requests',),
+    f'{PLUGIN}/replicator': (
+        'replicator_livecopy', 'replicator_dump', 'replicator_fill',
+        'replicator_faults', 'replicator_clouds', 'replicator_migrate',
+    ),
+    'glance_store_irods': ('irods_store', 'irods_copies'),
+}
+# The same result for every program: numbers and constants are one object.
+EQUIVALENT = ('_Eq_Is', '_NotEq_IsNot', '_Is_Eq', '_IsNot_NotEq')
+SECONDS = 600
+# What a test has started is ended by its fixtures, which takes a while.
+SECONDS_TO_END = 60
+NOTICED, NOT_NOTICED, TIMEOUT = 'noticed', 'not noticed', 'timeout'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """One change. ``line`` is where it is; the path is relative."""
+
+    path: str
+    operator: str
+    occurrence: int
+    line: int
+
+
+def find_mutants(paths):
+    """Return all :class:`Mutant` of some files."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = WorkDB(f'{folder}/session.sqlite', WorkDB.Mode.create)
+        init(paths, database, {})
+        found = [item.mutations[0] for item in database.work_items]
+        database.close()
+    return [
+        Mutant(
+            path=str(each.module_path), operator=each.operator_name,
+            occurrence=each.occurrence, line=each.start_pos[0],
+        )
+        for each in found if not each.operator_name.endswith(EQUIVALENT)
+    ]
+
+
+def choose(mutants, sample, seed):
+    """Choose at random, one mutant of a line at most.
+
+    A line with a sum has eleven mutants that differ in the operator only.
+    """
+    by_line = collections.defaultdict(list)
+    for each in mutants:
+        by_line[each.path, each.line].append(each)
+    dice = random.Random(seed)  # noqa: S311  not for a secret
+    lines = dice.sample(sorted(by_line), min(sample, len(by_line)))
+    order = sorted(lines)
+    return [
+        dice.choice(sorted(
+            by_line[line], key=lambda each: (each.operator, each.occurrence)
+        )) for line in order
+    ]
+
+
+class Selection:
+    """Which tests execute a line."""
+
+    def __init__(self, copy):
+        """Run the tests that start no server once, and record it."""
+        self._root = copy.root
+        # Each copy of the repository has another path; lines are the same.
+        outcome = copy.run([
+            *WITHOUT_SERVERS, '-n', '2', '--dist', 'loadfile', '-m',
+            'not long', '--cov', '--cov-context=test', '--cov-report=',
+        ], stop_at_first=False)
+        if outcome != NOT_NOTICED:
+            sys.exit('The tests must pass before anything is changed; see '
+                     f'{copy.log}')
+        self._data = coverage.CoverageData(str(copy.root / '.coverage'))
+        self._data.read()
+
+    def tests(self, mutant):
+        """Return the tests for a mutant, as pytest names them.
+
+        A line that runs when its module is loaded belongs to no test: then
+        all tests that use the module are returned.
+        """
+        path = str(self._root / mutant.path)
+        by_line = self._data.contexts_by_lineno(path)
+        contexts = set(by_line.get(mutant.line, ()))
+        if not contexts - {''}:
+            contexts = set().union(*by_line.values())
+        # A context is a test's name and the phase: 'tests/x.py::test|run'.
+        return sorted({each.partition('|')[0] for each in contexts} - {''})
+
+
+class Copy:
+    """A copy of the repository that may be changed."""
+
+    def __init__(self, folder, number):
+        self.root = pathlib.Path(folder) / f'copy-{number}'
+        self.log = pathlib.Path(folder) / f'copy-{number}.log'
+        for name in _git('ls-files').splitlines():
+            target = self.root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target)
+
+    def run(self, arguments, stop_at_first=True):
+        """Run pytest; return whether something was noticed."""
+        names = self.root / 'arguments'
+        names.write_text('\n'.join(arguments))
+        command = [sys.executable, '-m', 'pytest', '-q', f'@{names}']
+        command += ['-p', 'no:cacheprovider', '--tb=line']
+        with self.log.open('ab') as log, subprocess.Popen(
+            [*command, '-x'] if stop_at_first else command,
+            cwd=self.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env={**os.environ, 'PYTHONPATH': str(self.root),
+                 'PYTHONDONTWRITEBYTECODE': '1'},
+        ) as tests:
+            try:
+                status = tests.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                _end(tests)
+                return TIMEOUT
+        # 5: nothing was collected.
+        return NOT_NOTICED if status in (0, 5) else NOTICED
+
+    def judge(self, mutant, selection):
+        """Run the tests of a mutant; return (outcome, diff)."""
+        operator = cosmic_ray.plugins.get_operator(mutant.operator)()
+        path = self.root / mutant.path
+        with use_mutation(path, operator, mutant.occurrence):
+            diff = _git('diff', '--no-index', '-U1', ROOT / mutant.path, path)
+            outcome = NOT_NOTICED
+            if tests := selection.tests(mutant):
+                outcome = self.run(tests)
+            served = with_servers(mutant.path)
+            if outcome == NOT_NOTICED and served:
+                outcome = self.run([*served, '-m', 'not long'])
+        return outcome, diff
+
+
+def with_servers(path):
+    """Return the files of tests with servers that concern a file."""
+    names = [
+        name for folder, names in WITH_SERVERS.items()
+        if path.startswith(folder) for name in names
+    ]
+    files = [f'tests/functional/test_{name}.py' for name in names]
+    return [each for each in files if (ROOT / each).exists()]
+
+
+def _git(*arguments):
+    return subprocess.run(
+        [shutil.which('git'), *arguments], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+
+
+def _end(tests):
+    tests.send_signal(signal.SIGINT)
+    try:
+        tests.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        tests.kill()
+
+
+def judge_all(chosen, folder, jobs):
+    """Judge mutants in several processes at a time; yield as they end."""
+    copies = queue.SimpleQueue()
+    made = [Copy(folder, number) for number in range(jobs)]
+    selection = Selection(made[0])
+    for each in made:
+        copies.put(each)
+
+    def judge(mutant):
+        copy = copies.get()
+        try:
+            return mutant, *copy.judge(mutant, selection)
+        finally:
+            copies.put(copy)
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        started = [pool.submit(judge, mutant) for mutant in chosen]
+        for done in concurrent.futures.as_completed(started):
+            yield done.result()
+
+
+def report(results):
+    """Print what was not noticed, and a table for each folder."""
+    counts = collections.defaultdict(collections.Counter)
+    for mutant, outcome, diff in results:
+        folder = str(pathlib.Path(mutant.path).parent)
+        for name in (folder, 'all'):
+            counts[name][outcome] += 1
+        if outcome == NOT_NOTICED:
+            print(f'Not noticed: {mutant.path}:{mutant.line}\n{diff}')
+    print(f'{"Folder":35} Mutants  Noticed  Share')
+    for name, each in sorted(counts.items()):
+        noticed = each[NOTICED] + each[TIMEOUT]
+        total = each.total()
+        print(f'{name:35} {total:7} {noticed:8} {noticed / total:6.0%}')
+
+
+def _files(names):
+    for name in names:
+        path = ROOT / name
+        found = sorted(path.rglob('*.py')) if path.is_dir() else [path]
+        for each in found:
+            if not each.exists():
+                sys.exit(f'There is no {name} in {ROOT}')
+            yield each.relative_to(ROOT)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('--files', nargs='*', default=DEFAULT_FILES)
+    parser.add_argument('--sample', type=int, default=150)
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--jobs', type=int, default=2)
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    chosen = choose(
+        find_mutants(list(_files(options.files))), options.sample,
+        options.seed,
+    )
+    with tempfile.TemporaryDirectory(prefix='mutants-') as folder:
+        results = []
+        for result in judge_all(chosen, folder, options.jobs):
+            results.append(result)
+            mutant, outcome, _ = result
+            print(f'{len(results)}/{len(chosen)} {mutant.path}:{mutant.line} '
+                  f'{mutant.operator.removeprefix("core/")}: {outcome}',
+                  flush=True)
+        report(results)
+
+
+if __name__ == '__main__':
+    main()
