@@ -116,7 +116,7 @@ pep8: $(RUFF) ## Check the style, also of shell scripts
 
 clean: ## Remove everything that make has made
 	[ ! -d .cloud ] || $(BIN)/python -m tests.cloud.services down
-	rm -rf $(VENV) .cloud .demo .bench .soak .soak-workers
+	rm -rf $(VENV) .cache .cloud .demo .bench .soak .soak-workers
 	rm -rf build dist doc/build releasenotes/build
 	rm -rf .pytest_cache .ruff_cache .tox .coverage cover *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which folders of tests are run."""
+"""Which folders of tests are run, and what several of them use."""
 
 import pathlib
 
@@ -7,6 +7,9 @@ import pytest
 
 # Inherited by tests elsewhere, which are to show what was compared.
 pytest.register_assert_rewrite('tests.stores', 'tests.cloud.pools')
+
+# Servers that the tests of several folders share.
+pytest_plugins = ['tests.functional.fixtures']
 
 HERE = pathlib.Path(__file__).parent
 ON_DEMAND = (HERE / 'cloud', HERE / 'release')

@@ -32,11 +32,16 @@ def data(size=MIB):
 
 def sha512(path):
     """Return the sha512 of a file."""
+    return digest(path, 'sha512')
+
+
+def digest(path, algorithm):
+    """Return the hash of a file."""
     with open(path, 'rb') as stream:
-        return hashlib.file_digest(stream, 'sha512').hexdigest()
+        return hashlib.file_digest(stream, algorithm).hexdigest()
 
 
-def wait_until(condition, what, timeout=60):
+def wait_until(condition, what, timeout=120):
     """Poll until ``condition()`` is true; return what it returned.
 
     :param what: what is waited for, for the message when time is up
@@ -90,7 +95,7 @@ def wait_begun(server, task_id):
     wait_until(said, f'the beginning of task {task_id}')
     if not server.plugin and server.database_url.startswith('sqlite'):
         try:
-            wait_until(begun, f'task {task_id} to be saved', timeout=10)
+            wait_until(begun, f'task {task_id} to be saved', timeout=30)
         except AssertionError:
             return False
     else:
@@ -123,7 +128,7 @@ def status(server, task_id):
     return found[0]['status']
 
 
-def wait_ended(server, task_id, timeout=60):
+def wait_ended(server, task_id, timeout=120):
     """Wait for the end of a task whose image may be gone."""
     wait_until(
         lambda: status(server, task_id) in ('success', 'failure'),
@@ -210,7 +215,8 @@ def assert_copied(server, client, image_id, stores):
     for store in stores:
         path = server.store_file(store, image_id)
         assert found[store] == f'file://{path}'
-        assert sha512(path) == image['os_hash_value']
+        found_hash = digest(path, image['os_hash_algo'])
+        assert found_hash == image['os_hash_value']
         assert left_in(server, store, image_id) == [path]
 
 

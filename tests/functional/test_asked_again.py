@@ -28,20 +28,22 @@ TIMES = 7
 AGAIN = 'Glance failed before it had begun the copy of image'
 
 
-@pytest.fixture(scope='module', params=['embedded', 'redis'])
-def server(request, make_glance, tmp_path_factory):
-    """A Glance that copies by itself, and one whose copies workers make."""
-    with contextlib.ExitStack() as stack:
-        settings = None
-        if request.param == 'redis':
-            settings = jobboard.settings(stack.enter_context(
-                boards.started('redis', tmp_path_factory.mktemp('redis'))
-            ))
-        made = stack.enter_context(make_glance(
-            f'asked-again-{request.param}', settings, sqlite=True
-        ))
-        yield made
-        made.invariants.assert_hold()
+@pytest.fixture(scope='module')
+def with_workers(make_glance, tmp_path_factory):
+    """A Glance whose copies workers make."""
+    with boards.started('redis', tmp_path_factory.mktemp('redis')) as board:
+        settings = jobboard.settings(board)
+        with make_glance('asked-again', settings, sqlite=True) as made:
+            yield made
+            made.invariants.assert_hold()
+
+
+@pytest.fixture(params=[
+    'glance', pytest.param('with_workers', marks=pytest.mark.long),
+])
+def server(request):
+    """A Glance that copies by itself, and one that has workers."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

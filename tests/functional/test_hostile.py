@@ -13,7 +13,7 @@ import pytest
 from tests.functional import helpers
 from tests.harness import Client
 
-COUNT = 1200
+COUNT = 300
 SEED = 20261121
 
 TEXTS = [

@@ -19,7 +19,9 @@ from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
 
-pytestmark = [pytest.mark.functional, pytest.mark.postgresql]
+pytestmark = [
+    pytest.mark.functional, pytest.mark.postgresql, pytest.mark.long,
+]
 
 ROUNDS = 200
 AT_ONCE = 25
@@ -158,7 +160,7 @@ class Race:
             helpers.wait_until(
                 lambda: helpers.named(
                     self.client.image(self.image_id), helpers.FAILED
-                ) == {BAD}, 'the failed store', timeout=30,
+                ) == {BAD}, 'the failed store',
             )
 
     def check_changes(self):
@@ -183,7 +185,7 @@ def delete(race):
 def deactivate(race):
     race.ask('POST', '/images/{}/actions/deactivate', 204)
     if race.dice.random() < 0.5:
-        race.client.wait_copy(race.image_id, race.task_id, timeout=30)
+        race.client.wait_copy(race.image_id, race.task_id)
     race.ask('POST', '/images/{}/actions/reactivate', 204)
 
 

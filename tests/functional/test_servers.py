@@ -27,7 +27,7 @@ from tests.harness.wsgi import gunicorn
 from tests.harness.wsgi import mod_wsgi
 from tests.harness.wsgi import uwsgi
 
-pytestmark = pytest.mark.functional
+pytestmark = [pytest.mark.functional, pytest.mark.long]
 STORES = recovery.STORES
 MOST_REQUESTS = 40
 FASTER = 4 * MIB
@@ -53,7 +53,7 @@ class Kind:
 
 
 KINDS = {
-    # As devstack does it.
+    # With the values of Glance's own template.
     'uwsgi-lazy-apps': Kind(
         uwsgi.Uwsgi(max_requests=MOST_REQUESTS), 1, None
     ),

@@ -3,6 +3,7 @@
 """The staging area is shared by the copies of all processes of a host."""
 
 import concurrent.futures
+import contextlib
 import os
 import signal
 
@@ -11,6 +12,7 @@ import pytest
 from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness.wsgi import gunicorn
 
 pytestmark = pytest.mark.functional
 
@@ -24,7 +26,7 @@ WAITING = 'until other copies leave room in the staging area'
 def shared(start_glance, mount_tmpfs):
     """Two processes with 16 MiB to stage in."""
     return start_glance(
-        'shared-space', workers=2,
+        'shared-space', workers=2, wsgi=gunicorn.Gunicorn('--preload'),
         store_dirs={'os_glance_staging_store': mount_tmpfs(ROOM + 65536)},
     )
 
@@ -164,3 +166,27 @@ def test_space_is_waited_for_where_a_local_image_is_read_on_elsewhere(
     first_offer.release()
     assert_done(shared, first, first_task)
     assert_done(shared, image_id, task_id)
+
+
+def test_a_local_image_needs_no_staging_area(shared):
+    client = Client(shared)
+    image_id = client.create_image(helpers.data(ROOM + MIB))
+    task = client.copy_and_wait(image_id, ['s1', 's2'])
+    assert task['status'] == 'success', task['message']
+    helpers.assert_copied(shared, client, image_id, ['s1', 's2'])
+
+
+def test_a_staging_area_that_becomes_full_fails_the_copy(shared, held):
+    client = Client(shared)
+    image_id, task_id, offer = held()
+    assert offer.reached.wait(60)
+    filler = shared.staging / 'filler'
+    with contextlib.suppress(OSError):
+        filler.write_bytes(helpers.data(ROOM))
+    offer.release()
+    task = client.wait_copy(image_id, task_id)
+    filler.unlink()
+    assert task['status'] == 'failure'
+    assert 'staging area' in task['message']
+    helpers.assert_unlocked(shared, client, image_id, failed=['s1', 's2'])
+    helpers.assert_untouched(shared, image_id, ['s1', 's2'])

@@ -63,12 +63,41 @@ def test_stock_still_accepts_what_the_rules_refuse(stock, glance):
     assert answer.status_code == 400
 
 
-def test_the_options_of_the_package_mean_nothing_to_stock(start_glance):
+METHODS = [
+    {'method': {'name': 'web-download'}},
+    {'method': {'name': 'web-download', 'uri': 'ftp://127.0.0.1/x'}},
+    {'method': {'name': 'web-download', 'uri': 'http://127.0.0.1/x'},
+     'stores': ['nowhere']},
+    {'method': {'name': 'no-such-method'}, 'stores': [], 'all_stores': 7},
+    {'method': {'name': 'glance-direct'}, 'all_stores': True,
+     'stores': ['s1']},
+]
+
+
+def test_other_methods_are_refused_as_stock_refuses_them(glance, stock):
+    texts = []
+    for server in (glance, stock):
+        client = Client(server)
+        queued, active = client.new_image(), client.create_image(b'x')
+        answers = [
+            helpers.ask(client, image_id, body)
+            for body in METHODS for image_id in (queued, active)
+        ]
+        assert all(answer.status_code >= 400 for answer in answers)
+        texts.append([
+            answer.text.replace(queued, 'ID').replace(active, 'ID')
+            for answer in answers
+        ])
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.long
+def test_copy_image_that_is_switched_off_is_refused(start_glance):
     server = start_glance(
-        'stock-options', {'copy_image': {
-            'copiers': 'no-such-copier', 'max_concurrent_copies': 0,
-        }}, plugin=False,
+        'off', {'DEFAULT': {'enabled_import_methods': '[glance-direct]'}}
     )
-    client = Client(server)
-    image_id = client.create_image(b'x')
-    assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
+    image_id = Client(server).create_image(b'x')
+    answer = Client(server).copy(image_id, ['s1'])
+    assert answer.status_code == 400
+    assert 'copy-image' in answer.text
+    assert server.tasks(image_id) == []

@@ -172,7 +172,7 @@ class Client:
         new = [task for task in tasks if task['id'] not in known]
         return self.wait_copy(image_id, new[-1]['id'], timeout)
 
-    def wait_unlocked(self, image_id, timeout=30):
+    def wait_unlocked(self, image_id, timeout=120):
         """Wait until no task holds the image; return the image."""
         deadline = time.monotonic() + timeout
         while self.copy_task(image_id):

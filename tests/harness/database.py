@@ -7,7 +7,9 @@ writes, and on SQLite that can lock out Glance's own executor, which then
 drops a new task for good. Reading here can not.
 """
 
+import fcntl
 import functools
+from importlib import metadata
 import json
 import os
 import pathlib
@@ -16,7 +18,11 @@ import sys
 
 import sqlalchemy as sa
 
-_synced = {}
+from tests.harness import postgres
+from tests.harness import process
+
+# Tables as a release of Glance makes them, for each kind of database.
+KEPT = process.ROOT / '.cache' / 'tables'
 _complete = set()
 
 LOCATIONS = (
@@ -42,24 +48,85 @@ def sqlite_url(folder):
 def sync(conf, url):
     """Make the tables, unless they are already there.
 
-    Making them takes seconds, so that the first new SQLite file of this
-    process is kept in memory and written out again for the next server.
+    Making them takes seconds, so that what came out is kept in a file for
+    all servers of this release of Glance, also those of other processes.
     """
     if url in _complete:
         return
-    path = None
     if url.startswith('sqlite'):
         path = pathlib.Path(sa.make_url(url).database)
-        if path.exists():
-            return
-        if 'sqlite' in _synced:
-            path.write_bytes(_synced['sqlite'])
-            return
-    _run_sync(conf)
-    if path:
-        _synced['sqlite'] = path.read_bytes()
+        if not path.exists():
+            _from_kept(_Sqlite(path), conf)
+    elif url.startswith('postgresql') and not _has_tables(url):
+        _from_kept(_Postgresql(url), conf)
     else:
-        _complete.add(url)
+        _run_sync(conf)
+    _complete.add(url)
+
+
+def _from_kept(made, conf):
+    """Make the tables as they were made for the first server of all."""
+    kept = KEPT / f'{metadata.version("glance")}-{made.kind}'
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with (kept.parent / 'lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            _run_sync(conf)
+            draft = kept.with_suffix('.draft')
+            made.save(draft)
+            draft.replace(kept)
+            return
+    made.load(kept)
+
+
+class _Sqlite:
+    """A database file that can be copied."""
+
+    kind = 'sqlite.db'
+
+    def __init__(self, path):
+        self._path = path
+
+    def save(self, kept):
+        kept.write_bytes(self._path.read_bytes())
+
+    def load(self, kept):
+        self._path.write_bytes(kept.read_bytes())
+
+
+class _Postgresql:
+    """A database that its own tools write out as SQL and read again."""
+
+    def __init__(self, url):
+        self._programs = postgres.find_programs()
+        self._url = sa.make_url(url)
+        # What a release writes, an older one may not understand.
+        self.kind = f'postgresql-{self._programs.parent.name}.sql'
+
+    def save(self, kept):
+        self._run('pg_dump', '--no-owner', f'--file={kept}')
+
+    def load(self, kept):
+        self._run('psql', '--quiet', '--no-psqlrc', '--output=/dev/null',
+                  '--set=ON_ERROR_STOP=1', f'--file={kept}')
+
+    def _run(self, program, *options):
+        done = subprocess.run(
+            [
+                self._programs / program, *options,
+                f'--host={self._url.query["host"]}',
+                f'--username={self._url.username}', self._url.database,
+            ],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )
+        if done.returncode:
+            raise SyncFailed(f'{program} failed:\n{done.stdout[-4000:]}')
+
+
+def _has_tables(url):
+    (found,) = execute(url, "SELECT to_regclass('alembic_version') AS name")
+    return found['name'] is not None
 
 
 def _run_sync(conf):

@@ -2,10 +2,12 @@
 
 """What must hold for a Glance in which nothing is going on."""
 
+import contextlib
+import functools
 import json
 import os
 import pathlib
-import select
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ import time
 from glance_copy_plugin.audit import findings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SETTLE_SECONDS = 30
+SETTLE_SECONDS = 120
 # Reading and hashing all images of a busy server takes its time.
 ANSWER_SECONDS = 300
 DAMAGE = (
@@ -34,9 +36,9 @@ class NotSettled(AssertionError):
 
 
 class Invariants:
-    """Audits a server in a process of its own, which is started once.
+    """Audits a server in a process of its own.
 
-    Loading Glance takes seconds: too long for every look.
+    Loading Glance takes seconds: too long for every look and every server.
 
     :param server: a ``GlanceServer`` that has been started before
 
@@ -47,7 +49,8 @@ class Invariants:
     def __init__(self, server):
         self.stores = list(server.stores)
         self._server = server
-        self._process = None
+        self._stream = None
+        self._connection = None
         self._damaged = set()
 
     def expect_damage(self, image_id):
@@ -126,24 +129,23 @@ class Invariants:
 
     def close(self):
         """End the process. Safe to call twice; a later check starts anew."""
-        if self._process is not None:
-            self._process.stdin.close()
-            self._process.stdout.close()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        if self._stream is not None:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+                # It closes its end when it ends.
+                self._stream.read()
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            self._connection.close()
+            self._stream = None
 
     def _ask(self, order):
-        if self._process is None:
-            self._process = self._start()
+        if self._stream is None:
+            self._connect()
         try:
-            self._process.stdin.write(json.dumps(order) + '\n')
-            self._process.stdin.flush()
-            line = self._read_line()
-        except BrokenPipeError:
+            self._write(order)
+            line = self._stream.readline()
+        except OSError:
             line = ''
         if not line:
             self.close()
@@ -153,31 +155,46 @@ class Invariants:
             raise CheckerFailed(answer['error'])
         return answer['rows']
 
-    def _read_line(self):
-        ready, _, _ = select.select(
-            [self._process.stdout], [], [], ANSWER_SECONDS
-        )
-        if not ready:
-            self._process.kill()
-        return self._process.stdout.readline()
+    def _write(self, line):
+        self._stream.write(json.dumps(line) + '\n')
+        self._stream.flush()
 
     @property
     def _log(self):
         return self._server.folder / 'checker.log'
 
-    def _start(self):
-        paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
-        with self._log.open('ab') as log:
-            return subprocess.Popen(
-                [
-                    sys.executable, '-m', 'tests.harness.checker',
-                    self._server.conf.parent,
-                ],
-                cwd=ROOT, text=True, start_new_session=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                env={
-                    **os.environ,
-                    'PYTHONPATH': os.pathsep.join(filter(None, paths)),
-                    'XDG_CACHE_HOME': str(self._server.folder / 'cache'),
-                },
-            )
+    def _connect(self):
+        self._connection, other = socket.socketpair()
+        with other:
+            socket.send_fds(_control(), [b'x'], [other.fileno()])
+        self._connection.settimeout(ANSWER_SECONDS)
+        self._stream = self._connection.makefile('rw')
+        self._write({
+            'folder': str(self._server.conf.parent),
+            'cache': str(self._server.folder / 'cache'),
+            'log': str(self._log),
+        })
+
+
+@functools.cache
+def _control():
+    """Start the process that has Glance loaded; return the socket to it.
+
+    It ends when this process does.
+    """
+    ours, theirs = socket.socketpair()
+    paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
+    with theirs:
+        subprocess.Popen(
+            [
+                sys.executable, '-m', 'tests.harness.checker',
+                str(theirs.fileno()),
+            ],
+            cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env={
+                **os.environ,
+                'PYTHONPATH': os.pathsep.join(filter(None, paths)),
+            },
+        )
+    return ours

@@ -82,7 +82,7 @@ class Postgres:
     def __exit__(self, *error):
         self.stop()
 
-    def start(self, timeout=60):
+    def start(self, timeout=120):
         """Make its data and start it; raise ``Unavailable`` if it can't."""
         programs = find_programs()
         user = unprivileged_user()

@@ -122,7 +122,7 @@ class GlanceServer:
         self.invariants.close()
         self.stop(timeout=1 if error[0] else None)
 
-    def start(self, timeout=90):
+    def start(self, timeout=300):
         """Start it and wait until it answers, at most ``timeout`` seconds."""
         self.launch()
         try:
@@ -173,7 +173,7 @@ class GlanceServer:
         """Send a signal to the server's master."""
         os.kill(self.pid, number)
 
-    def restart(self, timeout=90):
+    def restart(self, timeout=300):
         """Stop it if it runs, then start it on the same port and data."""
         self.stop()
         return self.start(timeout)

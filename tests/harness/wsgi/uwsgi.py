@@ -3,27 +3,38 @@
 """Glance under uWSGI, as the PyPI package ``pyuwsgi`` brings it."""
 
 import importlib.util
+import re
 import sys
 
 from tests.harness import process
 
-# As devstack writes it, but for the address.
+# The values of the template that comes with Glance, but for addresses, the
+# path of the application, and the number of processes. Its time limit is to
+# be raised where uploads are slow, and so is the router's.
 SETTINGS = {
-    'master': 'true',
-    'enable-threads': 'true',
-    'die-on-term': 'true',
-    'exit-on-reload': 'true',
+    'socket-timeout': '300',
+    'http-timeout': '300',
+    'http-auto-chunked': 'true',
+    'http-chunked-input': 'true',
+    'http-raw-body': 'true',
+    'chmod-socket': '666',
+    'lazy-apps': 'true',
+    'add-header': 'Connection: close',
+    'buffer-size': '65535',
     'thunder-lock': 'true',
+    'enable-threads': 'true',
+    'exit-on-reload': 'true',
+    'die-on-term': 'true',
+    'master': 'true',
     # Without it, a reload loses the virtual environment.
     'binary-path': sys.executable,
-    'buffer-size': '65535',
-    'add-header': 'Connection: close',
-    'lazy-apps': 'true',
 }
+# Also of one that takes the place of another.
+STARTED = re.compile(r'uWSGI worker \d+ \((?:new )?pid: (\d+)')
 
 
 class Uwsgi:
-    """uWSGI that speaks HTTP itself.
+    """uWSGI behind its own HTTP router, which is a process of its own.
 
     :param settings: laid over :data:`SETTINGS`; None leaves one out
     """
@@ -32,6 +43,7 @@ class Uwsgi:
         self._settings = {
             name.replace('_', '-'): value for name, value in settings.items()
         }
+        self._logs = {}
 
     @staticmethod
     def missing():
@@ -51,21 +63,25 @@ class Uwsgi:
         listener.close()
         ini = server.conf.parent / 'glance-uwsgi.ini'
         ini.write_text(self._ini(server))
-        return process.ProcessGroup(
+        group = process.ProcessGroup(
             [sys.executable, '-c', 'import pyuwsgi; pyuwsgi.run()', ini],
             server.log,
             server.folder,
             server.process_environment(),
         )
+        self._logs[group.pid] = server.log
+        return group
 
     def workers(self, group):
         """Return the processes of a group that run Glance."""
-        return group.children()
+        text = self._logs[group.pid].read_text(errors='replace')
+        started = set(map(int, STARTED.findall(text)))
+        return [found for found in group.children() if found.pid in started]
 
     def _ini(self, server):
         settings = {
             **SETTINGS,
-            'http-socket': f'127.0.0.1:{server.port}',
+            'http': f'127.0.0.1:{server.port}',
             'module': 'glance.wsgi.api:application',
             'processes': server.workers,
             'threads': server.threads if server.threads > 1 else None,

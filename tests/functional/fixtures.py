@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Real Glance servers for the functional tests, started once each."""
+"""Real Glance servers for tests, started once each when one needs them."""
 
 import contextlib
 import os
 import subprocess
+import warnings
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import GlanceServer
 from tests.harness import postgres
+from tests.harness.wsgi import gunicorn
+from tests.harness.wsgi import uwsgi
 from tests.parts import boards
 from tests.parts import irods
 
@@ -73,6 +76,16 @@ def make_glance(tmp_path_factory, databases):
         )
 
     return make
+
+
+@pytest.fixture(scope='session')
+def usual():
+    """Options of a server that is served as most people do: by uWSGI."""
+    found = uwsgi.Uwsgi()
+    if reason := found.missing():
+        warnings.warn(f'gunicorn is used instead: {reason}', stacklevel=1)
+        found = gunicorn.Gunicorn()
+    return {'wsgi': found}
 
 
 @pytest.fixture(scope='session')
@@ -142,16 +155,16 @@ def client(glance):
 
 
 @pytest.fixture(scope='session')
-def streaming(start_for_all):
+def streaming(start_for_all, usual):
     """The plugin without server-side copiers."""
     return start_for_all(
-        'streaming', {'copy_image': {'copiers': ''}}, audit=True
+        'streaming', {'copy_image': {'copiers': ''}}, audit=True, **usual
     )
 
 
 @pytest.fixture(scope='session')
 def slow(start_for_all):
-    """A copy of 4 MiB takes two seconds for each store, one by one."""
+    """Copies take a second for two MiB in each store, one by one."""
     return start_for_all('slow', {'copy_image': {
         'bandwidth_limit': 2 * helpers.MIB,
         'staging_window': helpers.MIB,
@@ -161,20 +174,25 @@ def slow(start_for_all):
 
 @pytest.fixture(scope='session')
 def stock(start_for_all):
-    """Glance without the filter, with the package installed."""
-    return start_for_all('stock', plugin=False)
+    """Glance without the filter, with the package installed.
+
+    What is set for the package is nonsense, and means nothing to it.
+    """
+    return start_for_all('stock', {'copy_image': {
+        'copiers': 'no-such-copier', 'max_concurrent_copies': 0,
+    }}, plugin=False)
 
 
 @pytest.fixture(scope='session')
-def cloud_a(start_for_all):
+def cloud_a(start_for_all, usual):
     """A cloud that images are copied from."""
-    return start_for_all('cloud-a')
+    return start_for_all('cloud-a', **usual)
 
 
 @pytest.fixture(scope='session')
-def cloud_b(start_for_all):
+def cloud_b(start_for_all, usual):
     """Another cloud, which images are copied to."""
-    return start_for_all('cloud-b')
+    return start_for_all('cloud-b', **usual)
 
 
 @pytest.fixture(scope='module')
