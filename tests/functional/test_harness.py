@@ -44,7 +44,9 @@ def test_what_does_not_hold_is_told_in_words(stock):
     with pytest.raises(AssertionError, match=f'object-.* s2 {image_id}: 11'):
         stock.invariants.assert_hold()
     path.unlink()
-    stock.invariants.assert_hold_soon()
+    # Only this image: stock Glance leaves things behind in other tests.
+    found = {each.image_id for each in stock.invariants.check()}
+    assert image_id not in found
     client.delete(image_id)
 
 
