@@ -158,8 +158,15 @@ def test_a_worker_that_wakes_up_beside_the_next_one_does_it_no_harm(
 def test_a_worker_that_wakes_up_with_the_end_in_its_hand_has_ended_the_copy(
     server, board, client, make_worker, pause_at,
 ):
-    paused, image_id, task_id = pause_at(f'record-uncommitted:{END}')
     other = make_worker('host-b')
+    helpers.wait_until(
+        lambda: {each.pid for each in other.processes()}
+        & jobboard.announced(board), 'the other worker',
+    )
+    # Loaded before: the database ends what is paused too long.
+    other.pause()
+    paused, image_id, task_id = pause_at(f'record-uncommitted:{END}')
+    other.go_on()
     helpers.wait_until(
         lambda: server.execute(WAITING)[0]['waiting'],
         'another worker at the locked image',
