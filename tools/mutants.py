@@ -46,18 +46,16 @@ DEFAULT_FILES = (
     f'{PLUGIN}/request_body.py', 'glance_store_irods',
 )
 WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
-# What is started for these is most of the time that a mutant takes.
+# How the names of files in tests/functional begin. What is started for them is
+# most of the time that a mutant takes.
 WITH_SERVERS = {
     f'{PLUGIN}/transfer': ('copy', 'sources', 'limits', 'space'),
     f'{PLUGIN}/records': ('copy', 'failures', 'changes_kept', 'settling'),
     f'{PLUGIN}/recovery': ('crashes', 'settling', 'faults'),
     f'{PLUGIN}/audit': ('audit', 'crashes'),
     f'{PLUGIN}/request': ('requests',),
-    f'{PLUGIN}/replicator': (
-        'replicator_livecopy', 'replicator_dump', 'replicator_fill',
-        'replicator_faults', 'replicator_clouds', 'replicator_migrate',
-    ),
-    'glance_store_irods': ('irods_store', 'irods_copies'),
+    f'{PLUGIN}/replicator': ('replicator',),
+    'glance_store_irods': ('irods',),
 }
 # The same result for every program: numbers and constants are one object.
 EQUIVALENT = ('_Eq_Is', '_NotEq_IsNot', '_Is_Eq', '_IsNot_NotEq')
@@ -191,12 +189,12 @@ class Copy:
 
 def with_servers(path):
     """Return the files of tests with servers that concern a file."""
-    names = [
-        name for folder, names in WITH_SERVERS.items()
-        if path.startswith(folder) for name in names
+    return [
+        str(found.relative_to(ROOT))
+        for folder, names in WITH_SERVERS.items() if path.startswith(folder)
+        for name in names
+        for found in sorted(ROOT.glob(f'tests/functional/test_{name}*.py'))
     ]
-    files = [f'tests/functional/test_{name}.py' for name in names]
-    return [each for each in files if (ROOT / each).exists()]
 
 
 def _git(*arguments):
