@@ -45,7 +45,7 @@ class Auditor:
         yield from stuck.find(self.scope)
 
 
-def of_service(stores, verify=False, age=PATIENCE):
+def of_service(stores, verify, age=PATIENCE):
     """Return the :class:`Auditor` of the service that is loaded here.
 
     :param stores: names of the stores to look at

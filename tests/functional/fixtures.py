@@ -21,6 +21,7 @@ from tests.parts import irods
 
 # Looking often makes tests short; the default is a second.
 INTERVAL = '0.5'
+NOTIFYING = {'oslo_messaging_notifications': {'driver': 'log'}}
 BROKEN = {
     'web': 'http',
     # Its library is not installed, so that it is not configured.
@@ -145,7 +146,7 @@ def nothing_is_found(audited):
 @pytest.fixture(scope='session')
 def glance(start_for_all):
     """The plugin as it comes."""
-    settings = {'s2': {'filesystem_store_file_perm': 640}}
+    settings = {'s2': {'filesystem_store_file_perm': 640}, **NOTIFYING}
     return start_for_all('glance', settings, sqlite=True, audit=True)
 
 
@@ -178,7 +179,7 @@ def stock(start_for_all):
 
     What is set for the package is nonsense, and means nothing to it.
     """
-    return start_for_all('stock', {'copy_image': {
+    return start_for_all('stock', {**NOTIFYING, 'copy_image': {
         'copiers': 'no-such-copier', 'max_concurrent_copies': 0,
     }}, plugin=False)
 

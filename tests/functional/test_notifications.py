@@ -10,20 +10,9 @@ from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
 
-pytestmark = [pytest.mark.functional, pytest.mark.long]
+pytestmark = pytest.mark.functional
 
-SETTINGS = {'oslo_messaging_notifications': {'driver': 'log'}}
 LINE = re.compile(r'oslo\.messaging\.notification\.\S+ .*?(\{".*\})')
-
-
-@pytest.fixture(scope='module')
-def notifying(start_glance):
-    return start_glance('notifying', SETTINGS)
-
-
-@pytest.fixture(scope='module')
-def notifying_stock(start_glance):
-    return start_glance('notifying-stock', SETTINGS, plugin=False)
 
 
 def notifications(server, image_id):
@@ -58,11 +47,9 @@ def about_stores(sent):
     ]
 
 
-def test_a_store_is_announced_as_stock_announces_it(
-    notifying, notifying_stock
-):
-    _ours, sent = during_copy(notifying, ['s1'])
-    _stocks, expected = during_copy(notifying_stock, ['s1'])
+def test_a_store_is_announced_as_stock_announces_it(glance, stock):
+    _ours, sent = during_copy(glance, ['s1'])
+    _stocks, expected = during_copy(stock, ['s1'])
     assert about_stores(expected)
     assert about_stores(sent) == about_stores(expected)
     for one, other in zip(
@@ -91,10 +78,10 @@ def wanted(sent, event):
     return [each for each in sent if each['event_type'] == event]
 
 
-def test_every_store_is_announced(notifying, notifying_stock):
+def test_every_store_is_announced(glance, stock):
     stores = ['s1', 's2', 's3']
-    image_id, sent = during_copy(notifying, stores)
-    _other, expected = during_copy(notifying_stock, stores)
+    image_id, sent = during_copy(glance, stores)
+    _other, expected = during_copy(stock, stores)
     assert sorted(about_stores(sent)) == sorted(about_stores(expected))
     prepared = wanted(sent, 'image.prepare')
     assert sorted(each['payload']['backend'] for each in prepared) == stores
@@ -102,8 +89,8 @@ def test_every_store_is_announced(notifying, notifying_stock):
     assert {each['payload']['id'] for each in uploaded} == {image_id}
 
 
-def test_a_store_that_fails_is_an_error(notifying, notifying_stock):
-    for server in (notifying, notifying_stock):
+def test_a_store_that_fails_is_an_error(glance, stock):
+    for server in (glance, stock):
         with helpers.replaced_by_file(server.places['s2']):
             image_id, sent = during_copy(
                 server, ['s1', 's2'], all_stores_must_succeed=False
@@ -118,4 +105,4 @@ def test_a_store_that_fails_is_an_error(notifying, notifying_stock):
             if each['priority'] == 'INFO'
         ]
         assert len(done) == 1
-    assert list(helpers.rows(notifying_stock, image_id)) == ['src', 's1']
+    assert list(helpers.rows(stock, image_id)) == ['src', 's1']
