@@ -100,12 +100,12 @@ def choose(mutants, sample, seed):
     for each in mutants:
         by_line[each.path, each.line].append(each)
     dice = random.Random(seed)  # noqa: S311  not for a secret
+    # In no order, so that the first ones are a sample too.
     lines = dice.sample(sorted(by_line), min(sample, len(by_line)))
-    order = sorted(lines)
     return [
         dice.choice(sorted(
             by_line[line], key=lambda each: (each.operator, each.occurrence)
-        )) for line in order
+        )) for line in lines
     ]
 
 
