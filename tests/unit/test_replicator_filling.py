@@ -117,19 +117,6 @@ def test_a_copy_of_somebody_else_is_waited_for_before_one_is_asked_for(api):
     assert made.display.told == [('one', 1000), 400, ('one', 1000), 1000]
 
 
-def test_images_can_come_in_several_orders(api):
-    found = [
-        records.of_api(api.images[api.add(b'x' * size, created_at=when)])
-        for size, when in ((3, '2026-01-01'), (1, '2026-01-02'),
-                           (2, '2026-01-03'))
-    ]
-    for order, sizes in (
-        ('smallest', [1, 2, 3]), ('newest', [2, 1, 3]), ('oldest', [3, 1, 2]),
-    ):
-        done = sorted(found, key=filling.ORDERS[order])
-        assert [image.size for image in done] == sizes
-
-
 def test_copies_of_others_that_do_not_end_are_told_so(api):
     image_id = api.add()
     api.on('POST', 'import', (409, {}), times=9)
