@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""``glance-replicate`` when something goes wrong: it ends right later.
-
-Dumps too: what they hold and how they are read back.
-"""
+"""``glance-replicate`` when something goes wrong: it ends right later."""
 
 import hashlib
 import json
@@ -171,19 +168,13 @@ def test_an_image_that_is_deleted_while_it_is_copied_leaves_nothing(clouds):
 
 def test_what_is_spoiled_on_the_way_here_never_becomes_an_image(clouds):
     source, target = clouds
-    image_id = Client(source).create_image(helpers.data(2 * MIB))
+    Client(source).create_image(helpers.data(2 * MIB))
     with proxy.Proxy(source.port, flip_at=MIB) as line:
         done = replicating.livecopy(line, target)
         assert line.spoiled > 1
     assert done.status == 1
     assert 'another sha512 than the image' in done.rows[0]['Detail']
     assert replicating.active(target) == []
-    # What is spoiled once is sent again.
-    with proxy.Proxy(source.port, flip_at=MIB, times=1) as line:
-        done = replicating.livecopy(line, target)
-        assert line.spoiled == 1
-    assert done.by_image() == {image_id: 'copied'}
-    replicating.assert_replicated(source, target, image_id)
 
 
 def test_connections_that_break_are_made_again(clouds):
@@ -277,52 +268,27 @@ def in_list(folder):
     return json.loads(path.read_text())['images'] if path.exists() else {}
 
 
-def test_what_is_dumped_and_loaded_is_the_same(clouds, tmp_path):
+def test_a_dump_that_is_killed_goes_on_and_is_loaded(clouds, held, tmp_path):
     source, target = clouds
     client = Client(source)
     ids = [
+        client.create_image(b'', visibility='shared'),
         client.create_image(
-            helpers.data(2 * MIB + 5), name='Größe\n2', tags=['a'],
-            visibility='public', protected=True, kind='x\ty', os_hidden=True,
+            helpers.data(1000), name='Größe\n2', tags=['a'], os_hidden=True,
+            visibility='public', protected=True, kind='x\ty',
         ),
-        client.create_image(b''),
-        client.create_image(helpers.data(1000), visibility='shared'),
+        client.create_image(helpers.data(3 * MIB)),
     ]
     client.demand(
-        'POST', f'/images/{ids[2]}/members', json={'member': 'friend'}
+        'POST', f'/images/{ids[0]}/members', json={'member': 'friend'}
     )
     folder = tmp_path / 'dump'
-    done = replicating.dump(source, folder, '--members', '--dry-run')
+    done = replicating.dump(source, folder, '--dry-run')
     assert done.by_image() == dict.fromkeys(ids, 'would copy')
     assert not folder.exists()
-    done = replicating.dump(source, folder, '--members')
-    assert done.status == 0, done
-    assert done.by_image() == dict.fromkeys(ids, 'copied')
-    done = replicating.load(target, folder, '--members')
-    assert done.status == 0, done
-    for image_id in ids:
-        replicating.assert_replicated(source, target, image_id)
-    assert replicating.members(target, ids[2]) == ['friend']
-    assert replicating.compare(source, target).status == 0
-    # Again, only what has changed is written and loaded.
-    client.patch(ids[1], {'op': 'replace', 'path': '/name', 'value': 'new'})
-    same = {ids[0]: 'same', ids[2]: 'same'}
-    done = replicating.dump(source, folder, '--members')
-    assert done.by_image() == {**same, ids[1]: 'updated'}
-    done = replicating.load(target, folder, '--members')
-    assert done.by_image() == {**same, ids[1]: 'updated'}
-    assert Client(target).image(ids[1])['name'] == 'new'
-
-
-def test_a_dump_that_is_killed_goes_on(clouds, held, tmp_path):
-    source, target = clouds
-    ids = [
-        *replicating.small(Client(source), 2),
-        Client(source).create_image(helpers.data(3 * MIB)),
-    ]
-    folder = tmp_path / 'dump'
     running = replicating.start(
-        'dump', held.url, folder, f'--from-token={replicating.ADMIN}'
+        'dump', held.url, folder, f'--from-token={replicating.ADMIN}',
+        '--members',
     )
     assert held.held.wait(LIMIT)
     helpers.wait_until(lambda: len(in_list(folder)) == 2, 'two images')
@@ -336,13 +302,18 @@ def test_a_dump_that_is_killed_goes_on(clouds, held, tmp_path):
     for image_id, entry in in_list(folder).items():
         data = (folder / 'images' / image_id / 'data').read_bytes()
         assert hashlib.sha512(data).hexdigest() == entry['digest']
-    done = replicating.dump(source, folder)
+    done = replicating.dump(source, folder, '--members')
     assert done.status == 0, done
     assert sorted(done.by_image().values()) == ['copied', 'same', 'same']
     assert sorted(in_list(folder)) == sorted(ids)
     assert sorted(os.listdir(folder / 'images')) == sorted(ids)
-    assert replicating.load(target, folder).status == 0
-    assert replicating.compare(source, target).status == 0
+    for what in ('copied', 'same'):
+        done = replicating.load(target, folder, '--members')
+        assert done.status == 0, done
+        assert done.by_image() == dict.fromkeys(ids, what)
+    for image_id in ids:
+        replicating.assert_replicated(source, target, image_id)
+    assert replicating.members(target, ids[0]) == ['friend']
 
 
 def test_a_dump_onto_a_full_disk_says_so_and_goes_on_later(clouds):

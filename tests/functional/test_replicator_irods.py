@@ -45,13 +45,9 @@ def image(zone, source, target):
         yield image_id
 
 
-def livecopy(source, target, *more, token=SERVICE):
-    return replicating.run(*given(source, target, *more, token=token))
-
-
-def given(source, target, *more, token=SERVICE):
-    return (
-        *replicating.arguments('livecopy', source, target, token=token),
+def livecopy(source, target, *more):
+    return replicating.run(
+        *replicating.arguments('livecopy', source, target, token=SERVICE),
         '--via-irods', f'--irods-config={target.conf}',
         '--irods-store=vault', *more,
     )
@@ -92,18 +88,3 @@ def test_a_wrong_object_is_found_by_a_careful_target(
     assert done.status == 1
     assert 'did not take the location' in done.rows[0]['Detail']
     assert in_vault(zone) == []
-
-
-def test_a_killed_run_that_had_copied_goes_on(zone, source, target, image):
-    hanging = zone.server.faults.hang_on('copy')
-    running = replicating.start(*given(source, target))
-    hanging.wait_until_reached()
-    running.kill()
-    running.communicate()
-    hanging.release()
-    # Nobody can tell the zone to stop: what it made is left unfinished.
-    helpers.wait_until(lambda: in_vault(zone), 'what was copied for nobody')
-    done = livecopy(source, target)
-    assert done.status == 0, done
-    assert Client(target).image(image)['status'] == 'active'
-    assert in_vault(zone) == [f'{zone.vault}/{image}']

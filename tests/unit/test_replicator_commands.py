@@ -3,11 +3,13 @@
 """What options of the commands do, with two small Image services."""
 
 import json
+from unittest import mock
 
 import pytest
 
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.transfer import limits
 from tests.functional import replicating
 from tests.parts import dumps
 from tests.parts import image_api
@@ -90,6 +92,26 @@ def test_images_are_filled_in_the_order_that_is_asked_for(sides):
     ):
         done = replicating.on(cloud, 'fill', 's2', '--dry-run', *option)
         assert [row['Image'] for row in done.rows] == order
+
+
+def test_a_dump_is_made_and_loaded_with_the_bandwidth_that_is_told(
+    sides, tmp_path
+):
+    source, target = sides
+    image_id = source.add(DATA)
+    with mock.patch.object(
+        limits, 'BandwidthLimit', wraps=limits.BandwidthLimit
+    ) as made:
+        for done, what in (
+            (replicating.dump(source, tmp_path, '--bandwidth=1M'), 'copied'),
+            (replicating.load(target, tmp_path, '--bandwidth=2M'), 'copied'),
+            (replicating.livecopy(source, target, '--bandwidth=3M'), 'same'),
+        ):
+            assert done.by_image() == {image_id: what}
+    assert [call.args[0] // 1024 ** 2 for call in made.call_args_list] == [
+        1, 2, 3,
+    ]
+    assert target.data == {image_id: DATA}
 
 
 def test_a_bad_image_keeps_no_other_from_being_loaded(sides, tmp_path):

@@ -196,6 +196,19 @@ def test_a_source_that_breaks_off_is_read_on_after_a_pause(side):
         side.put(image_id)
 
 
+def test_what_is_spoiled_once_on_the_way_here_is_sent_again(side):
+    image_id = side.source.add(DATA)
+    side.source.on('GET', 'file', (200, b'x' * len(DATA)))
+    assert side.put(image_id).what == 'copied'
+    assert side.target.data[image_id] == DATA
+    side.target.images.clear()
+    side.target.used.clear()
+    side.source.on('GET', 'file', (200, b'x' * len(DATA)), times=9)
+    with pytest.raises(errors.WrongData, match='another sha512'):
+        side.put(image_id)
+    assert side.target.images[image_id]['status'] == 'queued'
+
+
 def test_members_are_added_where_they_lack(side):
     image_id = side.source.add(DATA, visibility='shared')
     side.source.members[image_id] = ['b', 'a']
