@@ -55,9 +55,11 @@ def test_a_dump_tells_what_became_of_an_image_each_time(tmp_path):
     limit.consume.assert_called_once_with(5)
     data = tmp_path / 'images' / ID / 'data'
     assert data.read_bytes() == b'other'
-    data.write_bytes(b'less')
-    with dumping.Dump(tmp_path) as made:
-        assert dumper(made).put(dumps.Item(b'other')).what == 'copied'
+    for damage in (lambda: data.write_bytes(b'less'), data.unlink):
+        damage()
+        with dumping.Dump(tmp_path) as made:
+            assert dumper(made).put(dumps.Item(b'other')).what == 'copied'
+        assert data.read_bytes() == b'other'
 
 
 def test_members_are_dumped_only_of_images_that_are_shared(tmp_path):
