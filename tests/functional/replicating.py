@@ -234,24 +234,20 @@ def emptied(*servers):
 def empty(server):
     """Remove all images of a server."""
     client = Client(server)
-    for hidden in ('false', 'true'):
-        query = f'?limit=1000&visibility=all&os_hidden={hidden}'
-        for image in client.demand('GET', f'/images{query}').json()['images']:
-            if image['protected']:
-                client.patch(image['id'], {
-                    'op': 'replace', 'path': '/protected', 'value': False,
-                })
-            client.delete(image['id'])
+    for image in images(server).values():
+        if image['protected']:
+            client.patch(image['id'], {
+                'op': 'replace', 'path': '/protected', 'value': False,
+            })
+        client.delete(image['id'])
 
 
 def images(server):
     """Return all images of a server as {id: record}."""
-    found = {}
+    client, found = Client(server), {}
     for hidden in ('false', 'true'):
         query = f'?limit=1000&visibility=all&os_hidden={hidden}'
-        for image in Client(server).demand(
-            'GET', f'/images{query}'
-        ).json()['images']:
+        for image in client.demand('GET', f'/images{query}').json()['images']:
             found[image['id']] = image
     return found
 

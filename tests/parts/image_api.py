@@ -125,12 +125,10 @@ class ImageApi:
             return 201, self.images[self.add(None, **fields)]
         asked = dict(urllib.parse.parse_qsl(query))
         hidden = asked.get('os_hidden') == 'true'
-        name = asked.get('name', '').removeprefix('in:').strip('"')
         found = [
             image for image in self.images.values()
             if image['os_hidden'] is hidden
             and asked.get('status') in (None, image['status'])
-            and name in ('', image['name'])
         ]
         begin = int(asked.pop('marker', 0))
         page = {'images': found[begin:begin + PAGE]}

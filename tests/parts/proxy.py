@@ -90,25 +90,29 @@ class Proxy:
         self._serve(client)
 
     def _serve(self, client):
-        server = socket.create_connection(('127.0.0.1', self._port))
-        with client, server, selectors.DefaultSelector() as selector:
-            selector.register(client, selectors.EVENT_READ, (server, UP))
-            selector.register(server, selectors.EVENT_READ, (client, DOWN))
-            count = 0
-            while not self._ended.is_set():
-                for key, _events in selector.select(0.1):
-                    other, way = key.data
-                    try:
-                        data = _receive(key.fileobj)
-                        if way == self._way:
-                            data = self._spoil(data, count)
-                            count += len(data)
-                            self._hold(count)
-                        if not data:
-                            return
-                        other.sendall(data)
-                    except OSError:
-                        return  # one side has gone
+        # It ends when one side has gone, or the server does not listen.
+        with (
+            client, contextlib.suppress(OSError),
+            socket.create_connection(('127.0.0.1', self._port)) as server,
+            selectors.DefaultSelector() as selector,
+        ):
+            self._pass(client, server, selector)
+
+    def _pass(self, client, server, selector):
+        selector.register(client, selectors.EVENT_READ, (server, UP))
+        selector.register(server, selectors.EVENT_READ, (client, DOWN))
+        count = 0
+        while not self._ended.is_set():
+            for key, _events in selector.select(0.1):
+                other, way = key.data
+                data = _receive(key.fileobj)
+                if way == self._way:
+                    data = self._spoil(data, count)
+                    count += len(data)
+                    self._hold(count)
+                if not data:
+                    return
+                other.sendall(data)
 
     def _hold(self, count):
         if self._hold_at is not None and count >= self._hold_at:

@@ -132,24 +132,20 @@ def test_the_collection_can_be_named_instead_of_asking_for_locations(
     assert driver.list() == [driver.new_path(THEIRS)]
 
 
-@pytest.mark.parametrize('urls', [
-    [], ['file:///images/x'], ['irods://tempZone/home/rods/hidden'],
+@pytest.mark.parametrize(('urls', 'changes', 'told'), [
+    ([], {}, 'no object in iRODS'),
+    (['file:///images/x'], {}, 'no object in iRODS'),
+    (['irods://tempZone/home/rods/hidden'], {}, 'no object in iRODS'),
+    (None, {'os_hash_algo': 'sha3_512'}, 'has no hash of it'),
+    (None, {'os_hash_value': None}, 'has no hash of it'),
 ])
-def test_an_image_without_an_object_to_be_seen_is_one_sentence(
-    zone, via, source, urls
+def test_an_image_without_an_object_or_a_hash_is_one_sentence(
+    zone, via, source, driver, urls, changes, told
 ):
     zone.server.put('/tempZone/home/rods/hidden', CONTENT)
-    source.urls = urls
-    assert 'no object in iRODS' in refused(via)
-
-
-@pytest.mark.parametrize('changes', [
-    {'os_hash_algo': 'sha3_512'}, {'os_hash_value': None},
-])
-def test_an_image_without_a_hash_for_the_target_is_not_copied(
-    via, driver, changes
-):
-    assert 'has no hash of it' in refused(via, image(**changes))
+    if urls is not None:
+        source.urls = urls
+    assert told in refused(via, image(**changes))
     assert driver.list() == []
 
 
@@ -208,25 +204,22 @@ def test_a_target_that_does_not_answer_is_asked_what_it_made_of_it(
     deliver(via)
 
 
-def test_what_was_copied_and_never_registered_is_replaced(zone, via, driver):
-    path = driver.new_path(THEIRS)
-    zone.server.put(path, b'left behind', user=irods.USER)
-    deliver(via)
-    assert zone.server.content(path) == CONTENT
-
-
-@pytest.mark.parametrize('record', [
-    {'status': 'active'},
-    {'status': 'queued', 'os_glance_import_task': 'theirs'},
+@pytest.mark.parametrize(('record', 'replaced'), [
+    ({'status': 'queued'}, True), ({'status': 'active'}, False),
+    ({'status': 'queued', 'os_glance_import_task': 'theirs'}, False),
 ])
-def test_what_the_target_may_be_taking_is_not_replaced(
-    zone, via, target, driver, record
+def test_what_was_copied_is_replaced_unless_the_target_may_be_taking_it(
+    zone, via, target, driver, record, replaced
 ):
     path = driver.new_path(THEIRS)
-    zone.server.put(path, b'in use', user=irods.USER)
+    zone.server.put(path, b'left behind', user=irods.USER)
     target.record = record
-    assert refused(via) == 'north is at work on it'
-    assert zone.server.content(path) == b'in use'
+    if replaced:
+        deliver(via)
+    else:
+        assert refused(via) == 'north is at work on it'
+    content = CONTENT if replaced else b'left behind'
+    assert zone.server.content(path) == content
 
 
 def test_what_a_killed_run_left_unfinished_is_removed(zone, via, driver):

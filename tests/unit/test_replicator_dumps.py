@@ -3,6 +3,7 @@
 """Dumps in real directories: what is written, kept, replaced and removed."""
 
 import os
+from unittest import mock
 
 import pytest
 
@@ -47,13 +48,18 @@ def test_a_dump_tells_what_became_of_an_image_each_time(tmp_path):
     ):
         with dumping.Dump(tmp_path) as made:
             assert dumper(made, **more).put(item).what == what
+    limit = mock.Mock()
     with dumping.Dump(tmp_path) as made:
-        assert dumper(made).put(dumps.Item(b'other')).what == 'copied'
+        result = dumper(made, limit=limit).put(dumps.Item(b'other'))
+        assert result.what == 'copied'
+    limit.consume.assert_called_once_with(5)
     data = tmp_path / 'images' / ID / 'data'
     assert data.read_bytes() == b'other'
-    data.write_bytes(b'less')
-    with dumping.Dump(tmp_path) as made:
-        assert dumper(made).put(dumps.Item(b'other')).what == 'copied'
+    for damage in (lambda: data.write_bytes(b'less'), data.unlink):
+        damage()
+        with dumping.Dump(tmp_path) as made:
+            assert dumper(made).put(dumps.Item(b'other')).what == 'copied'
+        assert data.read_bytes() == b'other'
 
 
 def test_members_are_dumped_only_of_images_that_are_shared(tmp_path):
@@ -71,23 +77,6 @@ def test_members_are_dumped_only_of_images_that_are_shared(tmp_path):
             assert found.refresh() == item.image
 
 
-def test_an_image_that_vanishes_leaves_nothing_in_a_dump(tmp_path):
-    class Vanishing(dumps.Item):
-        times = 0
-
-        def refresh(self):
-            self.times += 1
-            if self.times == 2:
-                raise errors.Vanished('it is gone')
-            return self.image
-
-    with dumping.Dump(tmp_path) as made:
-        result = dumper(made).put(Vanishing(b'data'))
-        assert (result.what, result.detail) == ('vanished', 'it is gone')
-        assert made.entry(ID) is None
-    assert os.listdir(tmp_path / 'images') == []
-
-
 def test_a_stop_ends_the_reading_of_a_dump(tmp_path):
     token = cancel.CancelToken()
     with (
@@ -100,21 +89,16 @@ def test_a_stop_ends_the_reading_of_a_dump(tmp_path):
             item.prepare()
 
 
-def test_files_are_read_up_to_a_limit(folder, tmp_path):
-    (tmp_path / 'x').write_bytes(b'1234')
-    assert folder.read('x', 4) == b'1234'
-    assert folder.size('x') == 4
-    with pytest.raises(folders.BadDump, match='x is too large'):
-        folder.read('x', 3)
-    with pytest.raises(folders.BadDump, match='No such file'):
-        folder.read('y', 3)
-
-
-def test_files_are_written_whole_and_replaced(folder, tmp_path):
-    for data in (b'one', b'second', b''):
+def test_files_are_written_whole_and_read_up_to_a_limit(folder, tmp_path):
+    for data in (b'one', b'second', b'', b'1234'):
         folder.write('x', data)
         assert (tmp_path / 'x').read_bytes() == data
         assert os.listdir(tmp_path) == ['x']
+    assert folder.read('x', 4) == b'1234'
+    assert folder.size('x') == 4
+    for name, told in (('x', 'x is too large'), ('y', 'No such file')):
+        with pytest.raises(folders.BadDump, match=told):
+            folder.read(name, 3)
     with folder.create('x') as stream:
         stream.write(b'new')
     assert (tmp_path / 'x').read_bytes() == b'new'
@@ -173,19 +157,33 @@ def test_what_the_list_does_not_tell_rightly_is_dumped_again(tmp_path):
         assert made.entry(ID).size == len(dumps.GOOD)
 
 
-def test_a_source_that_breaks_leaves_nothing_in_a_dump(tmp_path):
-    class Broken(dumps.Item):
-        def open(self, offset):
-            yield b'da'
-            raise errors.Refused('no', 403)
+def test_what_vanishes_breaks_or_is_wrong_leaves_nothing_in_a_dump(tmp_path):
+    class Vanishing(dumps.Item):
+        times = 0
+
+        def refresh(self):
+            self.times += 1
+            if self.times == 2:
+                raise errors.Vanished('it is gone')
+            return self.image
+
+    def broken(offset):
+        yield b'da'
+        raise errors.Refused('no', 403)
+
+    def wrong(offset):
+        yield b'atad'
 
     with dumping.Dump(tmp_path) as made:
-        with pytest.raises(errors.Refused):
-            dumper(made).put(Broken(b'data'))
+        result = dumper(made).put(Vanishing(b'data'))
+        assert (result.what, result.detail) == ('vanished', 'it is gone')
         assert os.listdir(tmp_path / 'images') == []
-        wrong = dumps.Item(b'data')
-        wrong.open = lambda offset: iter([b'atad'])
-        with pytest.raises(errors.WrongData, match='another sha512'):
-            dumper(made).put(wrong)
-        assert os.listdir(tmp_path / 'images') == []
+        for read, error in (
+            (broken, errors.Refused), (wrong, errors.WrongData),
+        ):
+            item = dumps.Item(b'data')
+            item.open = read
+            with pytest.raises(error):
+                dumper(made).put(item)
+            assert os.listdir(tmp_path / 'images') == []
         assert made.entry(ID) is None

@@ -5,9 +5,7 @@
 import contextlib
 import io
 import os
-import pty
 import signal
-import threading
 
 import pytest
 
@@ -117,19 +115,6 @@ def test_a_copy_of_somebody_else_is_waited_for_before_one_is_asked_for(api):
     assert made.display.told == [('one', 1000), 400, ('one', 1000), 1000]
 
 
-def test_images_can_come_in_several_orders(api):
-    found = [
-        records.of_api(api.images[api.add(b'x' * size, created_at=when)])
-        for size, when in ((3, '2026-01-01'), (1, '2026-01-02'),
-                           (2, '2026-01-03'))
-    ]
-    for order, sizes in (
-        ('smallest', [1, 2, 3]), ('newest', [2, 1, 3]), ('oldest', [3, 1, 2]),
-    ):
-        done = sorted(found, key=filling.ORDERS[order])
-        assert [image.size for image in done] == sizes
-
-
 def test_copies_of_others_that_do_not_end_are_told_so(api):
     image_id = api.add()
     api.on('POST', 'import', (409, {}), times=9)
@@ -219,21 +204,15 @@ def test_what_cannot_be_watched_is_one_sentence(api):
     assert seen.task['status'] == 'success'
 
 
-def drain(terminal, written):
-    """Read all that is written to a terminal until it is closed."""
-    with contextlib.suppress(OSError), open(terminal, 'rb', 0) as stream:
-        while found := stream.read(4096):
-            written.append(found)
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
 def test_on_a_terminal_there_are_bars(monkeypatch):
-    ours, theirs = pty.openpty()
-    written = []
-    reader = threading.Thread(target=drain, args=(ours, written))
-    reader.start()
     monkeypatch.setenv('TERM', 'xterm')
     result = results.Result(what=results.FAILED, image_id='a', detail='why')
-    with open(theirs, 'w') as terminal, contextlib.redirect_stderr(terminal):
+    with contextlib.redirect_stderr(Terminal()) as stream:
         assert isinstance(watching.suitable(), watching.Bars)
         with display.suitable() as shown:
             shown.expect(2, 4000)
@@ -243,8 +222,7 @@ def test_on_a_terminal_there_are_bars(monkeypatch):
             shown.advance('a', 2000)
             shown.end('a', result)
             shown.say('a sentence\x1b')
-    reader.join()
-    text = b''.join(written).decode()
+    text = stream.getvalue()
     for part in ('1/2 images', 'first?', '2.0 KiB', 'failed: a: why',
                  'a sentence?'):
         assert part in text, text

@@ -23,7 +23,6 @@ from glance_copy_plugin.replicator import text
 from glance_copy_plugin.replicator import watching
 from glance_copy_plugin.replicator.commands import arguments
 from glance_copy_plugin.transfer import cancel
-from glance_copy_plugin.transfer import limits
 from tests.parts import dumps
 
 ID = '22222222-1111-4222-8333-abcdefabcdef'
@@ -42,10 +41,11 @@ def image(**changes):
 
 
 @pytest.mark.parametrize(('given', 'shown'), [
-    ('a\x1b[2Jb\n\x07', 'a?[2Jb??'), ('x' * 400, 'x' * 297 + '...'),
+    ('a\x1b[2Jb\n\x07', 'a?[2Jb??'),
     ('irods://user:pass@host/x', 'irods://***@host/x'),
     ('https://:p@h and s3://k:s@h', 'https://***@h and s3://***@h'),
-    ('späte \u202eBirne', 'späte ?Birne'),
+    ('späte \u202eBirne', 'späte ?Birne'), ('x' * 300, 'x' * 300),
+    ('x' * 301, 'x' * 297 + '...'),
 ])
 def test_a_text_of_others_is_made_safe(given, shown):
     assert text.safe(given) == shown
@@ -53,7 +53,7 @@ def test_a_text_of_others_is_made_safe(given, shown):
 
 @pytest.mark.parametrize(('given', 'count'), [
     ('1', 1), ('500K', 512000), ('1.5M', 1572864), ('2GiB', 2 ** 31),
-    ('10MB', 10485760),
+    ('10MB', 10485760), (' 2K ', 2048), ('1T', 1024 ** 4),
 ])
 def test_numbers_of_bytes_are_understood(given, count):
     assert text.parse_size(given) == count
@@ -66,11 +66,12 @@ def test_what_is_no_number_of_bytes_is_told_so(given):
 
 
 def test_sizes_and_times_are_easy_to_read():
-    assert [text.size(n) for n in (0, 1023, 2048, 5 * 2 ** 40)] == [
-        '0 B', '1023 B', '2.0 KiB', '5.0 TiB',
+    assert [
+        text.size(n) for n in (0, 1023, 1024, 5 * 2 ** 40, 1024 ** 7)
+    ] == ['0 B', '1023 B', '1.0 KiB', '5.0 TiB', '1048576.0 PiB']
+    assert [text.seconds(n) for n in (None, 0, 59.9, 60, 3600, 3661)] == [
+        '-:--:--', '0:00:00', '0:00:59', '0:01:00', '1:00:00', '1:01:01',
     ]
-    assert text.seconds(3661) == '1:01:01'
-    assert text.seconds(None) == '-:--:--'
 
 
 @pytest.mark.parametrize(('name', 'url'), [
@@ -161,6 +162,12 @@ def test_a_copy_under_another_id_is_found_only_if_its_data_fit():
     unlike = image(os_hash_value='i')
     assert comparing.Index([unlike, copy]).find(source) is copy
     assert comparing.Index([unlike, fake]).find(source) is unlike
+    half = image(id=other, os_hash_value='i', **{
+        marks.UNFINISHED: str(marks.new(ID)),
+    })
+    assert comparing.Index([unlike, half]).find(source) is half
+    assert comparing.Index([half]).others([source]) == []
+    assert comparing.Index([unlike]).others([half]) == [unlike]
 
 
 def test_a_mark_tells_whether_its_process_may_be_alive():
@@ -188,52 +195,58 @@ def test_what_is_no_mark_is_none(value):
     assert marks.parse(value) is None
 
 
-class Broken:
-    """A source that breaks after so many bytes, and so often."""
+class Source:
+    """A source that breaks after each byte, and at times before the first.
 
-    def __init__(self, data, after, times):
-        self.data, self.after, self.times = data, after, times
-        self.offsets = []
+    :param data: if given, all that it has; then it does not break
+    """
+
+    def __init__(self, data=None):
+        self._data = data
+        self._turn = 0
 
     def open(self, offset):
-        self.offsets.append(offset)
-        if self.times:
-            self.times -= 1
-            yield self.data[offset:offset + self.after]
-            raise errors.Unreachable('broken')
-        yield self.data[offset:]
+        if self._data is not None:
+            yield self._data[offset:]
+            return
+        self._turn += 1
+        if self._turn % 3 == 0:
+            yield b'0123456789'[offset:offset + 1]
+        raise errors.Unreachable('broken')
 
 
-def steady(source, size=10, attempts=3):
-    return streams.Steady(source, size, attempts, lambda: None)
-
-
-def test_reading_goes_on_where_it_broke():
-    source = Broken(b'0123456789', 4, 2)
-    assert b''.join(steady(source)) == b'0123456789'
-    assert source.offsets == [0, 4, 8]
-
-
-def test_reading_gives_up_if_nothing_comes():
-    source = Broken(b'0123456789', 0, 99)
+def test_reading_goes_on_where_it_broke_as_long_as_it_gets_on():
+    paused = []
+    steady = streams.Steady(Source(), 10, 3, lambda: paused.append(1))
+    assert b''.join(steady) == b'0123456789'
+    assert len(paused) == 29
     with pytest.raises(errors.Unreachable, match='broken'):
-        list(steady(source))
-    assert len(source.offsets) == 3
+        list(streams.Steady(Source(), 10, 2, lambda: None))
 
 
-def test_too_few_and_too_many_bytes_are_no_image():
-    with pytest.raises(errors.WrongData, match='only 5 bytes of 10'):
-        list(steady(Broken(b'01234', 9, 0)))
-    with pytest.raises(errors.WrongData, match='more bytes'):
-        list(steady(Broken(b'0123456789x', 99, 0)))
+@pytest.mark.parametrize(('data', 'told'), [
+    (b'01234', 'only 5 bytes of 10'), (b'0123456789x', 'more bytes'),
+])
+def test_too_few_and_too_many_bytes_are_no_image(data, told):
+    with pytest.raises(errors.WrongData, match=told):
+        list(streams.Steady(Source(data), 10, 3, lambda: None))
 
 
-def body(data, count=lambda n: None):
-    token = cancel.CancelToken()
-    return streams.Body(
-        [data], dumps.image(b'right'), cancel=token, count=count,
-        limit=limits.BandwidthLimit(None, token),
-    )
+class Limit:
+    """It counts what has to keep to it."""
+
+    def __init__(self):
+        self.consumed = []
+
+    def consume(self, count):
+        self.consumed.append(count)
+
+
+def body(*chunks, **more):
+    return streams.Body(chunks, dumps.image(b'right'), **{
+        'cancel': cancel.CancelToken(), 'count': lambda count: None,
+        'limit': Limit(), **more,
+    })
 
 
 def test_the_end_of_wrong_bytes_is_never_seen():
@@ -246,31 +259,49 @@ def test_the_end_of_wrong_bytes_is_never_seen():
         list(body(b'less'))
 
 
-def test_a_body_cannot_be_sent_twice():
-    made = body(b'right')
-    assert list(made) == [b'right']
+def test_a_body_is_slowed_down_counted_and_stopped():
+    limit, counted, token = Limit(), [], cancel.CancelToken()
+    more = {'limit': limit, 'cancel': token, 'count': counted.append}
+    made = body(b'r', b'ight', **more)
+    assert list(made) == [b'r', b'ight']
+    assert limit.consumed == counted == [1, 4]
+    assert made.digest == dumps.image(b'right').digest
     with pytest.raises(errors.Unreachable):
         iter(made)
+    seen = iter(body(b'r', b'ight', **more))
+    next(seen)
+    token.cancel(errors.Stopped('stop'))
+    with pytest.raises(errors.Stopped):
+        next(seen)
 
 
-def test_lines_tell_of_what_ended_and_now_and_then_of_all():
+def test_lines_tell_how_fast_it_is_and_what_ended():
     stream, now = io.StringIO(), [0.0]
     shown = display.Lines(stream, lambda: now[0])
-    shown.expect(2, 4000)
-    shown.begin('a', 'A', 2000)
-    now[0] = 5.0
-    shown.advance('a', 1000)
-    assert stream.getvalue() == ''
-    now[0] = 10.0
-    shown.advance('a', 1000)
+    shown.expect(1, 3000)
+    shown.begin('a', 'A', 3000)
+    for seconds, count in ((10.0, 1000), (19.9, 500), (20.0, 500)):
+        now[0] = seconds
+        shown.advance('a', count)
     shown.end('a', results.Result(
-        what=results.COPIED, image_id='a', name='A\x1b', size=2000,
+        what=results.FAILED, image_id='a', detail='why\x1b', copy_id='b',
     ))
-    shown.end('b', results.Result(what=results.SAME, image_id='b'))
+    for what in (results.STOPPED, results.SAME):
+        shown.end('b', results.Result(what=what, image_id='b'))
+    shown.end('d', results.Result(
+        what=results.COPIED, image_id='d', name='D\x1b', size=2000,
+    ))
+    shown.say('it\x1b')
+    now[0] = 40.0
+    shown.advance('c', 0)
     assert stream.getvalue().splitlines() == [
-        '0 of 2 images, 2.0 KiB of 3.9 KiB, 200 B/s, 0:00:10 left',
-        'copied: a (A?) 2.0 KiB',
+        '0 of 1 images, 1000 B of 2.9 KiB, 100 B/s, 0:00:20 left',
+        '0 of 1 images, 2.0 KiB of 2.9 KiB, 100 B/s, 0:00:10 left',
+        'failed: a as b: why?', 'copied: d (D?) 2.0 KiB', 'it?',
+        '4 of 1 images, 2.0 KiB of 2.9 KiB, 50 B/s, 0:00:20 left',
     ]
+    idle = display.Count(lambda: 5.0)
+    assert (idle.rate, idle.seconds_left) == (0.0, None)
 
 
 def test_bytes_of_a_second_attempt_are_not_counted_twice():

@@ -1,23 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which images are meant, which options there are, what is told."""
+"""Which images are meant, which options there are, what differs."""
 
 import argparse
-import io
 
 import pytest
 
 from glance_copy_plugin.replicator import comparing
-from glance_copy_plugin.replicator import display
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import results
 from glance_copy_plugin.replicator import streams
-from glance_copy_plugin.replicator import text
 from glance_copy_plugin.replicator.commands import arguments
-from glance_copy_plugin.replicator.commands import irods
-from glance_copy_plugin.transfer import cancel
 from tests.parts import dumps
 
 ID = dumps.IMAGE
@@ -119,19 +113,6 @@ def test_a_token_that_is_no_text_is_told_so(monkeypatch, tmp_path):
         )
 
 
-def test_texts_and_numbers_at_their_limits():
-    assert text.safe('x' * 300) == 'x' * 300
-    assert text.safe('x' * 301) == 'x' * 297 + '...'
-    assert [text.size(n) for n in (1023, 1024, 1024 ** 6, 1024 ** 7)] == [
-        '1023 B', '1.0 KiB', '1024.0 PiB', '1048576.0 PiB',
-    ]
-    assert [text.seconds(n) for n in (0, 59.9, 60, 3600)] == [
-        '0:00:00', '0:00:59', '0:01:00', '1:00:00',
-    ]
-    assert text.parse_size(' 2K ') == 2048
-    assert text.parse_size('1T') == 1024 ** 4
-
-
 @pytest.mark.parametrize(('image', 'known'), [
     ({}, ('sha512', 'd')), ({'algorithm': 'odd'}, ('md5', 'c')),
     ({'digest': None}, ('md5', 'c')),
@@ -147,80 +128,6 @@ def test_the_best_hash_that_is_known_is_compared(image, known):
     assert made.name == ''
 
 
-def test_a_reading_that_gets_on_may_break_often():
-    class Falling:
-        """It breaks after each byte, and at times before the first."""
-
-        def __init__(self):
-            self.turn = 0
-
-        def open(self, offset):
-            self.turn += 1
-            if self.turn % 3 == 0:
-                yield b'0123456789'[offset:offset + 1]
-            raise errors.Unreachable('broken')
-
-    paused = []
-    steady = streams.Steady(Falling(), 10, 3, lambda: paused.append(1))
-    assert b''.join(steady) == b'0123456789'
-    assert len(paused) == 29
-    with pytest.raises(errors.Unreachable, match='broken'):
-        list(streams.Steady(Falling(), 10, 2, lambda: None))
-
-
-def test_a_body_is_slowed_down_counted_and_stopped():
-    class Limit:
-        def __init__(self):
-            self.consumed = []
-
-        def consume(self, count):
-            self.consumed.append(count)
-
-    limit, counted, token = Limit(), [], cancel.CancelToken()
-    chunks = [b'r', b'ight']
-    body = streams.Body(
-        chunks, dumps.image(b'right'), limit=limit, cancel=token,
-        count=counted.append,
-    )
-    assert list(body) == chunks
-    assert limit.consumed == counted == [1, 4]
-    assert body.digest == dumps.image(b'right').digest
-    stopped = streams.Body(
-        chunks, dumps.image(b'right'), limit=limit, cancel=token,
-        count=counted.append,
-    )
-    seen = iter(stopped)
-    next(seen)
-    token.cancel(errors.Stopped('stop'))
-    with pytest.raises(errors.Stopped):
-        next(seen)
-
-
-def test_lines_tell_how_fast_it_is_and_what_failed():
-    stream, now = io.StringIO(), [0.0]
-    shown = display.Lines(stream, lambda: now[0])
-    shown.expect(1, 3000)
-    shown.begin('a', 'A', 3000)
-    for seconds, count in ((10.0, 1000), (19.9, 500), (20.0, 500)):
-        now[0] = seconds
-        shown.advance('a', count)
-    shown.end('a', results.Result(
-        what=results.FAILED, image_id='a', detail='why\x1b', copy_id='b',
-    ))
-    shown.end('b', results.Result(what=results.STOPPED, image_id='b'))
-    shown.say('it\x1b')
-    now[0] = 40.0
-    shown.advance('c', 0)
-    assert stream.getvalue().splitlines() == [
-        '0 of 1 images, 1000 B of 2.9 KiB, 100 B/s, 0:00:20 left',
-        '0 of 1 images, 2.0 KiB of 2.9 KiB, 100 B/s, 0:00:10 left',
-        'failed: a as b: why?', 'it?',
-        '2 of 1 images, 2.0 KiB of 2.9 KiB, 50 B/s, 0:00:20 left',
-    ]
-    idle = display.Count(lambda: 5.0)
-    assert (idle.rate, idle.seconds_left) == (0.0, None)
-
-
 def test_what_differs_is_told_field_by_field():
     ours, theirs = dumps.image(), dumps.image(b'other')
     theirs.base['name'] = 'other'
@@ -232,16 +139,3 @@ def test_what_differs_is_told_field_by_field():
     assert comparing.of_image(ours, None, rules).kind == 'missing'
     ours.properties[marks.UNFINISHED] = str(marks.new(ID))
     assert comparing.of_image(ours, ours, rules).kind == 'unfinished'
-
-
-@pytest.mark.parametrize(('given', 'told'), [
-    (('--irods-config=x',), '--irods-store'),
-    (('--irods-store=x',), '--irods-config'),
-    (('--irods-config=x', '--irods-store=x', '--store=s'), 'no meaning'),
-])
-def test_copies_inside_irods_need_to_know_a_store(given, told):
-    found = parsed(
-        '--via-irods', *given, add=(irods.add_options, arguments.add_putting)
-    )
-    with pytest.raises(errors.ReplicatorError, match=told):
-        irods.delivery(found, None, None, cancel.CancelToken())
