@@ -80,11 +80,19 @@ def disturb(server, board, workers, every, dice, most=math.inf):
             done['power cuts'] += 1
         else:
             # The process that keeps them starts another.
-            os.kill(dice.choice(sorted(making[worker])), signal.SIGKILL)
-            done['kills'] += 1
+            done['kills'] += _killed(dice.choice(sorted(making[worker])))
     for worker in paused:
         worker.go_on()
     return done
+
+
+def _killed(pid):
+    """Kill a process; return False if it had ended since it was found."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _ids(worker):
