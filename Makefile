@@ -68,7 +68,6 @@ cloud-down: $(CLOUD_STAMP) ## Stop it
 	@$(BIN)/python -m tests.cloud.services down
 
 check-release: venv ## Build sdist and wheel, use them beside Glance (ARGS=)
-	@$(BIN)/python -m pip install --quiet 'build>=1.6.1'
 	$(BIN)/python -m pytest tests/release $(ARGS)
 
 test-unit: venv ## Run the fast tests, which need no server (ARGS=...)

@@ -16,10 +16,11 @@ ON_DEMAND = (HERE / 'cloud', HERE / 'release')
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Leave out the tests that take minutes unless they are asked for.
+    """Leave out two folders unless they are asked for by name.
 
-    ``make test-cloud`` runs those with a real OpenStack, which need root and
-    Debian, and ``make check-release`` those of what is released.
+    ``make test-cloud`` runs the tests with a real OpenStack, which need root
+    and Debian; ``make test-long`` and ``make check-release`` those of what is
+    released, which make an environment of their own.
     """
     if collection_path not in ON_DEMAND:
         return None
