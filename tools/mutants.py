@@ -49,10 +49,10 @@ WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
 # How the names of files in tests/functional begin. What is started for them is
 # most of the time that a mutant takes.
 WITH_SERVERS = {
-    f'{PLUGIN}/transfer': ('copy', 'sources', 'limits', 'space'),
-    f'{PLUGIN}/records': ('copy', 'failures', 'changes_kept', 'settling'),
-    f'{PLUGIN}/recovery': ('crashes', 'settling', 'faults'),
-    f'{PLUGIN}/audit': ('audit', 'crashes'),
+    f'{PLUGIN}/transfer': ('copy', 'limits', 'space'),
+    f'{PLUGIN}/records': ('copy', 'notifications', 'changes_kept'),
+    f'{PLUGIN}/recovery': ('crashes', 'settling'),
+    f'{PLUGIN}/audit': ('audit',),
     f'{PLUGIN}/request': ('requests',),
     f'{PLUGIN}/replicator': ('replicator',),
     'glance_store_irods': ('irods',),
@@ -172,29 +172,25 @@ class Copy:
         # 5: nothing was collected.
         return NOT_NOTICED if status in (0, 5) else NOTICED
 
-    def judge(self, mutant, selection):
-        """Run the tests of a mutant; return (outcome, diff)."""
+    def judge(self, mutant, tests):
+        """Make a mutant and run tests; return (outcome, diff)."""
         operator = cosmic_ray.plugins.get_operator(mutant.operator)()
         path = self.root / mutant.path
         with use_mutation(path, operator, mutant.occurrence):
             diff = _git('diff', '--no-index', '-U1', ROOT / mutant.path, path)
-            outcome = NOT_NOTICED
-            if tests := selection.tests(mutant):
-                outcome = self.run(tests)
-            served = with_servers(mutant.path)
-            if outcome == NOT_NOTICED and served:
-                outcome = self.run([*served, '-m', 'not long'])
+            outcome = self.run(tests) if tests else NOT_NOTICED
         return outcome, diff
 
 
-def with_servers(path):
-    """Return the files of tests with servers that concern a file."""
-    return [
+def with_servers(mutant):
+    """Return the tests with servers that concern a mutant's file."""
+    files = [
         str(found.relative_to(ROOT))
-        for folder, names in WITH_SERVERS.items() if path.startswith(folder)
-        for name in names
+        for folder, names in WITH_SERVERS.items()
+        if mutant.path.startswith(folder) for name in names
         for found in sorted(ROOT.glob(f'tests/functional/test_{name}*.py'))
     ]
+    return [*files, '-m', 'not long'] if files else []
 
 
 def _git(*arguments):
@@ -212,25 +208,55 @@ def _end(tests):
         tests.kill()
 
 
-def judge_all(chosen, folder, jobs):
-    """Judge mutants in several processes at a time; yield as they end."""
-    copies = queue.SimpleQueue()
-    made = [Copy(folder, number) for number in range(jobs)]
-    selection = Selection(made[0])
-    for each in made:
-        copies.put(each)
+class Judges:
+    """Judges mutants in several copies at a time."""
 
-    def judge(mutant):
-        copy = copies.get()
-        try:
-            return mutant, *copy.judge(mutant, selection)
-        finally:
-            copies.put(copy)
+    def __init__(self, folder, jobs):
+        copies = [Copy(folder, number) for number in range(jobs)]
+        self.selection = Selection(copies[0])
+        self._jobs = jobs
+        self._free = queue.SimpleQueue()
+        for each in copies:
+            self._free.put(each)
 
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        started = [pool.submit(judge, mutant) for mutant in chosen]
-        for done in concurrent.futures.as_completed(started):
-            yield done.result()
+    def judge(self, mutants, choose_tests):
+        """Yield (mutant, outcome, diff) of each as it is known.
+
+        :param choose_tests: returns the arguments of pytest for a mutant
+        """
+        def judge(mutant):
+            copy = self._free.get()
+            try:
+                return mutant, *copy.judge(mutant, choose_tests(mutant))
+            finally:
+                self._free.put(copy)
+
+        with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
+            started = [pool.submit(judge, mutant) for mutant in mutants]
+            for done in concurrent.futures.as_completed(started):
+                yield done.result()
+
+
+def judge_all(judges, chosen):
+    """Judge mutants without servers, and what is left with them.
+
+    :returns: a list of (mutant, outcome, diff)
+    """
+    known = []
+    left = chosen
+    for choose_tests in (judges.selection.tests, with_servers):
+        begun, left, of = left, [], len(left)
+        found = judges.judge(begun, choose_tests)
+        for number, result in enumerate(found, 1):
+            mutant, outcome, _ = result
+            print(f'{number}/{of} {mutant.path}:{mutant.line} '
+                  f'{mutant.operator.removeprefix("core/")}: {outcome}',
+                  flush=True)
+            if outcome == NOT_NOTICED and choose_tests is not with_servers:
+                left.append(mutant)
+            else:
+                known.append(result)
+    return known
 
 
 def report(results):
@@ -272,14 +298,7 @@ def main():
         options.seed,
     )
     with tempfile.TemporaryDirectory(prefix='mutants-') as folder:
-        results = []
-        for result in judge_all(chosen, folder, options.jobs):
-            results.append(result)
-            mutant, outcome, _ = result
-            print(f'{len(results)}/{len(chosen)} {mutant.path}:{mutant.line} '
-                  f'{mutant.operator.removeprefix("core/")}: {outcome}',
-                  flush=True)
-        report(results)
+        report(judge_all(Judges(folder, options.jobs), chosen))
 
 
 if __name__ == '__main__':
