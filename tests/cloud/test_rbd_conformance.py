@@ -10,76 +10,29 @@ from glance_copy_plugin import stores
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import rbd as rbd_copier
 from glance_copy_plugin.transfer import errors
-from tests.cloud import chosen
 from tests.cloud import pools
 from tests.stores import conformance
 from tests.stores import server_side
 
 
-@chosen.keep(
-    several_stores_get_the_image_at_the_same_time=None,
-    what_a_crash_left_is_replaced=None,
-    a_store_that_refuses_to_be_written_fails_with_its_reason=None,
-    a_stopped_copy_leaves_nothing=None,
-)
 class TestStreamingToTheDriver(
     pools.InPools, conformance.StreamingConformance
 ):
     """glance_store's own driver for rbd reads what was staged."""
 
 
-@chosen.keep(
-    an_image_of_any_size_arrives=[5 * conformance.CHUNK + 3],
-    a_source_that_breaks_is_completed_from_the_next=[
-        3 * conformance.CHUNK + 5,
-    ],
-    a_stopped_copy_leaves_nothing=None,
-)
-class TestStreamingToTheDriverThroughAWindow(
-    pools.InPools, conformance.StreamingConformance
-):
-    window = conformance.WINDOW
-
-
 class RbdCopierConformance(
-    pools.InPools, server_side.ServerSideConformance
+    pools.InPools, server_side.ServerSide, conformance.StoreConformance
 ):
     """The source is an image of another pool."""
 
     copier = rbd_copier.RbdCopier()
-    silent_seconds = 5
 
     @pytest.fixture(autouse=True)
     def look_often(self, monkeypatch):
         monkeypatch.setattr(rbd_copier, 'LOOK', 0.05)
 
 
-@chosen.keep(
-    an_image_of_any_size_arrives=[
-        0, 1, conformance.CHUNK, 5 * conformance.CHUNK + 3,
-    ],
-    several_stores_get_the_image_at_the_same_time=None,
-    an_image_without_a_digest_arrives=None,
-    every_kind_of_verification_accepts_a_right_copy=['full', 'none'],
-    progress_reaches_the_size_of_the_image=None,
-    what_a_crash_left_is_replaced=None,
-    a_source_that_breaks_is_completed_from_the_next=[0, 1],
-    a_source_that_breaks_without_another_leaves_nothing=[
-        3 * conformance.CHUNK + 5,
-    ],
-    a_wrong_image_leaves_nothing=[
-        'without its last byte', 'longer by a byte', 'longer by a chunk',
-    ],
-    a_wrong_image_is_left_for_the_next_source=['without its last chunk'],
-    a_store_that_refuses_to_be_written_fails_with_its_reason=None,
-    a_stopped_copy_leaves_nothing=None,
-    what_comes_late_from_a_store_that_hung_is_removed=None,
-    stopping_one_store_stops_those_that_wait=None,
-    a_copy_that_was_stopped_before_writes_nothing=None,
-    its_size_is_known=None,
-    it_is_deleted_once=None,
-    another_copy_does_not_replace_one_that_is_in_use=None,
-)
 class TestCopying(RbdCopierConformance):
     """What is copied is right; Ceph has no checksum to compare."""
 
@@ -127,15 +80,5 @@ class TestCopying(RbdCopierConformance):
         )
 
 
-@chosen.keep(
-    an_image_of_any_size_arrives=[0, 5 * conformance.CHUNK + 3],
-    a_wrong_image_leaves_nothing=[
-        'longer by a byte', 'with its first bit flipped',
-        'with its last byte wrong',
-    ],
-    a_wrong_image_is_left_for_the_next_source=['with its first bit flipped'],
-    a_wrong_image_of_one_byte_leaves_nothing=None,
-    a_stopped_copy_leaves_nothing=None,
-)
 class TestCopyingAndReadingBack(RbdCopierConformance):
     verify = 'full'
