@@ -45,7 +45,8 @@ DEFAULT_FILES = (
     f'{PLUGIN}/audit', f'{PLUGIN}/replicator', f'{PLUGIN}/requests.py',
     f'{PLUGIN}/request_body.py', 'glance_store_irods',
 )
-WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
+UNIT = 'tests/unit'
+WITHOUT_SERVERS = (UNIT, 'tests/stores', 'tests/parts')
 # How the names of files in tests/functional begin. What is started for them is
 # most of the time that a mutant takes.
 WITH_SERVERS = {
@@ -138,7 +139,9 @@ class Selection:
         if not contexts - {''}:
             contexts = set().union(*by_line.values())
         # A context is a test's name and the phase: 'tests/x.py::test|run'.
-        return sorted({each.partition('|')[0] for each in contexts} - {''})
+        found = {each.partition('|')[0] for each in contexts} - {''}
+        # Those of the conformance suite take longer.
+        return sorted(found, key=lambda each: (not each.startswith(UNIT), each))
 
 
 class Copy:
