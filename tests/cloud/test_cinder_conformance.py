@@ -2,20 +2,33 @@
 
 """The conformance suite on Cinder, for the driver and for the copier."""
 
+import pytest
+
 from glance_copy_plugin.copiers import cinder as cinder_copier
 from tests.cloud import volumes
 from tests.stores import conformance
 from tests.stores import server_side
 
 
+class VolumesOfAnyName:
+    """Cinder takes any number of volumes for one image."""
+
+    def test_what_a_crash_left_is_replaced(self):
+        pytest.skip('it is in nobody\'s way; recovery removes it')
+
+    def test_another_copy_does_not_replace_one_that_is_in_use(self):
+        pytest.skip('another copy is a volume of its own')
+
+
 class TestStreamingToTheDriver(
-    volumes.InCinder, conformance.StreamingConformance
+    VolumesOfAnyName, volumes.InCinder, conformance.StreamingConformance
 ):
     """The driver writes what was staged into a volume."""
 
 
 class TestCopyingAndReadingBack(
-    volumes.InCinder, server_side.ServerSide, conformance.StoreConformance
+    VolumesOfAnyName, volumes.InCinder, server_side.ServerSide,
+    conformance.StoreConformance,
 ):
     """Cinder makes a volume of a snapshot, and changes its type."""
 

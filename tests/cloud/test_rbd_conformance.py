@@ -32,6 +32,9 @@ class RbdCopierConformance(
     def look_often(self, monkeypatch):
         monkeypatch.setattr(rbd_copier, 'LOOK', 0.05)
 
+    def test_several_images_are_written_while_one_is_read(self):
+        pytest.skip('there are not as many pools as it has sources')
+
 
 class TestCopying(RbdCopierConformance):
     """What is copied is right; Ceph has no checksum to compare."""
