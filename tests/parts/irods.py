@@ -12,6 +12,8 @@ from oslo_config import cfg
 
 from glance_store_irods import location
 from glance_store_irods import store
+from tests.functional import helpers
+from tests.parts.data import some
 
 USER = 'glance'
 PASSWORD = 'correct horse battery staple'
@@ -20,6 +22,9 @@ PAM_PASSWORD = 'known to the system alone'
 CHUNK = 64 * 1024
 # Seconds to wait for a zone that hangs; one that works is much faster.
 SOON = 2
+
+# An image that is sent in more than one piece.
+IMAGE = some(2 * CHUNK)
 
 
 class Irods:
@@ -99,6 +104,18 @@ class Irods:
             path.removeprefix(f'{self.collection}/')
             for path in self.server.objects(self.collection)
         ]
+
+    @property
+    def image_path(self):
+        """The path of the object ``image``."""
+        return f'{self.collection}/image'
+
+    def wait_connected(self, count):
+        """Return when so many connections to the server are open."""
+        helpers.wait_until(
+            lambda: self.server.active_connections == count,
+            f'{count} connections are open',
+        )
 
     def put(self, name, data, **more):
         """Make an object of the user's without a client; return its URL."""

@@ -9,6 +9,7 @@ can be wrong with a source is in ``sourced.py``: it concerns the staging, and
 not the store.
 """
 
+import abc
 import io
 import threading
 
@@ -31,7 +32,7 @@ IMAGE_ID, IMAGE = copies.IMAGE_ID, copies.IMAGE
 OTHERS = [f'{digit}1c675ab-d94f-49cd-a114-e12490b328d9' for digit in '1234']
 
 
-class Target:
+class Target(abc.ABC):
     """An empty store to write to; a new kind of store inherits this.
 
     :param name: its name in the configuration
@@ -49,19 +50,19 @@ class Target:
         """Return the bytes of an object, as the storage has them."""
         return self.read(url)
 
+    @abc.abstractmethod
     def objects(self):
         """List everything that the store holds, half-written parts too."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def plant(self, image_id, content):
         """Put an object there, as a crash leaves it; return its URL."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def refuse_writing(self):
         """Make every further write fail, or skip the test with a reason."""
-        raise NotImplementedError
 
-    def wait_gone(self):
+    def wait_gone(self):  # noqa: B027  most need not wait
         """Wait until what was deleted is gone, if that takes a while."""
 
 

@@ -41,9 +41,8 @@ def make_file_store(configured, tmp_path):
             if folder is None:
                 folder = tmp_path / name
                 folder.mkdir()
-            configured(
-                name, 'file', filesystem_store_datadir=str(folder), **options
-            )
+            options.setdefault('filesystem_store_datadir', str(folder))
+            configured(name, 'file', **options)
 
             def refuse():
                 mounted.enter_context(filesystems.small('1m', folder))

@@ -75,25 +75,20 @@ class FileStoreConformance(InFolders, conformance.StoreConformance):
         assert (holder.folder / IMAGE_ID).read_bytes() == IMAGE
 
     def test_several_directories_of_one_store_are_used_as_configured(
-        self, configured, make, source, copy, tmp_path
+        self, make, source, copy, tmp_path
     ):
-        for name in ('small', 'big'):
-            (tmp_path / name).mkdir()
-        with filesystems.small('1m', tmp_path / 'small'):
-            configured(
-                's9', 'file',
-                filesystem_store_datadirs=[
-                    f'{tmp_path}/small:200', f'{tmp_path}/big:100',
-                ],
+        small, big = tmp_path / 'small', tmp_path / 'big'
+        small.mkdir()
+        big.mkdir()
+        with filesystems.small('1m', small):
+            target = make(
+                's9', folder=big,
+                filesystem_store_datadirs=[f'{small}:200', f'{big}:100'],
                 # Its default would count as a directory too many.
                 filesystem_store_datadir='',
             )
-            target = conformance.Target('s9')
-            copied = copy([target], [source(IMAGE)])
-            copied.run()
-            assert copied.errors == {}
-            assert os.listdir(tmp_path / 'small') == []
-            assert (tmp_path / 'big' / IMAGE_ID).read_bytes() == IMAGE
+            self.succeed(copy([target], [source(IMAGE)]), target)
+            assert os.listdir(small) == []
 
 
 class FileCopierConformance(FileStoreConformance):

@@ -37,6 +37,12 @@ def store(zone):
 
 
 @pytest.fixture
+def image(zone):
+    """The URL of an image that lies in the zone."""
+    return zone.put('image', irods.IMAGE)
+
+
+@pytest.fixture
 def impatient(monkeypatch):
     """Try again at once what is tried again."""
     monkeypatch.setattr('glance_store_irods.reading.PAUSES', (0, 0, 0))

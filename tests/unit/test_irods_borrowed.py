@@ -5,64 +5,44 @@
 from glance_store import exceptions
 import pytest
 
-from tests.functional import helpers
 from tests.parts import data
 from tests.parts import irods
 from tests.parts import threads
-from tests.parts.irods import CHUNK
-
-IMAGE = data.some(2 * CHUNK)
-
-
-@pytest.fixture
-def image(zone):
-    """The URL of an image that lies in the zone."""
-    return zone.put('image', IMAGE)
-
-
-def path_of(zone):
-    return f'{zone.collection}/image'
-
-
-def connected(zone, count):
-    helpers.wait_until(
-        lambda: zone.server.active_connections == count,
-        f'{count} connections are open',
-    )
+from tests.parts.irods import IMAGE
 
 
 def test_a_session_can_be_borrowed(zone, store, image):
-    with store.session('copy', path_of(zone)) as session:
-        session.data_objects.copy(path_of(zone), path_of(zone) + '2')
+    with store.session('copy', zone.image_path) as session:
+        session.data_objects.copy(zone.image_path, zone.image_path + '2')
     assert zone.objects() == ['image', 'image2']
-    assert store.find(path_of(zone) + '2').size == len(IMAGE)
-    assert store.checksum(path_of(zone) + '2') == irods.sha2(IMAGE)
+    assert store.find(zone.image_path + '2').size == len(IMAGE)
+    assert store.checksum(zone.image_path + '2') == irods.sha2(IMAGE)
     assert store.zone.sessions.in_use == 0
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 def test_what_a_borrower_raises_is_translated_and_nothing_lost(
     zone, store, image
 ):
-    path = path_of(zone)
+    path = zone.image_path
     with (
         pytest.raises(exceptions.Duplicate),
         store.session('copy', path) as session,
     ):
         session.data_objects.copy(path, path + '2')
         session.data_objects.copy(path, path + '2')
-    connected(zone, 1)
+    zone.wait_connected(1)
     with pytest.raises(ZeroDivisionError), store.session('copy', path):
         raise ZeroDivisionError
     assert store.zone.sessions.in_use == 0
-    connected(zone, 0)
+    zone.wait_connected(0)
     assert irods.read(store, image) == IMAGE
 
 
 @pytest.mark.parametrize('patient', [True, False])
 def test_a_borrower_waits_as_long_as_it_asked_for(zone, image, patient):
     store = zone.store(timeout=irods.SOON)
-    path = path_of(zone)
+    path = zone.image_path
 
     def copy():
         with store.session('copy', path, patient) as session:
@@ -88,34 +68,34 @@ def test_a_session_that_another_thread_began_loses_no_connection(
     irods.get_size(store, image)
 
     def open_and_close():
-        path = path_of(zone)
+        path = zone.image_path
         with store.session('read', path) as session:
             session.data_objects.open(path, 'r').close()
             return len(session.pool.active)
 
     assert threads.Running(open_and_close).result() == 0
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 def test_more_connections_than_one_of_a_session_end_with_it(
     zone, store, image
 ):
-    path = path_of(zone)
+    path = zone.image_path
     with (
         store.session('read', path) as session,
         session.data_objects.open(path, 'r') as file,
     ):
         assert file.read(10) == IMAGE[:10]
         session.data_objects.get(path)
-        connected(zone, 2)
+        zone.wait_connected(2)
     assert irods.read(store, image) == IMAGE
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 def test_the_checksum_is_the_recorded_one_unless_it_shall_be_fresh(
     zone, store, image
 ):
-    path = path_of(zone)
+    path = zone.image_path
     assert store.checksum(path) == irods.sha2(IMAGE)
     zone.server.corrupt(path)
     assert store.checksum(path) == irods.sha2(IMAGE)
@@ -140,7 +120,7 @@ def test_all_objects_of_the_collection_are_listed(zone, store):
 def test_a_store_knows_the_incomplete_objects_of_an_image(zone, store):
     for name in ('image', 'image.0a.part', 'image2.0b.part', 'x.0c.part'):
         zone.put(name, b'')
-    assert store.partials('image') == [path_of(zone) + '.0a.part']
+    assert store.partials('image') == [zone.image_path + '.0a.part']
     assert store.partials('other') == []
 
 
@@ -154,6 +134,6 @@ def test_a_store_knows_the_incomplete_objects_of_an_image(zone, store):
 def test_a_store_knows_the_url_of_what_no_location_names(
     zone, store, urls, is_recorded
 ):
-    urls = [url.format(path=path_of(zone)) for url in urls]
+    urls = [url.format(path=zone.image_path) for url in urls]
     found = store.unrecorded_url('image', urls)
-    assert found == (None if is_recorded else f'irods:/{path_of(zone)}')
+    assert found == (None if is_recorded else f'irods:/{zone.image_path}')

@@ -9,30 +9,9 @@ import pytest
 
 from glance_store_irods import opened
 from glance_store_irods import wire
-from tests.functional import helpers
-from tests.parts import data
 from tests.parts import irods
 from tests.parts import threads
-from tests.parts.irods import CHUNK
-
-IMAGE = data.some(2 * CHUNK)
-
-
-@pytest.fixture
-def image(zone):
-    """The URL of an image that lies in the zone."""
-    return zone.put('image', IMAGE)
-
-
-def path_of(zone):
-    return f'{zone.collection}/image'
-
-
-def connected(zone, count):
-    helpers.wait_until(
-        lambda: zone.server.active_connections == count,
-        f'{count} connections are open',
-    )
+from tests.parts.irods import IMAGE
 
 
 @contextlib.contextmanager
@@ -53,40 +32,40 @@ def test_one_connection_does_one_thing_after_the_other(zone, store, image):
     irods.delete(store, image)
     # Native login takes two messages; the first login was the check.
     assert len(zone.server.calls_of('auth')) == 4
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 def test_connections_that_the_zone_has_closed_are_not_used(zone, store, image):
     with leases(store, 4):
-        connected(zone, 4)
+        zone.wait_connected(4)
     zone.server.stop()
     zone.server.start()
     assert irods.read(store, image) == IMAGE
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 def test_connections_that_are_dead_without_a_sign_are_replaced(zone, image):
     store = zone.store(timeout=irods.SOON)
     with leases(store, 4):
-        connected(zone, 4)
+        zone.wait_connected(4)
     hang = zone.server.faults.hang_on('query')
     assert irods.get_size(store, image) == len(IMAGE)
     hang.release()
     # Not one of the other three was tried.
     assert len(zone.server.calls_of('query')) == 3
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 def test_a_connection_with_an_object_open_is_not_used_again(
     zone, store, image
 ):
     def open_only(session):
-        return wire.open_object(session, path_of(zone), wire.READ_ONLY, {})
+        return wire.open_object(session, zone.image_path, wire.READ_ONLY, {})
 
     with store.zone.sessions.lease() as lease:
-        lease.descriptors.add(lease.run(open_only, 'read', path_of(zone)))
+        lease.descriptors.add(lease.run(open_only, 'read', zone.image_path))
         assert zone.server.open_files == 1
-    connected(zone, 0)
+    zone.wait_connected(0)
     assert zone.server.open_files == 0
 
 
@@ -96,7 +75,7 @@ def test_what_was_open_on_a_lost_connection_is_not_taken_for_another(
     """On each connection, the first object that is opened is number 3."""
     zone.put('other', b'another image')
     with store.zone.sessions.lease() as lease:
-        one = opened.Opened(lease, path_of(zone), wire.READ_ONLY, {})
+        one = opened.Opened(lease, zone.image_path, wire.READ_ONLY, {})
         lease.drop()
         two = opened.Opened(
             lease, f'{zone.collection}/other', wire.READ_ONLY, {}
@@ -119,7 +98,7 @@ def test_errors_use_up_no_connections(zone, store, image, api, code):
             if not zone.objects():
                 zone.put('image', IMAGE)
     assert store.zone.sessions.in_use == 0
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 # So many and no more.
@@ -140,7 +119,7 @@ def test_whoever_waits_gets_the_connection_that_becomes_free(zone, image):
         reading = threads.Running(irods.read, store, image)
         waiting.wait_for_sleepers()
     assert reading.result() == IMAGE
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 def test_a_login_that_hangs_keeps_nobody_else_waiting(zone, store, image):
@@ -170,7 +149,7 @@ def test_an_answer_may_take_longer_than_a_login(zone, image):
     assert asking.result() == len(IMAGE)
     # Asked once, after the question for the collection at the start.
     assert len(zone.server.calls_of('query')) == 2
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 @pytest.mark.parametrize('fault', ['drop_on', 'agent_dies_on'])
@@ -181,7 +160,7 @@ def test_a_login_that_breaks_is_an_error_and_leaves_nothing(
     getattr(zone.server.faults, fault)('auth', skip=skip)
     with pytest.raises(exceptions.RemoteServiceUnavailable):
         irods.get_size(store, image)
-    connected(zone, 0)
+    zone.wait_connected(0)
     assert irods.get_size(store, image) == len(IMAGE)
 
 
@@ -257,7 +236,7 @@ def test_a_forked_process_has_connections_of_its_own(zone, store, image):
 
     assert in_child(work)
     assert len(zone.server.calls_of('auth')) == logins + 2
-    connected(zone, 3)
+    zone.wait_connected(3)
     assert irods.read(store, image) == IMAGE
     assert len(zone.server.calls_of('auth')) == logins + 2
 
@@ -274,7 +253,7 @@ def test_a_connection_ends_with_its_process_whatever_was_forked(
         os._exit(0)
     store.zone.sessions.drop_idle()
     try:
-        connected(zone, 0)
+        zone.wait_connected(0)
     finally:
         os.write(writer, b'x')
         os.waitpid(child, 0)
@@ -300,20 +279,20 @@ def test_a_transfer_does_not_outlive_a_fork(zone, store, image, impatient):
 def test_a_lease_can_end_in_a_forked_process(zone, store, image, end):
     def run():
         lease.run(
-            lambda session: session.data_objects.chksum(path_of(zone)),
-            'checksum', path_of(zone),
+            lambda session: session.data_objects.chksum(zone.image_path),
+            'checksum', zone.image_path,
         )
 
     with store.zone.sessions.lease() as lease:
         lease.link()
         assert in_child(run if end == 'run' else getattr(lease, end))
         run()
-    connected(zone, 1)
+    zone.wait_connected(1)
 
 
 def test_at_the_end_of_a_process_the_zone_is_told(zone, store, image):
     irods.read(store, image)
-    connected(zone, 1)
+    zone.wait_connected(1)
     store.zone.sessions.close()
-    connected(zone, 0)
+    zone.wait_connected(0)
     assert irods.read(store, image) == IMAGE

@@ -15,7 +15,7 @@ def modify(agent, request):
         request.input.text(f'arg{number}') for number in range(6)
     )
     if (operation, kind) != ('add', '-d'):
-        raise NotImplementedError(operation, kind)
+        raise AssertionError(f'only AVUs of objects are added: {operation}')
     catalog, found = _object(agent, path)
     with catalog.lock:
         if _has(found.avus, name, value, units):
@@ -31,7 +31,7 @@ def apply_atomically(agent, request):
     request.path = said['entity_name']
     operations = said['operations']
     if any(each['operation'] != 'add' for each in operations):
-        raise NotImplementedError(operations)
+        raise AssertionError(f'AVUs are only added: {operations}')
     catalog, found = _object(agent, request.path)
     with catalog.lock:
         for each in operations:
