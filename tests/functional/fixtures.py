@@ -197,6 +197,12 @@ def cloud_b(start_for_all, usual):
 
 
 @pytest.fixture(scope='module')
+def switch(tmp_path_factory):
+    """The file that says where a process of the module kills itself."""
+    return tmp_path_factory.mktemp('switch') / 'at'
+
+
+@pytest.fixture(scope='module')
 def board(tmp_path_factory):
     """A board on which copies wait for workers."""
     folder = tmp_path_factory.mktemp('redis')

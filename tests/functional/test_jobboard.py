@@ -29,12 +29,6 @@ def board(each_board):
 
 
 @pytest.fixture(scope='module')
-def switch(tmp_path_factory):
-    """The file that says where the service is to be killed."""
-    return tmp_path_factory.mktemp('switch') / 'at'
-
-
-@pytest.fixture(scope='module')
 def server(start_glance, board, switch):
     return start_glance(
         f'posting-{board.kind}',

@@ -36,11 +36,6 @@ def endpoint():
 
 
 @pytest.fixture(scope='module')
-def switch(tmp_path_factory):
-    return tmp_path_factory.mktemp('switch') / 'at'
-
-
-@pytest.fixture(scope='module')
 def shared(server, board, endpoint, switch):
     """A worker of two processes, with its endpoint."""
     with worker_.Worker(

@@ -171,18 +171,16 @@ class Local:
 
 
 class Copying:
-    """How an image reaches the stores; the tests are those of a subclass."""
+    """How an image reaches the stores; the tests are those of a subclass.
+
+    It gives the fixture ``make``, a function ``(name, **options) -> Target``.
+    """
 
     copier = None       # a Copier, or None to stream to the driver
     local = False       # the source is a file that can be read in place
     window = None
     # False if nothing but the size of a copy is compared.
     proves_bytes = True
-
-    @pytest.fixture
-    def make(self):
-        """Return a function ``(name, **options) -> Target``."""
-        raise NotImplementedError
 
     @pytest.fixture
     def make_full(self):
