@@ -51,17 +51,17 @@ def sync(conf, url):
     Making them takes seconds, so that what came out is kept in a file for
     all servers of this release of Glance, also those of other processes.
     """
-    if url in _complete:
-        return
+    # Asked each time: who starts a server anew may have removed its folder.
     if url.startswith('sqlite'):
         path = pathlib.Path(sa.make_url(url).database)
         if not path.exists():
             _from_kept(_Sqlite(path), conf)
-    elif url.startswith('postgresql') and not _has_tables(url):
-        _from_kept(_Postgresql(url), conf)
-    else:
+    elif url.startswith('postgresql'):
+        if not _has_tables(url):
+            _from_kept(_Postgresql(url), conf)
+    elif url not in _complete:
         _run_sync(conf)
-    _complete.add(url)
+        _complete.add(url)
 
 
 def _from_kept(made, conf):
