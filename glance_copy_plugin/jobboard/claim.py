@@ -49,10 +49,8 @@ class Claim(holding.Holder):
 
     @property
     def ended(self):
-        """True if there is nothing left to renew."""
-        return self.lost or (
-            self._ending is not None and self._ending.done
-        )
+        """True if there is nothing left to renew, or to say to the board."""
+        return self._ending is not None and self._ending.done
 
     def check(self):
         """Return if the job is still this claim's, as the board says.
@@ -84,6 +82,8 @@ class Claim(holding.Holder):
         """
         if self._ending is not None:
             self._ending.try_it()
+            return
+        if self.lost:
             return
         asked = time.monotonic()
         if self._board.extend(self._job, self._token):
@@ -130,7 +130,11 @@ class Claim(holding.Holder):
         self._end(self._board.abandon)
 
     def _end(self, action):
-        if self._ending is None and not self.lost:
+        if self.lost:
+            # A board that was only silent may still have it: a session of
+            # ZooKeeper lives on if the connection comes back in time.
+            action = self._board.abandon
+        if self._ending is None:
             self._ending = _Ending(
                 functools.partial(action, self._job, self._token)
             )

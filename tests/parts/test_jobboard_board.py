@@ -16,8 +16,10 @@ from taskflow import exceptions
 from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import claim as claim_
 from glance_copy_plugin.jobboard import details
 from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.transfer import errors
 from tests.functional import helpers
 from tests.harness import process
 from tests.parts import boards
@@ -354,6 +356,30 @@ def test_a_board_that_hangs_is_silent_before_a_claim_would_end(
     # Nobody has renewed it.
     wait_answer(board)
     assert board.is_owner(job, 'a/1')
+
+
+def test_a_claim_that_ended_in_silence_is_given_back_once_the_board_answers(
+    server, namespace, monkeypatch,
+):
+    board = server.board(namespace=namespace, expiry=60)
+    board.post(DETAILS)
+    ((job, _owner),) = board.jobs()
+    board.claim(job, 'a/1')
+    # As if the silence had begun as long ago as a claim lasts.
+    monkeypatch.setattr(board, 'expiry', 0)
+    claim = claim_.Claim(board, job, 'a/1', DETAILS)
+    server.pause()
+    try:
+        with pytest.raises(errors.ClaimLost):
+            claim.check()
+        claim.release()
+    finally:
+        server.go_on()
+    wait_answer(board)
+    assert not claim.ended
+    claim.renew()
+    assert claim.ended
+    assert [owner for _job, owner in board.jobs()] == [None]
 
 
 def test_a_board_that_is_restarted_has_all_that_it_had(server, board, job):
