@@ -147,7 +147,7 @@ def nothing_is_found(audited):
 def glance(start_for_all):
     """The plugin as it comes."""
     settings = {'s2': {'filesystem_store_file_perm': 640}, **NOTIFYING}
-    return start_for_all('glance', settings, sqlite=True, audit=True)
+    return start_for_all('glance', settings, audit=True)
 
 
 @pytest.fixture(scope='session')

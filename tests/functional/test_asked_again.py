@@ -29,6 +29,12 @@ AGAIN = 'Glance failed before it had begun the copy of image'
 
 
 @pytest.fixture(scope='module')
+def alone(start_glance):
+    """A Glance that makes its copies itself."""
+    return start_glance('asked-alone', sqlite=True, audit=True)
+
+
+@pytest.fixture(scope='module')
 def with_workers(make_glance, tmp_path_factory):
     """A Glance whose copies workers make."""
     with boards.started('redis', tmp_path_factory.mktemp('redis')) as board:
@@ -39,10 +45,10 @@ def with_workers(make_glance, tmp_path_factory):
 
 
 @pytest.fixture(params=[
-    'glance', pytest.param('with_workers', marks=pytest.mark.long),
+    'alone', pytest.param('with_workers', marks=pytest.mark.long),
 ])
 def server(request):
-    """A Glance that copies by itself, and one that has workers."""
+    """Either of them."""
     return request.getfixturevalue(request.param)
 
 
