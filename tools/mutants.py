@@ -126,6 +126,10 @@ class Selection:
                      f'{copy.log}')
         self._data = coverage.CoverageData(str(copy.root / '.coverage'))
         self._data.read()
+        names = _names(self._data.measured_contexts())
+        # What cannot be found again would pass for a test that fails.
+        if copy.run(['--collect-only', *names]) != NOT_NOTICED:
+            sys.exit(f'A test has another name each time; see {copy.log}')
 
     def tests(self, mutant):
         """Return the tests for a mutant, as pytest names them.
@@ -138,10 +142,15 @@ class Selection:
         contexts = set(by_line.get(mutant.line, ()))
         if not contexts - {''}:
             contexts = set().union(*by_line.values())
-        # A context is a test's name and the phase: 'tests/x.py::test|run'.
-        found = {each.partition('|')[0] for each in contexts} - {''}
         # Those of the conformance suite take longer.
-        return sorted(found, key=lambda name: (UNIT not in name, name))
+        return sorted(
+            _names(contexts), key=lambda name: (UNIT not in name, name)
+        )
+
+
+def _names(contexts):
+    """Return the tests of contexts such as 'tests/x.py::test|run'."""
+    return {each.rpartition('|')[0] for each in contexts} - {''}
 
 
 class Copy:
@@ -293,7 +302,7 @@ def main():
     parser.add_argument('--files', nargs='*', default=DEFAULT_FILES)
     parser.add_argument('--sample', type=int, default=150)
     parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--jobs', type=int, default=2)
+    parser.add_argument('--jobs', type=int, default=3)
     options = parser.parse_args()
     os.chdir(ROOT)
     chosen = choose(

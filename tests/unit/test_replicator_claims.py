@@ -68,7 +68,7 @@ def test_right_data_of_a_dead_process_are_not_sent_again(side):
 @pytest.mark.parametrize(('host', 'pid', 'told'), [
     ('elsewhere', 5, 'process 5 of the machine elsewhere'),
     (None, os.getppid(), f'process {os.getppid()} of this machine'),
-])
+], ids=['elsewhere', 'here'])
 def test_what_may_be_at_work_is_left_alone(side, host, pid, told):
     image_id = side.source.add(DATA)
     started = int(marks.psutil.Process(os.getppid()).create_time())
