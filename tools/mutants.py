@@ -23,6 +23,7 @@ import os
 import pathlib
 import queue
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -45,8 +46,7 @@ DEFAULT_FILES = (
     f'{PLUGIN}/audit', f'{PLUGIN}/replicator', f'{PLUGIN}/requests.py',
     f'{PLUGIN}/request_body.py', 'glance_store_irods',
 )
-UNIT = 'tests/unit'
-WITHOUT_SERVERS = (UNIT, 'tests/stores', 'tests/parts')
+WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
 # How the names of files in tests/functional begin. What is started for them is
 # most of the time that a mutant takes.
 WITH_SERVERS = {
@@ -60,7 +60,11 @@ WITH_SERVERS = {
 }
 # The same result for every program: numbers and constants are one object.
 EQUIVALENT = ('_Eq_Is', '_NotEq_IsNot', '_Is_Eq', '_IsNot_NotEq')
-SECONDS = 600
+# More than any run takes; tests of known duration get less.
+SECONDS = 1800
+SECONDS_TO_SPARE = 60
+# A machine may be busier than it was when the durations were taken.
+TIMES_LONGER = 6
 # What a test has started is ended by its fixtures, which takes a while.
 SECONDS_TO_END = 60
 NOTICED, NOT_NOTICED, TIMEOUT = 'noticed', 'not noticed', 'timeout'
@@ -120,12 +124,14 @@ class Selection:
         outcome = copy.run([
             *WITHOUT_SERVERS, '-n', '2', '--dist', 'loadfile', '-m',
             'not long', '--cov', '--cov-context=test', '--cov-report=',
+            '--durations=0', '-vv',
         ], stop_at_first=False)
         if outcome != NOT_NOTICED:
             sys.exit('The tests must pass before anything is changed; see '
                      f'{copy.log}')
         self._data = coverage.CoverageData(str(copy.root / '.coverage'))
         self._data.read()
+        self._seconds = _durations(copy.log.read_text())
         names = _names(self._data.measured_contexts())
         # What cannot be found again would pass for a test that fails.
         if copy.run(['--collect-only', *names]) != NOT_NOTICED:
@@ -142,15 +148,31 @@ class Selection:
         contexts = set(by_line.get(mutant.line, ()))
         if not contexts - {''}:
             contexts = set().union(*by_line.values())
-        # Those of the conformance suite take longer.
-        return sorted(
-            _names(contexts), key=lambda name: (UNIT not in name, name)
-        )
+        stem = pathlib.Path(mutant.path).stem
+        # Those that are about the file, and quick ones, are the first to tell.
+        return sorted(_names(contexts), key=lambda name: (
+            stem not in name.partition('::')[0], self._seconds[name], name
+        ))
+
+    def limit(self, tests):
+        """Return the seconds after which these tests must hang."""
+        seconds = sum(self._seconds[name] for name in tests)
+        return SECONDS_TO_SPARE + TIMES_LONGER * seconds
 
 
 def _names(contexts):
     """Return the tests of contexts such as 'tests/x.py::test|run'."""
     return {each.rpartition('|')[0] for each in contexts} - {''}
+
+
+def _durations(log):
+    """Return ``{test: seconds}`` as pytest has shown them."""
+    found = collections.Counter()
+    for seconds, name in re.findall(
+        r'^([0-9.]+)s (?:setup|call|teardown) +(.+)$', log, re.M
+    ):
+        found[name] += float(seconds)
+    return found
 
 
 class Copy:
@@ -164,7 +186,7 @@ class Copy:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target)
 
-    def run(self, arguments, stop_at_first=True):
+    def run(self, arguments, stop_at_first=True, seconds=SECONDS):
         """Run pytest; return whether something was noticed."""
         names = self.root / 'arguments'
         names.write_text('\n'.join(arguments))
@@ -177,20 +199,22 @@ class Copy:
                  'PYTHONDONTWRITEBYTECODE': '1'},
         ) as tests:
             try:
-                status = tests.wait(SECONDS)
+                status = tests.wait(seconds)
             except subprocess.TimeoutExpired:
                 _end(tests)
                 return TIMEOUT
         # 5: nothing was collected.
         return NOT_NOTICED if status in (0, 5) else NOTICED
 
-    def judge(self, mutant, tests):
+    def judge(self, mutant, tests, seconds):
         """Make a mutant and run tests; return (outcome, diff)."""
         operator = cosmic_ray.plugins.get_operator(mutant.operator)()
         path = self.root / mutant.path
         with use_mutation(path, operator, mutant.occurrence):
             diff = _git('diff', '--no-index', '-U1', ROOT / mutant.path, path)
-            outcome = self.run(tests) if tests else NOT_NOTICED
+            outcome = NOT_NOTICED
+            if tests:
+                outcome = self.run(tests, seconds=seconds)
         return outcome, diff
 
 
@@ -238,8 +262,13 @@ class Judges:
         """
         def judge(mutant):
             copy = self._free.get()
+            tests = choose_tests(mutant)
+            seconds = (
+                SECONDS if choose_tests is with_servers
+                else self.selection.limit(tests)
+            )
             try:
-                return mutant, *copy.judge(mutant, choose_tests(mutant))
+                return mutant, *copy.judge(mutant, tests, seconds)
             finally:
                 self._free.put(copy)
 
