@@ -69,6 +69,11 @@ def readable(recorded):
     return tuple(sorted(found, key=lambda each: each.store != default))
 
 
+def location(store, url):
+    """Return the :class:`~base.Location` of an object in a store."""
+    return base.Location(store=store, driver=driver(store), url=url)
+
+
 def _store_of(url, candidates):
     """Match a location that names no store, as old records do not."""
     for name in candidates:
@@ -189,6 +194,12 @@ def list_objects(store):
         return
     for kept in keeper.list_objects(its_driver):
         yield kept, functools.partial(keeper.size_of, its_driver, kept)
+
+
+def can_list(store):
+    """True if the objects of a store can be listed, and orphans found."""
+    its_driver = driver(store)
+    return its_driver is not None and _keeper(its_driver) is not None
 
 
 def is_named(store, kept, urls):

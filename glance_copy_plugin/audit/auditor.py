@@ -2,10 +2,13 @@
 
 """Looking for what does not fit: records, stores, staging area, tasks."""
 
+import dataclasses
+
 from glance import housekeeping
 from oslo_config import cfg
 
 from glance_copy_plugin import opts
+from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import leftovers
 from glance_copy_plugin.audit import locations
 from glance_copy_plugin.audit import objects
@@ -18,6 +21,8 @@ CONF = cfg.CONF
 
 # After so many seconds Glance itself takes a lock for stale.
 PATIENCE = 3600
+# What a location looks like whose object was moved.
+_GONE = (findings.MISSING, findings.UNREADABLE)
 
 
 class Auditor:
@@ -35,22 +40,58 @@ class Auditor:
 
     def run(self):
         """Yield a :class:`Finding` for each thing that does not fit."""
+        gone = {}
         for image in self.scope.images():
             yield from records.find(self.scope, image)
-            if not self.scope.is_busy(image):
-                yield from locations.find(self.scope, image)
+            if self.scope.is_busy(image):
+                continue
+            for found in locations.find(self.scope, image):
+                if found.kind in _GONE:
+                    gone[found.store, found.image_id] = found
+                else:
+                    yield found
         for store in self.scope.stores:
-            yield from objects.find(self.scope, store)
+            for found in objects.find(self.scope, store):
+                yield self._moved(found, gone) or found
+        yield from gone.values()
         yield from leftovers.find(self.scope)
         yield from stuck.find(self.scope)
 
+    def _moved(self, found, gone):
+        """Return what an unrecorded object is if its image misses it.
 
-def of_service(stores, verify, age=PATIENCE):
+        :param found: :class:`Finding`
+        :param gone: ``{(store, image id): Finding}`` of locations whose data
+            is not where they say; what was moved is taken out
+        """
+        if found.kind != findings.UNRECORDED:
+            return None
+        lost = gone.pop((found.store, found.image_id), None)
+        if lost is not None:
+            why = 'the location names another place, where nothing is'
+        else:
+            image = self.scope.image(found.image_id)
+            if image is None or image.locations:
+                return None
+            why = 'the image has no location'
+        return dataclasses.replace(
+            found, kind=findings.MOVED, place=lost.place if lost else '',
+            detail=f'{found.detail}; {why}. If it was moved or its record was '
+            f'lost, run: glance-copy audit --store {found.store} '
+            f'--{findings.CORRECT}',
+        )
+
+
+def of_service(
+    stores, verify, age=PATIENCE, on_bytes=lambda count: None,
+):
     """Return the :class:`Auditor` of the service that is loaded here.
 
     :param stores: names of the stores to look at
     :param verify: also read and hash every recorded object
     :param age: seconds after which something without a sign of life is dead
+    :param on_bytes: called with the number of bytes of each piece that was
+        read and hashed
     """
     # The filter does that too, but may be switched off.
     opts.register_opts(CONF)
@@ -62,4 +103,5 @@ def of_service(stores, verify, age=PATIENCE):
         stores=stores,
         verify=verify,
         age=age,
+        on_bytes=on_bytes,
     ))

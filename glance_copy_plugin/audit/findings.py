@@ -4,8 +4,11 @@
 
 import dataclasses
 
+from glance_copy_plugin.copiers import base
+
 UNRECORDED = 'object-without-location'
 UNFINISHED = 'unfinished-object'
+MOVED = 'object-at-another-place'
 MISSING = 'location-without-object'
 UNREADABLE = 'location-not-readable'
 CLOSED = 'store-not-readable'
@@ -18,9 +21,17 @@ JOURNALLED = 'stale-journal-entry'
 LOCKED = 'stale-lock'
 PROPERTY = 'stale-property'
 STUCK = 'stuck-task'
+INTERRUPTED = 'interrupted-copy'
 
-REPAIRABLE = (
-    UNRECORDED, UNFINISHED, STAGED, JOURNALLED, LOCKED, PROPERTY, STUCK,
+# The ways to repair, each of which an operator has to ask for.
+FIX, REPAIR, CORRECT = 'fix', 'repair', 'correct-locations'
+WAYS = (
+    dict.fromkeys((
+        UNRECORDED, UNFINISHED, STAGED, JOURNALLED, LOCKED, PROPERTY, STUCK,
+        INTERRUPTED,
+    ), FIX)
+    | dict.fromkeys((MISSING, SIZE, HASH), REPAIR)
+    | {MOVED: CORRECT}
 )
 
 
@@ -34,6 +45,7 @@ class Finding:
     :param detail: a few words
     :param place: what a repair acts on: a URL, a path, the id of a task, or
         the name of a property; MUST NOT be shown
+    :param kept: the :class:`~copiers.base.KeptObject` in the store, or None
     :param proved: False if it may belong to somebody else
     """
 
@@ -42,8 +54,10 @@ class Finding:
     image_id: str = ''
     detail: str = ''
     place: str = ''
+    kept: base.KeptObject | None = None
     proved: bool = True
 
     @property
-    def repairable(self):
-        return self.proved and self.kind in REPAIRABLE
+    def way(self):
+        """How it can be repaired, or None if only a person can."""
+        return WAYS.get(self.kind)

@@ -40,6 +40,20 @@ def is_stale_entry(scope, image_id):
     )
 
 
+def is_interrupted(scope, image_id):
+    """True if no process holds the entry of a copy that has not ended."""
+    task = tasks.newest_copy(image_id)
+    if (
+        task is None or task['status'] not in tasks.LIVE
+        or tasks.is_for_workers(task)
+    ):
+        return False
+    entry = scope.journal.take(image_id)
+    if entry is not None:
+        entry.release()
+    return entry is not None
+
+
 def _find_folders(scope):
     for task_id in _names(scope.staging):
         folder = os.path.join(scope.staging, task_id)
@@ -48,8 +62,10 @@ def _find_folders(scope):
             continue
         if history.is_live_task(task_id):
             continue
+        task = tasks.by_id(task_id)
         yield findings.Finding(
             kind=findings.STAGED, detail=f'of task {task_id}', place=folder,
+            image_id=task['image_id'] if task else '',
         )
 
 
@@ -87,6 +103,12 @@ def _find_entries(scope):
             yield findings.Finding(
                 kind=findings.JOURNALLED, image_id=image_id,
                 detail='of a copy that has ended or never began',
+            )
+        elif is_interrupted(scope, image_id):
+            yield findings.Finding(
+                kind=findings.INTERRUPTED, image_id=image_id,
+                detail='its process is gone, and the service did not take it '
+                'over yet; without the filter it never does',
             )
 
 

@@ -2,13 +2,13 @@
 
 """Looking at the object of each location: there, whole, and right?"""
 
-import hashlib
-
 import glance_store
 from glance_store import exceptions as store_exceptions
 
+from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import words
+from glance_copy_plugin.flow import verifying
 
 
 def find(scope, image):
@@ -38,26 +38,21 @@ def _look(scope, image, location):
         size = glance_store.get_size_from_uri_and_backend(
             url, store, context=scope.context
         )
-        if size != image.size:
+        if image.size not in (None, size):
             return findings.SIZE, f'{size} bytes instead of {image.size}'
-        if scope.verify and image.os_hash_value:
-            digest = _digest(scope, url, store, image.os_hash_algo)
-            if digest != image.os_hash_value:
-                return findings.HASH, f'another {image.os_hash_algo}'
+        if scope.verify:
+            wrong = verifying.wrong(
+                stores_.location(store, url), verifying.expected_of(image),
+                scope.context, scope.on_bytes,
+            )
+            if wrong:
+                return findings.HASH, wrong
     except store_exceptions.NotFound:
         return findings.MISSING, 'there is no such object'
     except Exception as exc:
         # Drivers have exceptions of their own; the audit goes on.
         return findings.UNREADABLE, words.describe(exc)
     return None
-
-
-def _digest(scope, url, store, algorithm):
-    hasher = hashlib.new(algorithm, usedforsecurity=False)
-    chunks, _size = glance_store.get(url, store, context=scope.context)
-    for chunk in chunks:
-        hasher.update(chunk)
-    return hasher.hexdigest()
 
 
 def _is_still_there(scope, image, location):

@@ -32,7 +32,7 @@ def find(scope, store):
             continue
         found = unrecorded(
             findings.UNFINISHED if kept.partial else findings.UNRECORDED,
-            kept.image_id, kept.place, kept.url, size, store,
+            kept.image_id, kept.place, kept.url, size, store, kept,
         )
         if found is not None:
             yield found
@@ -43,7 +43,7 @@ def is_image_id(name):
     return _IMAGE_ID.match(name) is not None
 
 
-def unrecorded(kind, image_id, place, url, size, store=''):
+def unrecorded(kind, image_id, place, url, size, store='', kept=None):
     """Return the :class:`Finding` for an object that nobody needs, or None.
 
     :param size: function that returns its bytes, or None if it is gone
@@ -63,7 +63,7 @@ def unrecorded(kind, image_id, place, url, size, store=''):
         detail += ', of an image that this service does not know'
     return findings.Finding(
         kind=kind, store=store, image_id=image_id, detail=detail, place=place,
-        proved=doomed is not None,
+        kept=kept, proved=doomed is not None,
     )
 
 

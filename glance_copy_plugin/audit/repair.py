@@ -6,48 +6,91 @@ import os
 import shutil
 
 from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.audit import correcting
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import leftovers
 from glance_copy_plugin.audit import records
+from glance_copy_plugin.audit import replacing
 from glance_copy_plugin.audit import stuck
 from glance_copy_plugin.audit import words
 from glance_copy_plugin.flow import failing
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
+from glance_copy_plugin.recovery import takeover
 
 _HELD = 'left alone: a process holds it; restart the service'
-_BUSY = 'left alone: somebody works on the image now'
 # What makes an image look busy cannot be left alone for that.
-_BUSY_BY_ITSELF = (findings.LOCKED, findings.JOURNALLED, findings.STUCK)
+_BUSY_BY_ITSELF = (
+    findings.LOCKED, findings.JOURNALLED, findings.STUCK,
+    findings.INTERRUPTED,
+)
+_OTHER_WAYS = {
+    findings.REPAIR: 'if another location is right, --repair copies it anew',
+    findings.CORRECT: 'if it is the image, --correct-locations records it',
+    findings.FIX: '--fix repairs it',
+    None: 'only a person can decide what is right',
+}
 
 
-def repair(scope, finding):
+def repair(scope, finding, ways):
     """Repair one finding; return a few words on what was done.
 
     Everything is looked at once more right before: an image that somebody
     works on by now is left alone.
 
     :param scope: the :class:`Scope` that it was found in
+    :param ways: which of ``FIX``, ``REPAIR`` and ``CORRECT`` are asked for
     """
-    if not finding.repairable:
-        return 'left alone: ' + (
-            'it cannot be proved to be ours' if not finding.proved
-            else 'only a person can decide what is right'
-        )
+    if not finding.proved:
+        return 'left alone: it cannot be proved to be ours'
+    if finding.way not in ways:
+        return f'left alone: {_OTHER_WAYS[finding.way]}'
     image = scope.image(finding.image_id) if finding.image_id else None
     if (
         finding.kind not in _BUSY_BY_ITSELF
         and image is not None
         and scope.is_busy(image)
     ):
-        return _BUSY
+        return words.BUSY
     try:
         return _REPAIRS[finding.kind](scope, finding)
     except FileNotFoundError:
         return 'gone already'
     except Exception as exc:
         return f'not repaired: {words.describe(exc)}'
+
+
+def _unless_last(is_it, remove):
+    """Remove data of an image only if other data of it is right.
+
+    :param is_it: ``is_it(finding, url)`` tells whether a URL means that data
+    :param remove: ``remove(scope, finding)``
+    """
+    def safely(scope, finding):
+        image = scope.image(finding.image_id) if finding.image_id else None
+        if image is not None:
+            if any(is_it(finding, each['url']) for each in image.locations):
+                return 'left alone: a location names it by now'
+            unsafe = scope.not_safe_elsewhere(
+                image, lambda url: is_it(finding, url)
+            )
+            if unsafe:
+                return (
+                    'left alone: it may be the last data of the image: '
+                    f'{unsafe}. Bring other data of the image in order first'
+                )
+        return remove(scope, finding)
+
+    return safely
+
+
+def _is_object(finding, url):
+    return stores_.is_named(finding.store, finding.kept, [url])
+
+
+def _is_file(finding, url):
+    return url == f'file://{finding.place}'
 
 
 def _remove_object(scope, finding):
@@ -72,7 +115,7 @@ def _remove_entry(scope, finding):
         return _HELD
     try:
         if not leftovers.is_stale_entry(scope, finding.image_id):
-            return _BUSY
+            return words.BUSY
         entry.remove()
     finally:
         entry.release()
@@ -89,7 +132,7 @@ def _unlock(scope, finding):
 def _correct_property(scope, finding):
     image, name = scope.image(finding.image_id), finding.place
     if image is None:
-        return 'left alone: the image is gone'
+        return words.GONE
     named = image_record.split(image.extra_properties.get(name))
     right = named.difference(records.stale_stores(image, name))
     history.set_stores(image.image_id, name, ','.join(sorted(right)))
@@ -98,7 +141,7 @@ def _correct_property(scope, finding):
 
 def _end_task(scope, finding):
     if not stuck.is_stuck(scope, finding.place):
-        return _BUSY
+        return words.BUSY
     tasks.fail(
         finding.place, 'ended by glance-copy audit: nothing worked on it',
     )
@@ -109,12 +152,30 @@ def _end_task(scope, finding):
     return 'ended as failed, unlocked the image'
 
 
+def _carry_on(scope, finding):
+    still = leftovers.is_interrupted(scope, finding.image_id)
+    entry = scope.journal.take(finding.image_id) if still else None
+    if entry is None:
+        return words.BUSY
+    try:
+        takeover.resume(entry)
+    finally:
+        entry.release()
+    task = tasks.newest_copy(finding.image_id)
+    return f'carried on: {task["status"]}, {task["message"]}'
+
+
 _REPAIRS = {
-    findings.UNRECORDED: _remove_object,
-    findings.UNFINISHED: _remove_object,
-    findings.STAGED: _remove_staged,
+    findings.UNRECORDED: _unless_last(_is_object, _remove_object),
+    findings.UNFINISHED: _unless_last(_is_object, _remove_object),
+    findings.STAGED: _unless_last(_is_file, _remove_staged),
     findings.JOURNALLED: _remove_entry,
     findings.LOCKED: _unlock,
     findings.PROPERTY: _correct_property,
     findings.STUCK: _end_task,
+    findings.INTERRUPTED: _carry_on,
+    findings.MISSING: replacing.replace,
+    findings.SIZE: replacing.replace,
+    findings.HASH: replacing.replace,
+    findings.MOVED: correcting.correct,
 }

@@ -2,6 +2,7 @@
 
 """What is audited, and what of it is settled."""
 
+import contextlib
 import os
 
 from glance.common import exception
@@ -9,6 +10,8 @@ import glance.context
 import glance.db
 from oslo_utils import timeutils
 
+from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.flow import verifying
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import space
 
@@ -26,10 +29,13 @@ class Scope:
     :param verify: also read and hash every recorded object
     :param age: seconds without any sign of life after which nobody works on
         a task, a journal entry, or a file
+    :param on_bytes: called with the number of bytes of each piece that was
+        read and hashed
     """
 
     def __init__(
-        self, *, journal, staging_dir, uploads_dir, stores, verify, age
+        self, *, journal, staging_dir, uploads_dir, stores, verify, age,
+        on_bytes=lambda count: None,
     ):
         self.journal = journal
         self.staging = os.path.join(staging_dir, 'copy-image')
@@ -38,6 +44,7 @@ class Scope:
         self.stores = stores
         self.verify = verify
         self.age = age
+        self.on_bytes = on_bytes
         self.context = glance.context.get_admin_context()
         self._repo = glance.db.ImageRepo(self.context, glance.db.get_api())
 
@@ -55,6 +62,33 @@ class Scope:
             yield from page
             marker = page[-1].image_id
 
+    def bytes_to_read(self):
+        """Return how many bytes the recorded objects have together."""
+        return sum(
+            image.size or 0 for image in self.images()
+            for location in image.locations
+            if location['metadata'].get('store') in self.stores
+        )
+
+    def not_safe_elsewhere(self, image, is_it):
+        """Read other data of an image; say why it is not safe if none is.
+
+        :param image: Glance's object for the image
+        :param is_it: tells for a URL whether it means what is to be removed
+        :returns: an empty string if other data was read and is the image
+        """
+        others = [
+            image_record.RecordedLocation(
+                row=location.get('id'), url=location['url'],
+                metadata=location['metadata'] or {},
+            )
+            for location in image.locations if not is_it(location['url'])
+        ]
+        return verifying.not_safe_in(
+            stores_.readable(others), verifying.expected_of(image),
+            self.context,
+        )
+
     def is_busy(self, image):
         """True if a task or a request works on the image."""
         return (
@@ -66,6 +100,24 @@ class Scope:
     def in_journal(self, image_id):
         """True if a copy of the image runs, or waits to be taken over."""
         return os.path.exists(os.path.join(self.journal.folder, image_id))
+
+    @contextlib.contextmanager
+    def leased(self, image_id):
+        """Keep copies of this host from an image.
+
+        :returns: the journal's :class:`Entry`, or None if somebody works on
+            the image
+        """
+        image = self.image(image_id)
+        if image is not None and self.is_busy(image):
+            yield None
+            return
+        entry = self.journal.claim(image_id, self.context.request_id)
+        try:
+            yield entry
+        finally:
+            if entry is not None:
+                entry.remove()
 
     def is_old(self, moment, factor=1):
         """True if so much time has passed since ``moment`` (UTC)."""

@@ -2,13 +2,17 @@
 
 """``glance-copy audit``: do records and stores fit together?"""
 
+import sys
+
 from cliff import lister
 
 from glance_copy_plugin import stores
 from glance_copy_plugin.audit import auditor as auditor_
+from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import repair
 from glance_copy_plugin.cli import check
 from glance_copy_plugin.cli import options
+from glance_copy_plugin.cli import progress
 
 
 class Audit(lister.Lister):
@@ -18,9 +22,12 @@ class Audit(lister.Lister):
     (with --verify) hashes that differ, what interrupted copies have left in
     the staging area, and tasks, locks and properties that nothing stands
     behind.
-    With --fix it repairs what is safe to repair. Nothing is removed that
-    cannot be proved to be left by a copy. The status is 1 if anything was
-    found that has not been repaired.
+    With --fix it repairs what is safe to repair. No data of an image is
+    removed unless other data of the image was just read and is right.
+    With --repair it copies an image anew where its data is gone or damaged.
+    With --correct-locations it lets locations name the place where their
+    objects lie now, after a store was moved or records were lost.
+    The status is 1 if anything was found that has not been repaired.
     """
 
     def get_parser(self, prog_name):
@@ -35,8 +42,20 @@ class Audit(lister.Lister):
             help='also read and hash every recorded object',
         )
         parser.add_argument(
-            '--fix', action='store_true',
-            help='repair what is safe to repair',
+            '--fix', dest='ways', action='append_const', const=findings.FIX,
+            help='remove what nobody needs, correct properties, end tasks',
+        )
+        parser.add_argument(
+            '--repair', dest='ways', action='append_const',
+            const=findings.REPAIR,
+            help='copy an image anew where its data is gone or damaged, from '
+            'a location that is right',
+        )
+        parser.add_argument(
+            '--correct-locations', dest='ways', action='append_const',
+            const=findings.CORRECT,
+            help='record objects at the place where they lie now, if they '
+            'are the image',
         )
         return parser
 
@@ -54,15 +73,30 @@ class Audit(lister.Lister):
                 f'there is no store {", ".join(unknown)} here; there are '
                 + ', '.join(stores.names())
             )
-        auditor = auditor_.of_service(wanted, parsed_args.verify)
+        shown = progress.Progress(sys.stderr)
+        auditor = auditor_.of_service(
+            wanted, parsed_args.verify, on_bytes=shown.advance
+        )
+        if parsed_args.verify:
+            shown.expect(auditor.scope.bytes_to_read())
+        found = list(auditor.run())
+        shown.end()
         rows = [
-            self._row(auditor.scope, finding, parsed_args.fix)
-            for finding in list(auditor.run())
+            self._row(auditor.scope, finding, parsed_args.ways)
+            for finding in found
         ]
         return ('Kind', 'Store', 'Image', 'Detail', 'Action'), rows
 
-    def _row(self, scope, finding, fix):
-        action = repair.repair(scope, finding) if fix else ''
+    def produce_output(self, parsed_args, column_names, data):
+        if not data and parsed_args.formatter == 'table':
+            self.app.stdout.write(
+                'Nothing was found: the records fit the stores.\n'
+            )
+            return 0
+        return super().produce_output(parsed_args, column_names, data)
+
+    def _row(self, scope, finding, ways):
+        action = repair.repair(scope, finding, ways) if ways else ''
         if not action or action.startswith(('left alone', 'not repaired')):
             self._open += 1
         return (

@@ -90,8 +90,14 @@ class StoreImport:
             url = self._call(lambda _token: stores_.orphan_url(
                 target, run.image_id, locations
             ))
-            if url is not None:
-                self._discard(url)
+            if url is None:
+                return
+            if unsafe := run.not_safe():
+                raise errors.TargetError(
+                    f'it may be the last data of the image: {unsafe}',
+                    store=self._store,
+                )
+            self._discard(url)
         except Exception as exc:
             self._say_left_behind(exc)
 

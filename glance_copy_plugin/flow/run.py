@@ -13,6 +13,7 @@ from oslo_log import log as logging
 from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import monitor as monitor_
+from glance_copy_plugin.flow import verifying
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import notifications
 from glance_copy_plugin.records import retry
@@ -133,6 +134,8 @@ class CopyRun:
         self._all_stagings = []
         self._monitor = monitor_.Monitor(self)
         self._closed = threading.Lock()
+        self._proving = threading.Lock()
+        self._not_safe = None
         self._entered = None
 
     def enter(self):
@@ -209,6 +212,25 @@ class CopyRun:
         :raises: :class:`ClaimLost`
         """
         self.entry.check()
+
+    def not_safe(self):
+        """Read the image's recorded data, once; say why none of it is right.
+
+        Asked before an object of the image is removed that no location names.
+
+        :returns: an empty string if some data is right, or the image is gone
+        """
+        with self._proving:
+            if self._not_safe is None:
+                try:
+                    facts = self.record.facts()
+                except image_record.ImageGone:
+                    return ''
+                self._not_safe = verifying.not_safe_in(
+                    stores_.readable(facts.locations),
+                    verifying.expected_of(facts), self.context,
+                )
+            return self._not_safe
 
     def target(self, store):
         return base.Target(store=store, driver=stores_.driver(store))

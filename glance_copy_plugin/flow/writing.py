@@ -190,6 +190,12 @@ class StoreWriter:
             )
             if url is None:
                 raise
+            if unsafe := run.not_safe():
+                raise errors.TargetError(
+                    'an object of the image is in its way that no location '
+                    f'names, and that may be its last data: {unsafe}',
+                    store=self._store,
+                ) from None
             run.confirm()
             LOG.warning(
                 'Replacing an object of image %(image)s in store %(store)s '

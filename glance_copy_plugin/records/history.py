@@ -44,6 +44,18 @@ def deleted_during_copy(context, image_id):
 
 
 @retried
+def lock(image_id, task_id):
+    """Lock an image for a task; False if it is locked already."""
+    try:
+        glance.db.get_api().image_set_property_atomic(
+            image_id, image_.LOCK, task_id
+        )
+    except exception.Duplicate:
+        return False
+    return True
+
+
+@retried
 def lock_holder(image_id):
     """Return the task id in an image's lock, or None."""
     return _lock_holder(image_id)

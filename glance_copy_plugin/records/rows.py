@@ -86,12 +86,16 @@ def url_of(location):
     return crypt.urlsafe_decrypt(key, value) if key else value
 
 
+def set_url(location, url):
+    """Give a location row another URL."""
+    location.value = _to_keep(url)
+
+
 def add_location(session, image_id, url, metadata):
     """Add a location row."""
-    key = CONF.metadata_encryption_key
     session.add(models.ImageLocation(
         image_id=image_id,
-        value=crypt.urlsafe_encrypt(key, url) if key else url,
+        value=_to_keep(url),
         meta_data=metadata,
         status='active',
         deleted=False,
@@ -102,6 +106,11 @@ def drop_location(location):
     """Mark a location row as deleted, as Glance does."""
     location.deleted, location.status = True, 'deleted'
     location.deleted_at = timeutils.utcnow()
+
+
+def _to_keep(url):
+    key = CONF.metadata_encryption_key
+    return crypt.urlsafe_encrypt(key, url) if key else url
 
 
 def _properties(session, image_id, name):

@@ -13,7 +13,7 @@ from glance_copy_plugin.records import task as task_record
 from glance_copy_plugin.records.retry import retried
 
 LIVE = ('pending', 'processing')
-_TYPE = 'api_image_import'
+TYPE = 'api_image_import'
 _ATTEMPTS = 'interrupted_attempts'
 
 
@@ -21,7 +21,7 @@ def is_copy(task):
     """True if a task of Glance, as its database gives it, is a copy."""
     request = (task.get('input') or {}).get('import_req') or {}
     return (
-        task['type'] == _TYPE
+        task['type'] == TYPE
         and (request.get('method') or {}).get('name') == 'copy-image'
     )
 
@@ -53,7 +53,7 @@ def live_copies(but=frozenset()):
     for status in LIVE:
         for task in db.task_get_all(
             admin, filters={
-                'type': _TYPE, 'status': status, 'deleted': False,
+                'type': TYPE, 'status': status, 'deleted': False,
             },
         ):
             if task['id'] in but:

@@ -4,15 +4,12 @@
 
 import dataclasses
 
-from glance.common import crypt
 from glance.db.sqlalchemy import api
 from glance.db.sqlalchemy import models
-from oslo_config import cfg
 
 from glance_copy_plugin.records import rows
 from glance_copy_plugin.records.retry import retried
 
-CONF = cfg.CONF
 _PAGE = 500
 
 
@@ -59,13 +56,46 @@ def change(recorded, url, metadata):
 
     :returns: False if it is not what was read any more
     """
-    key = CONF.metadata_encryption_key
     with api.session_for_write() as session:
         if not rows.begin(session, recorded.image_id):
             return False
         row = session.get(models.ImageLocation, recorded.row)
         if row is None or row.deleted or rows.url_of(row) != recorded.url:
             return False
-        row.value = crypt.urlsafe_encrypt(key, url) if key else url
+        rows.set_url(row, url)
         row.meta_data = metadata
+        return True
+
+
+@retried
+def replace(image_id, url, by):
+    """Give the location of an image that has one URL another one.
+
+    :returns: False if it has no such location any more
+    """
+    with api.session_for_write() as session:
+        if not rows.begin(session, image_id):
+            return False
+        found = [
+            row for row in rows.locations(session, image_id)
+            if rows.url_of(row) == url
+        ]
+        for row in found:
+            rows.set_url(row, by)
+        return bool(found)
+
+
+@retried
+def record_first(image_id, url, metadata):
+    """Add a location to an image that has none.
+
+    :returns: False if it has one by now, or is gone
+    """
+    with api.session_for_write() as session:
+        if (
+            not rows.begin(session, image_id)
+            or rows.locations(session, image_id)
+        ):
+            return False
+        rows.add_location(session, image_id, url, metadata)
         return True

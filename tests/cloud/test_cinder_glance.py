@@ -200,7 +200,7 @@ def test_an_upload_that_was_killed_is_found_by_the_audit(
     (volume,) = block('glance').volumes.list(
         search_opts={'name': f'image-{image_id}'}
     )
-    found = server.invariants.audit(stores=['fast'], fix=True)
+    found = server.invariants.audit(stores=['fast'], ways=['fix'])
     assert [
         (row['kind'], row['store'], row['action']) for row in found
     ] == [('unfinished-object', 'fast', 'removed')]

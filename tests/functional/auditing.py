@@ -24,14 +24,19 @@ def command(server, *arguments):
     done = subprocess.run(
         [PROGRAM, 'audit', '-f', 'json', *arguments],
         capture_output=True, text=True, cwd=ROOT,
-        env={
-            **os.environ,
-            'OS_GLANCE_CONFIG_DIR': str(server.conf.parent),
-            'PYTHONPATH': str(ROOT),
-        },
+        env=environment(server),
     )
     assert 'Traceback' not in done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout or '[]'), done.stderr
+
+
+def environment(server):
+    """Return the environment in which the command finds a server."""
+    return {
+        **os.environ,
+        'OS_GLANCE_CONFIG_DIR': str(server.conf.parent),
+        'PYTHONPATH': str(ROOT),
+    }
 
 
 def found(server, **how):
@@ -42,11 +47,13 @@ def found(server, **how):
     ]
 
 
-def fix(server, **how):
-    """Audit and repair; return what was done."""
-    return [
-        row['action'] for row in server.invariants.audit(fix=True, **how)
-    ]
+def fix(server, *ways, **how):
+    """Audit and repair; return what was done.
+
+    :param ways: how, ``fix`` by default
+    """
+    rows = server.invariants.audit(ways=ways or ('fix',), **how)
+    return [row['action'] for row in rows]
 
 
 def lock(server, image_id, holder):

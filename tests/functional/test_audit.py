@@ -131,7 +131,9 @@ def test_a_location_without_an_object_is_shown_and_left_alone(server, image):
     _client, image_id = image
     server.store_file('s1', image_id).unlink()
     assert found(server) == [('location-without-object', 's1', image_id)]
-    assert fix(server) == [BY_A_PERSON]
+    assert fix(server) == [
+        'left alone: if another location is right, --repair copies it anew'
+    ]
     assert 's1' in helpers.rows(server, image_id)
 
 

@@ -71,13 +71,13 @@ def _serve(stream):
         stream.flush()
 
 
-def _audit(stores, verify, age, fix):
+def _audit(stores, verify, age, ways):
     found = auditor.of_service(stores, verify, age)
     return [
         {
             'kind': each.kind, 'store': each.store,
             'image_id': each.image_id, 'detail': each.detail,
-            'action': repair.repair(found.scope, each) if fix else '',
+            'action': repair.repair(found.scope, each, ways) if ways else '',
         }
         for each in list(found.run())
     ]

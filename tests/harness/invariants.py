@@ -73,11 +73,14 @@ class Invariants:
             or row['image_id'] not in self._damaged
         ]
 
-    def audit(self, *, verify=False, stores=None, age=3600, fix=False):
-        """Audit as the command does; return a dict for each finding."""
+    def audit(self, *, verify=False, stores=None, age=3600, ways=()):
+        """Audit as the command does; return a dict for each finding.
+
+        :param ways: how to repair: ``fix``, ``repair``, ``correct-locations``
+        """
         return self._ask({
             'stores': self.stores if stores is None else stores,
-            'verify': verify, 'age': age, 'fix': fix,
+            'verify': verify, 'age': age, 'ways': ways,
         })
 
     def going_on(self, image_id=None):

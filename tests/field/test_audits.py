@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Audits that took from users what they had left."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.functional import auditing
+from tests.functional import helpers
+from tests.functional.auditing import fix
+from tests.functional.auditing import found
+from tests.harness import Client
+
+pytestmark = pytest.mark.functional
+
+MOVED = 'object-at-another-place'
+# What an operator reads who is to decide.
+NOT_YET = 'left alone: if it is the image, --correct-locations records it'
+LAST = 'left alone: it may be the last data of the image: '
+
+
+@pytest.fixture(scope='module')
+def server(start_glance):
+    """It writes through the drivers, which refuse what is there already."""
+    return start_glance('audits', {'copy_image': {'copiers': ''}})
+
+
+@pytest.fixture
+def image(server):
+    """An image in the stores src and s1."""
+    client = Client(server)
+    image_id = client.create_image(helpers.data(3000))
+    helpers.copy(client, image_id, ['s1'])
+    yield image_id
+    server.invariants.assert_hold()
+    client.delete(image_id)
+
+
+def name_old_folder(server, image_id, *stores):
+    """Let locations say what they did before the stores were moved."""
+    for store in stores:
+        path = server.store_file(store, image_id)
+        server.execute(
+            'UPDATE image_locations SET value = :old'
+            ' WHERE image_id = :image AND value = :now',
+            old=f'file:///before{path}', now=f'file://{path}', image=image_id,
+        )
+
+
+def drop_locations(server, image_id, but=''):
+    server.execute(
+        'UPDATE image_locations SET deleted = :yes'
+        ' WHERE image_id = :image AND value != :but',
+        yes=True, image=image_id, but=but,
+    )
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[17] ^= 1
+    path.write_bytes(content)
+
+
+def test_all_objects_were_deleted_after_a_store_had_been_moved(server, image):
+    name_old_folder(server, image, 'src', 's1')
+    assert sorted(found(server)) == [
+        (MOVED, 's1', image), (MOVED, 'src', image),
+    ]
+    (row, _other) = server.invariants.audit()
+    assert 'glance-copy audit --store s' in row['detail']
+    assert fix(server) == [NOT_YET] * 2
+    assert fix(server, 'correct-locations') == ['location corrected'] * 2
+    for store in ('src', 's1'):
+        path = server.store_file(store, image)
+        assert helpers.rows(server, image)[store] == f'file://{path}'
+
+
+def test_a_moved_object_that_is_not_the_image_became_a_location(server, image):
+    name_old_folder(server, image, 's1')
+    path = server.store_file('s1', image)
+    flip(path)
+    (said,) = fix(server, 'correct-locations')
+    assert said == 'left alone: the object is not the image: another sha512'
+    flip(path)
+    assert fix(server, 'correct-locations') == ['location corrected']
+
+
+@pytest.mark.parametrize('kept', [[], ['src']], ids=['none', 'a bad one'])
+def test_the_last_object_of_an_image_was_deleted_as_its_location_was_lost(
+    server, image, kept,
+):
+    """As after an older state of the database was restored."""
+    source = server.store_file('src', image)
+    if kept:
+        drop_locations(server, image, but=f'file://{source}')
+        flip(source)
+        (said,) = fix(server)
+        assert said.startswith(f'{LAST}its data in store src: another sha512')
+        flip(source)
+        assert fix(server) == ['removed']
+        return
+    drop_locations(server, image)
+    assert (MOVED, 's1', image) in found(server)
+    assert 'removed' not in fix(server)
+    assert fix(server, 'correct-locations', stores=['s1'])[-1] == (
+        'location corrected'
+    )
+    client = Client(server)
+    assert len(client.download(image)) == 3000
+    # The other object is one of many again.
+    assert fix(server) == ['removed']
+
+
+def test_a_copy_replaced_the_last_object_of_an_image_by_nothing(server, image):
+    """Its location was lost, and the source of the copy is damaged."""
+    source = server.store_file('src', image)
+    drop_locations(server, image, but=f'file://{source}')
+    good = server.store_file('s1', image).read_bytes()
+    flip(source)
+    task = helpers.copy(Client(server), image, ['s1'])
+    assert task['status'] == 'failure'
+    assert server.store_file('s1', image).read_bytes() == good
+    flip(source)
+    task = helpers.copy(Client(server), image, ['s1'])
+    assert task['status'] == 'success', task['message']
+
+
+@pytest.mark.parametrize('harm', [os.unlink, flip], ids=['gone', 'damaged'])
+def test_a_copy_that_was_lost_could_not_be_made_again(server, image, harm):
+    path = server.store_file('s1', image)
+    harm(path)
+    source = server.store_file('src', image)
+    flip(source)
+    said = fix(server, 'repair', stores=['s1'], verify=True)
+    assert said == [
+        'left alone: no other data of the image is right: its data in store '
+        'src: another sha512'
+    ]
+    flip(source)
+    assert fix(server, 'repair', verify=True) == ['copied anew']
+    assert path.read_bytes() == source.read_bytes()
+    helpers.assert_unlocked(server, Client(server), image)
+
+
+def test_an_image_stayed_locked_when_the_filter_was_removed_during_its_copy(
+    server, source,
+):
+    client = Client(server)
+    image_id, held = helpers.held_image(server, client, source)
+    helpers.start(client, image_id, ['s2'])
+    assert held.reached.wait(60)
+    server.kill()
+    held.release()
+    assert found(server) == [('interrupted-copy', '', image_id)]
+    (said,) = fix(server)
+    assert said.startswith('carried on: success, copied ')
+    server.start()
+    helpers.assert_unlocked(server, client, image_id)
+    client.delete(image_id)
+
+
+def test_an_audit_of_hours_said_nothing_at_all(server, image):
+    done = subprocess.run(
+        [auditing.PROGRAM, 'audit', '--verify'], capture_output=True,
+        text=True, cwd=auditing.ROOT, env=auditing.environment(server),
+    )
+    assert (done.returncode, done.stdout) == (
+        0, 'Nothing was found: the records fit the stores.\n'
+    )
+    assert 'Read 0.0 of 0.0 GiB (100 %)' in done.stderr
