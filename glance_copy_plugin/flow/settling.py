@@ -143,7 +143,15 @@ def _discard_unrecorded(run, store, url):
         if facts.lock is not None:
             return
         recorded |= {location.url for location in facts.locations}
-    if url not in recorded and stores_.exists(store, url, run.context):
+    if url in recorded or not stores_.exists(store, url, run.context):
+        return
+    if unsafe := run.not_safe():
+        LOG.error(
+            'Data of image %(image)s stays behind in store %(store)s, as it '
+            'may be the last of it: %(why)s',
+            {'image': run.image_id, 'store': store, 'why': unsafe},
+        )
+    else:
         LOG.warning(
             'Removing data of image %(image)s from store %(store)s that was '
             'written when another process had its copy already',
