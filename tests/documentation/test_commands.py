@@ -111,7 +111,7 @@ def test_a_command_of_the_documentation_is_understood(command):
 
 
 @pytest.mark.parametrize('command', [
-    'glance-copy audit --repair', 'glance-copy-worker --processes 4',
+    'glance-copy audit --mend', 'glance-copy-worker --processes 4',
     'glance-replicate livecopy north', 'make everything',
     'openstack image copy golden --to archive', 'tox -e py27',
     "pip install '/path/to/glance-copy-plugin[all]'",
