@@ -18,6 +18,7 @@ At the end there is a table, and what was not noticed is shown as a diff.
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -68,6 +69,7 @@ TIMES_LONGER = 6
 # What a test has started is ended by its fixtures, which takes a while.
 SECONDS_TO_END = 60
 NOTICED, NOT_NOTICED, TIMEOUT = 'noticed', 'not noticed', 'timeout'
+NOT_MADE = 'not made'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -210,7 +212,14 @@ class Copy:
         """Make a mutant and run tests; return (outcome, diff)."""
         operator = cosmic_ray.plugins.get_operator(mutant.operator)()
         path = self.root / mutant.path
-        with use_mutation(path, operator, mutant.occurrence):
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(
+                    use_mutation(path, operator, mutant.occurrence)
+                )
+            except AttributeError:
+                # cosmic-ray fails at 'except (module.Error, ...)'.
+                return NOT_MADE, ''
             diff = _git('diff', '--no-index', '-U1', ROOT / mutant.path, path)
             outcome = NOT_NOTICED
             if tests:
@@ -306,14 +315,15 @@ def report(results):
     for mutant, outcome, diff in results:
         folder = str(pathlib.Path(mutant.path).parent)
         for name in (folder, 'all'):
-            counts[name][outcome] += 1
+            counts[name][outcome] += outcome != NOT_MADE
         if outcome == NOT_NOTICED:
             print(f'Not noticed: {mutant.path}:{mutant.line}\n{diff}')
     print(f'{"Folder":35} Mutants  Noticed  Share')
     for name, each in sorted(counts.items()):
         noticed = each[NOTICED] + each[TIMEOUT]
         total = each.total()
-        print(f'{name:35} {total:7} {noticed:8} {noticed / total:6.0%}')
+        share = f'{noticed / total:6.0%}' if total else ''
+        print(f'{name:35} {total:7} {noticed:8} {share}')
 
 
 def _files(names):
