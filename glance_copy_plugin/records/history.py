@@ -51,7 +51,8 @@ def lock(image_id, task_id):
             image_id, image_.LOCK, task_id
         )
     except exception.Duplicate:
-        return False
+        # It may be ours, if an answer of the database was lost.
+        return _lock_holder(image_id) == task_id
     return True
 
 

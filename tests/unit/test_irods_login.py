@@ -55,14 +55,21 @@ def test_with_pam_the_authentication_file_has_a_native_password(
     irods.add(store, b'data')
 
 
-def test_the_authentication_file_can_be_an_option(
-    zone, environment, tmp_path
+@pytest.mark.parametrize('place', ['option', 'variable', 'home'])
+def test_the_authentication_file_can_be_named_elsewhere(
+    zone, environment, tmp_path, monkeypatch, place
 ):
     told = environment(irods_authentication_file=None)
-    store = zone.store(
-        **told, authentication_file=str(tmp_path / 'irodsA')
-    )
-    irods.add(store, b'data')
+    path = tmp_path / 'irodsA'
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    if place == 'option':
+        told['authentication_file'] = str(path)
+    elif place == 'variable':
+        monkeypatch.setenv('IRODS_AUTHENTICATION_FILE', str(path))
+    else:
+        (tmp_path / 'home' / '.irods').mkdir(parents=True)
+        path.rename(tmp_path / 'home' / '.irods' / '.irodsA')
+    irods.add(zone.store(**told), b'data')
 
 
 def test_a_renewed_authentication_file_is_read(zone, environment, tmp_path):

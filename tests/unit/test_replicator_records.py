@@ -128,6 +128,13 @@ def test_the_best_hash_that_is_known_is_compared(image, known):
     assert made.name == ''
 
 
+def test_the_owner_is_the_targets_own_unless_it_is_to_be_kept():
+    image = dumps.image()
+    assert 'owner' not in records.wanted(image, records.Rules()).base
+    kept = records.wanted(image, records.Rules(keep_owner=True))
+    assert kept.base['owner'] == 'demo'
+
+
 def test_what_differs_is_told_field_by_field():
     ours, theirs = dumps.image(), dumps.image(b'other')
     theirs.base['name'] = 'other'

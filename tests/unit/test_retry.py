@@ -2,11 +2,17 @@
 
 import sqlite3
 
+import glance.context
+import glance.db
+from glance.db.sqlalchemy import api
 from oslo_db import exception as db_exception
 import pytest
 import sqlalchemy as sa
 
+from glance_copy_plugin.records import history
 from glance_copy_plugin.records import retry
+from glance_copy_plugin.records import tasks
+from glance_copy_plugin.records import urls
 from glance_copy_plugin.transfer import errors
 
 
@@ -129,3 +135,41 @@ def test_a_real_error_is_raised_at_once_and_as_it_is(path):
     with pytest.raises(sqlite3.IntegrityError):
         transaction()
     assert tries == [1]
+
+
+class AskedAgain(Exception):
+    """The database was asked a second time."""
+
+
+@pytest.mark.parametrize('ask', [
+    lambda: history.deleted_during_copy(
+        glance.context.get_admin_context(), 'image'
+    ),
+    lambda: history.lock('image', 'task'),
+    lambda: history.lock_holder('image'),
+    lambda: history.lock_without_task('image'),
+    lambda: history.lock_without_live_task('image'),
+    lambda: history.is_live_task('task'),
+    lambda: history.awaits_scrubbing('image'),
+    lambda: history.set_stores('image', 'property', 's1'),
+    lambda: tasks.newest_copy('image'),
+    lambda: tasks.live_copies(),
+    lambda: tasks.by_id('task'),
+    lambda: tasks.set_attempts('task', 1),
+    lambda: tasks.say_waiting('task', 'message'),
+    lambda: list(urls.everything()),
+    lambda: urls.change(None, 'url', {}),
+    lambda: urls.replace('image', 'url', 'other'),
+    lambda: urls.record_first('image', 'url', {}),
+])
+def test_records_are_asked_again_if_the_database_is_locked(monkeypatch, ask):
+    locked = [sqlite3.OperationalError('database is locked')]
+
+    def answer():
+        raise locked.pop() if locked else AskedAgain
+
+    monkeypatch.setattr(glance.db, 'get_api', answer)
+    monkeypatch.setattr(api, 'session_for_read', answer)
+    monkeypatch.setattr(api, 'session_for_write', answer)
+    with pytest.raises(AskedAgain):
+        ask()
