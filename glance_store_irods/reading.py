@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 PAUSES = (0, 1, 3)
 
 
-def chunks(sessions, found, offset=0, length=None):
+def chunks(sessions, found, offset, length=None):
     """Yield the bytes of an object, a chunk at a time.
 
     :param sessions: Sessions

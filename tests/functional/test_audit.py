@@ -155,21 +155,31 @@ def test_a_flipped_byte_is_shown_when_hashes_are_compared(server, image):
     assert found(server, verify=True, stores=['s2']) == []
 
 
-def test_a_location_whose_object_was_spoiled_while_read_is_not_news(
-    server, source
+@pytest.mark.parametrize('gone', ['image', 'location'])
+def test_what_is_gone_when_its_object_was_read_is_not_news(
+    server, source, gone
 ):
-    """The image is deleted while the audit reads its object."""
+    """It vanishes while the audit reads data that are not the image."""
     client = Client(server)
-    content = helpers.data(8 * MIB)
-    image_id = client.create_image(content)
+    image_id = client.create_image(helpers.data(8 * MIB))
+    helpers.copy(client, image_id, ['s1'])
     offer = source.offer(helpers.data(8 * MIB), hold_at=4 * MIB)
     helpers.move(server, image_id, 'src', offer.url)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         looking = pool.submit(found, server, verify=True, stores=['web'])
         assert offer.reached.wait(60)
-        client.delete(image_id)
+        if gone == 'image':
+            client.delete(image_id)
+        else:
+            server.execute(
+                'UPDATE image_locations SET deleted = :yes'
+                ' WHERE image_id = :image AND value = :old',
+                yes=True, image=image_id, old=offer.url,
+            )
         offer.release()
         assert looking.result(timeout=60) == []
+    if gone == 'location':
+        client.delete(image_id)
 
 
 def test_a_store_that_does_not_answer_is_shown(server, image):

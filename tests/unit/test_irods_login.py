@@ -8,6 +8,7 @@ from glance_store import exceptions
 from irods import password_obfuscation
 import pytest
 
+from glance_store_irods.environment import read_account
 from tests import irods_server
 from tests.parts import irods
 
@@ -199,6 +200,19 @@ def test_an_environment_file_without_authorities_trusts_the_systems(
     content['irods_ssl_ca_certificate_file'] = str(secure.server.ca_file)
     path.write_text(json.dumps(content))
     irods.add(secure.store(**told), b'data')
+
+
+@pytest.mark.parametrize('told', [{}, {
+    'irods_encryption_algorithm': 'AES-128-CBC',
+    'irods_encryption_key_size': 16, 'irods_encryption_salt_size': 4,
+    'irods_encryption_num_hash_rounds': '20',
+}])
+def test_the_traffic_is_encrypted_as_the_environment_says(environment, told):
+    path = environment(**told)['environment_file']
+    tls = read_account(path).tls
+    assert (
+        tls.algorithm, tls.key_size, tls.salt_size, tls.hash_rounds
+    ) == (('AES-128-CBC', 16, 4, 20) if told else ('AES-256-CBC', 32, 8, 16))
 
 
 def test_authorities_that_vanish_are_named(secure, tmp_path):

@@ -4,10 +4,12 @@
 
 import argparse
 import hashlib
+import sys
 import types
 
 import pytest
 
+from glance_copy_plugin import replicator
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import irods_store
 from glance_copy_plugin.replicator import records
@@ -251,6 +253,17 @@ def options(**changes):
 def test_options_that_cannot_work_are_one_sentence(changes, told):
     with pytest.raises(errors.ReplicatorError, match=told):
         command.delivery(options(**changes), None, None, None)
+
+
+def test_without_the_library_of_irods_it_says_what_to_install(monkeypatch):
+    name = irods_store.__name__
+    monkeypatch.delattr(replicator, name.rpartition('.')[2])
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(
+        errors.ReplicatorError,
+        match=r'pip install glance-copy-plugin\[irods\]',
+    ):
+        command.delivery(options(), None, None, None)
 
 
 def test_the_store_is_read_from_the_configuration_of_the_target(

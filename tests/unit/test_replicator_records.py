@@ -3,6 +3,7 @@
 """Which images are meant, which options there are, what differs."""
 
 import argparse
+import dataclasses
 
 import pytest
 
@@ -133,6 +134,15 @@ def test_the_owner_is_the_targets_own_unless_it_is_to_be_kept():
     assert 'owner' not in records.wanted(image, records.Rules()).base
     kept = records.wanted(image, records.Rules(keep_owner=True))
     assert kept.base['owner'] == 'demo'
+
+
+@pytest.mark.parametrize('status, extra', [
+    ('active', [ID]), ('deactivated', []), ('queued', []),
+])
+def test_only_images_with_data_are_extra_ones(status, extra):
+    theirs = dataclasses.replace(dumps.image(), id=ID, status=status)
+    found = comparing.Index([theirs]).others([])
+    assert [image.id for image in found] == extra
 
 
 def test_what_differs_is_told_field_by_field():

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from glance.common import exception as glance_exception
 import glance.context
 import glance.db
 from glance.db.sqlalchemy import api
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import retry
+from glance_copy_plugin.records import task
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.records import urls
 from glance_copy_plugin.transfer import errors
@@ -135,6 +137,14 @@ def test_a_real_error_is_raised_at_once_and_as_it_is(path):
     with pytest.raises(sqlite3.IntegrityError):
         transaction()
     assert tries == [1]
+
+
+def test_a_task_that_is_gone_runs_no_more():
+    class Records:
+        def task_get(self, _context, _task_id):
+            raise glance_exception.NotFound
+
+    assert not task.TaskRecord(None, Records(), None, 'task').running()
 
 
 class AskedAgain(Exception):

@@ -203,6 +203,12 @@ def test_without_any_source_everybody_is_told(stage):
         follow_all(stage([]))
 
 
+def test_an_error_that_nobody_expected_ends_the_copy(stage):
+    staged = stage([Stream(IMAGE)], algorithms=('none',))
+    with pytest.raises(errors.StagingError, match='unsupported hash type'):
+        follow_all(staged)
+
+
 def test_credentials_in_the_error_of_a_source_are_masked(stage):
     class Secretive(Stream):
         def read_from(self, offset):
