@@ -10,7 +10,8 @@ the repository, and the part of ``make test`` that concerns the file is run:
 
 1. the tests that start no server and execute the changed line, as coverage.py
    tells, and
-2. if none of them fails, the tests in ``WITH_SERVERS`` for the folder.
+2. if none of them fails, the tests in ``WITH_SERVERS`` for the folder, and
+   those of the field.
 
 At the end there is a table, and what was not noticed is shown as a diff.
 """
@@ -52,10 +53,10 @@ WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
 # most of the time that a mutant takes.
 WITH_SERVERS = {
     f'{PLUGIN}/transfer': ('copy', 'limits', 'space'),
-    f'{PLUGIN}/records': ('copy', 'notifications', 'changes_kept'),
+    f'{PLUGIN}/records': ('copy', 'notifications', 'changes_kept', 'audit'),
     f'{PLUGIN}/recovery': ('crashes', 'settling'),
     f'{PLUGIN}/audit': ('audit',),
-    f'{PLUGIN}/request': ('requests',),
+    f'{PLUGIN}/request': ('requests', 'limits'),
     f'{PLUGIN}/replicator': ('replicator',),
     'glance_store_irods': ('irods',),
 }
@@ -235,7 +236,7 @@ def with_servers(mutant):
         if mutant.path.startswith(folder) for name in names
         for found in sorted(ROOT.glob(f'tests/functional/test_{name}*.py'))
     ]
-    return [*files, '-m', 'not long'] if files else []
+    return [*files, 'tests/field', '-m', 'not long'] if files else []
 
 
 def _git(*arguments):

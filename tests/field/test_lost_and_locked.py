@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Audits that took from users what they had left."""
+"""What was lost, or stayed locked, when nobody looked after it."""
 
 import os
 import subprocess
+import uuid
 
 import pytest
 
+from glance_copy_plugin.recovery import journal as journal_
 from tests.functional import auditing
 from tests.functional import helpers
 from tests.functional.auditing import fix
@@ -159,6 +161,60 @@ def test_an_image_stayed_locked_when_the_filter_was_removed_during_its_copy(
     server.start()
     helpers.assert_unlocked(server, client, image_id)
     client.delete(image_id)
+
+
+def test_the_copy_of_an_image_that_was_deleted_meanwhile_never_ended(
+    server, source,
+):
+    """Deleted by another host, while the one that copies was down."""
+    client = Client(server)
+    image_id, held = helpers.held_image(server, client, source)
+    task_id = helpers.start(client, image_id, ['s2'])
+    assert held.reached.wait(60)
+    server.kill()
+    held.release()
+    drop_locations(server, image_id)
+    server.execute(
+        "UPDATE images SET deleted = :yes, status = 'deleted',"
+        ' deleted_at = updated_at WHERE id = :image',
+        yes=True, image=image_id,
+    )
+    server.start()
+    helpers.wait_ended(server, task_id)
+    assert 'deleted' in helpers.message(server, task_id)
+    server.invariants.assert_hold()
+    assert not server.store_file('s2', image_id).exists()
+
+
+def test_an_image_stayed_locked_for_a_task_that_was_never_written(
+    server, image,
+):
+    """The process was killed between the two."""
+    client = Client(server)
+    auditing.lock(server, image, str(uuid.uuid4()))
+    entry = journal_.Journal(
+        str(server.staging / 'copy-image' / 'journal')
+    ).claim(image, 'req-of-nobody')
+    entry.release()
+    helpers.wait_until(
+        lambda: helpers.LOCK not in client.image(image), 'an unlocked image'
+    )
+
+
+@pytest.mark.parametrize('status, fresh, stale', [
+    ('processing', 59, 61), ('pending', 119, 121),
+])
+def test_an_image_that_nobody_copied_any_more_could_not_be_copied(
+    server, image, status, fresh, stale,
+):
+    """Glance takes such a lock after one hour, or two."""
+    client = Client(server)
+    task_id = auditing.revive_task(server, image, status, fresh)
+    auditing.lock(server, image, task_id)
+    assert client.copy(image, ['s2']).status_code == 409
+    auditing.revive_task(server, image, status, stale)
+    assert client.copy(image, ['s2']).status_code == 202
+    assert client.wait_copy(image)['status'] == 'success'
 
 
 def test_an_audit_of_hours_said_nothing_at_all(server, image):
