@@ -202,7 +202,7 @@ def test_an_image_stayed_locked_for_a_task_that_was_never_written(
 
 
 @pytest.mark.parametrize('status, fresh, stale', [
-    ('processing', 59, 61), ('pending', 119, 121),
+    ('processing', 59, 60.2), ('pending', 119, 120.2),
 ])
 def test_an_image_that_nobody_copied_any_more_could_not_be_copied(
     server, image, status, fresh, stale,
