@@ -58,7 +58,9 @@ KINDS = {
     findings.PROPERTY: STUCK,
     findings.JOURNALLED: STUCK,
     findings.STUCK: STUCK,
+    findings.INTERRUPTED: STUCK,
     findings.MISSING: LOST,
+    findings.MOVED: LOST,
     findings.UNREADABLE: LOST,
     findings.CLOSED: LOST,
     findings.SIZE: LOST,
@@ -243,7 +245,7 @@ class Round:
     def _tidy_up(self):
         """Leave nothing that the next round would find, or hash, again."""
         self._ask('DELETE', f'/images/{self._image_id}')
-        self._server.invariants.audit(age=0, fix=True)
+        self._server.invariants.audit(age=0, ways=['fix'])
 
     def _status(self):
         tasks = self._server.tasks(self._image_id)
