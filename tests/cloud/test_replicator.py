@@ -166,7 +166,7 @@ def test_a_new_store_is_filled_by_its_administrator(
     assert done.status == 0, done
     assert done.by_image() == dict.fromkeys(ids, 'copied')
     for image_id in ids:
-        assert as_user(glance).stores(image_id) == ['local', 'fast']
+        assert as_user(glance).stores(image_id) == ['fast', 'local']
 
 
 @pytest.mark.usefixtures('emptied')

@@ -53,7 +53,7 @@ def test_every_store_gets_the_bytes_of_the_image(either, size):
     helpers.assert_copied(either, client, image_id, TARGETS)
     for store in TARGETS:
         assert either.store_file(store, image_id).read_bytes() == content
-    assert sorted(client.stores(image_id)) == [*TARGETS, 'src']
+    assert client.stores(image_id) == [*TARGETS, 'src']
     for location in either.locations(image_id):
         assert location['metadata'] == {'store': location['store']}
         assert location['status'] == 'active'
@@ -206,7 +206,7 @@ def test_the_failed_property_is_emptied_when_a_copy_begins(
         held.release()
         assert client.wait_copy(image_id, task_id)['status'] == 'success'
     image = helpers.assert_unlocked(glance, client, image_id, failed=['s1'])
-    assert image['stores'] == 'web,s2'
+    assert set(image['stores'].split(',')) == {'web', 's2'}
     content = held.content
     again = source.offer(content, hold_at=MIB)
     glance.execute(

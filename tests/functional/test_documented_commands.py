@@ -246,7 +246,7 @@ def test_a_store_that_was_renamed_is_found_by_its_locations(make_glance):
         server.store_dirs['latter'] = server.places['former']
         server.stores = ('src', 'latter')
         server.start()
-        assert client.stores(image_id) == ['src', 'latter']
+        assert client.stores(image_id) == ['latter', 'src']
         assert sorted(helpers.rows(server, image_id)) == ['latter', 'src']
         client.delete(image_id)
         assert not list(server.places['latter'].iterdir())

@@ -106,7 +106,7 @@ def test_a_glance_copies_an_image_by_a_hard_link(server):
     image_id = client.create_image(content)
     task = client.copy_and_wait(image_id, ['bottom'])
     assert task['status'] == 'success', task['message']
-    assert client.stores(image_id) == ['top', 'bottom']
+    assert client.stores(image_id) == ['bottom', 'top']
     assert (folder / 'bottom' / image_id).read_bytes() == content
     assert os.path.samefile(
         folder / 'top' / image_id, folder / 'bottom' / image_id

@@ -109,8 +109,12 @@ class Client:
         self.demand('DELETE', f'{where}/{image_id}')
 
     def stores(self, image_id):
-        """Return the stores that the image says it is in."""
-        return [s for s in self.image(image_id)['stores'].split(',') if s]
+        """Return the stores that the image says it is in, sorted.
+
+        Glance gives them as the database does: in any order.
+        """
+        said = self.image(image_id)['stores']
+        return sorted(store for store in said.split(',') if store)
 
     def tasks(self, image_id):
         """Return the image's tasks, oldest first."""
