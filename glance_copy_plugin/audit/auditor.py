@@ -46,8 +46,9 @@ class Auditor:
             if self.scope.is_busy(image):
                 continue
             for found in locations.find(self.scope, image):
-                if found.kind in _GONE:
-                    gone[found.store, found.image_id] = found
+                place = found.store, found.image_id
+                if found.kind in _GONE and place not in gone:
+                    gone[place] = found
                 else:
                     yield found
         for store in self.scope.stores:

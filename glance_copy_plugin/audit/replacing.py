@@ -50,7 +50,12 @@ def replace(scope, finding):
             failing.unlock(image.image_id, task['id'])
             tasks.fail(task['id'], words.describe(exc))
             raise
-        takeover.carry_on(entry, task)
+        try:
+            takeover.carry_on(entry, task)
+        except Exception:
+            # The image is still locked for it: a service carries it on.
+            entry.release()
+            raise
     ended = tasks.by_id(task['id'])
     if ended['status'] == 'success':
         return 'copied anew'
