@@ -67,6 +67,9 @@ class Plan:
     :param size: bytes
     :param expected: :class:`Expected`
     :param checksum: md5 of the image, or None
+    :param hash_algorithm: of the image's ``os_hash_value``, or what that will
+        be computed with
+    :param unrecorded: algorithms of the hashes that the record lacks
     :param locations: readable :class:`Location` objects, best first
     :param copiers: ``{store: Copier}``, None for a store that is streamed to
     """
@@ -74,6 +77,8 @@ class Plan:
     size: int
     expected: digests.Expected
     checksum: str | None
+    hash_algorithm: str
+    unrecorded: tuple
     locations: tuple
     copiers: dict
 
@@ -122,7 +127,7 @@ class CopyRun:
         self.notifications = notifications.Notifications(self.record)
         self.store_slots = limits.Slots(options.max_parallel_stores)
         self.plan = None
-        self._limit = limits.BandwidthLimit(
+        self.limit = limits.BandwidthLimit(
             options.bandwidth_limit, self.cancel
         )
         self._copy_slots = copy_slots
@@ -248,6 +253,22 @@ class CopyRun:
             algorithms = (digests.cheapest_algorithm(),)
         return self._start_staging(stores, algorithms)
 
+    def known_of(self, store):
+        """Return what is known of the bytes that ``store`` was given.
+
+        :returns: as :meth:`ImageRecord.store_done` takes it; hashes only if
+            they were read here
+        """
+        known = {'size': self.plan.size}
+        staged = self._stagings.get(store)
+        hexdigests = staged.hexdigests if staged else {}
+        if 'md5' in hexdigests:
+            known['checksum'] = hexdigests['md5']
+        if self.plan.hash_algorithm in hexdigests:
+            known['os_hash_algo'] = self.plan.hash_algorithm
+            known['os_hash_value'] = hexdigests[self.plan.hash_algorithm]
+        return known
+
     def stage_alone(self, store):
         """Stage the image once more, for one store.
 
@@ -308,12 +329,12 @@ class CopyRun:
                 folder=self.staging_folder,
                 window=self.options.staging_window,
                 borrow=self.reads_in_place,
-                algorithms=algorithms,
+                algorithms=(*algorithms, *self.plan.unrecorded),
                 retries=self.options.retries,
                 retry_interval=self.options.retry_interval,
                 timeout=self.options.store_timeout,
             ),
-            limit=self._limit,
+            limit=self.limit,
             cancel=self.cancel,
             on_bytes=self.progress.staged,
             reserve=self._reserve_once,
