@@ -7,21 +7,20 @@
     [filter:copy_image]
     paste.filter_factory = glance_copy_plugin.paste:filter_factory
 
-behind ``context`` in the pipeline in use. Loading it registers and checks the
-options, pins the flow, and from then on every ``copy-image`` request passes
+behind ``context`` in the pipeline in use. Loading it pins the flow, checks the
+options and from then on every ``copy-image`` request passes
 the rules of :mod:`glance_copy_plugin.requests` before Glance sees it.
 """
 
 from oslo_config import cfg
 from oslo_log import log as logging
-import stevedore
 import webob.dec
 import webob.exc
 
 from glance_copy_plugin import activation
 from glance_copy_plugin import asking
-from glance_copy_plugin import opts
 from glance_copy_plugin import requests
+from glance_copy_plugin import settings
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.records import retry
@@ -134,9 +133,10 @@ def filter_factory(global_conf, **local_conf):
 
     :raises RuntimeError: if the configuration cannot work, in one sentence
     """
-    opts.register_opts(CONF)
-    check_configuration(CONF)
     activation.activate()
+    settings.check(CONF)
+    for sentence in settings.unknown(CONF):
+        LOG.warning(sentence)
     process.start(
         posting.post_again if board.is_enabled() else takeover.resume
     )
@@ -147,6 +147,7 @@ def filter_factory(global_conf, **local_conf):
         )
 
     def make_filter(app):
+        settings.check_place(app)
         LOG.info(
             'Images are copied by glance-copy-plugin %s',
             'through the board' if board.is_enabled() else 'in this process',
@@ -154,25 +155,3 @@ def filter_factory(global_conf, **local_conf):
         return CopyImageFilter(app, requests.Rules(CONF))
 
     return make_filter
-
-
-def check_configuration(conf):
-    """Raise RuntimeError, in one sentence, for what can never work."""
-    group = conf[opts.GROUP]
-    known = stevedore.ExtensionManager(
-        'glance_copy_plugin.copiers'
-    ).entry_points_names()
-    unknown = [name for name in group.copiers if name not in known]
-    if unknown:
-        raise RuntimeError(
-            f'[copy_image] copiers names {", ".join(unknown)}, which is not '
-            f'installed; known are {", ".join(sorted(known))}'
-        )
-    if board.is_enabled():
-        # Says in one sentence what cannot work; connects to nothing yet.
-        board.of_process()
-    if not conf.enabled_backends:
-        raise RuntimeError(
-            'the filter copy_image needs several stores: set '
-            'enabled_backends, or take the filter out of the pipeline'
-        )
