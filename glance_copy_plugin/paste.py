@@ -7,9 +7,10 @@
     [filter:copy_image]
     paste.filter_factory = glance_copy_plugin.paste:filter_factory
 
-behind ``context`` in the pipeline in use. Loading it pins the flow, checks the
-options and from then on every ``copy-image`` request passes
-the rules of :mod:`glance_copy_plugin.requests` before Glance sees it.
+behind ``context`` in the pipeline in use. Loading it registers the options,
+pins the flow, and checks what is configured. From then on every ``copy-image``
+request passes the rules of :mod:`glance_copy_plugin.requests` before Glance
+sees it.
 """
 
 from oslo_config import cfg
@@ -23,6 +24,7 @@ from glance_copy_plugin import requests
 from glance_copy_plugin import settings
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
+from glance_copy_plugin.jobboard import waiting
 from glance_copy_plugin.records import retry
 from glance_copy_plugin.recovery import process
 from glance_copy_plugin.recovery import takeover
@@ -137,10 +139,10 @@ def filter_factory(global_conf, **local_conf):
     settings.check(CONF)
     for sentence in settings.unknown(CONF):
         LOG.warning(sentence)
-    process.start(
-        posting.post_again if board.is_enabled() else takeover.resume
-    )
-
+    if board.is_enabled():
+        process.start(posting.post_again, waiting.WITHOUT_WORKERS.look_after)
+    else:
+        process.start(takeover.resume)
     if debug.enabled():
         LOG.warning(
             'This process kills itself when %s says so', debug.enabled()

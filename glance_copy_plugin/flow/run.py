@@ -133,6 +133,7 @@ class CopyRun:
         self._copy_slots = copy_slots
         self._has_slot = False
         self._has_space = False
+        self._stages = False
         self._reserved = []
         self._stagings = {}
         self._all_stagings = []
@@ -181,11 +182,25 @@ class CopyRun:
     def leave(self):
         """Leave the copy to another process."""
         self.close()
+        self._say_suspended()
         LOG.info(
             'The copy of image %s is left to the next process', self.image_id
         )
         self.entry.hand_over()
         self.ended(observing.LEFT)
+
+    def _say_suspended(self):
+        if self.entry.lost:
+            # The next process has something to say by now.
+            return
+        try:
+            self.task.say(progress.SUSPENDED)
+        except Exception as exc:
+            LOG.info(
+                'That the copy of image %(image)s is suspended was not '
+                'written: %(why)s',
+                {'image': self.image_id, 'why': errors.redact(exc)},
+            )
 
     def ended(self, result):
         """Nothing of this copy runs in this process any more.
@@ -307,6 +322,14 @@ class CopyRun:
             self._has_space = True
             self.progress.go_on()
 
+    def _before_staged(self):
+        self._reserve_once()
+        self._stages = True
+
+    def _on_read(self, count):
+        tell = self.progress.staged if self._stages else self.progress.read
+        tell(count)
+
     def _reserve(self, on_wait):
         size = self.plan.size
         self._reserved.append(
@@ -336,8 +359,8 @@ class CopyRun:
             ),
             limit=self.limit,
             cancel=self.cancel,
-            on_bytes=self.progress.staged,
-            reserve=self._reserve_once,
+            on_bytes=self._on_read,
+            reserve=self._before_staged,
         )
         self._all_stagings.append(started)
         self._stagings.update(dict.fromkeys(stores, started))
