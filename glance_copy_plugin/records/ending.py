@@ -36,7 +36,9 @@ class Ending:
 
     def is_told(self, facts):
         """True if the record says of the image's bytes what is known."""
-        return all(getattr(facts, name) for name in self.known)
+        return not any(
+            rows.is_unknown(getattr(facts, name)) for name in self.known
+        )
 
 
 def is_newest(ending):

@@ -36,6 +36,11 @@ def status(session, image_id):
     return session.query(models.Image.status).filter_by(id=image_id).scalar()
 
 
+def is_unknown(value):
+    """True if a column of the image does not tell; a size of 0 does."""
+    return value is None or value == ''
+
+
 def describe(session, image_id, known):
     """Write of the image's bytes what the record does not say.
 
@@ -45,7 +50,7 @@ def describe(session, image_id, known):
     """
     image = session.query(models.Image).filter_by(id=image_id).one()
     for name in ('size', 'checksum', 'os_hash_value'):
-        if known.get(name) and not getattr(image, name):
+        if name in known and is_unknown(getattr(image, name)):
             setattr(image, name, known[name])
             if name == 'os_hash_value':
                 # One is nothing without the other.

@@ -26,9 +26,8 @@ def forget(server, image_id, *columns):
     """Let the record not say some of it; return what it said."""
     before = told(server, image_id)
     changes = ', '.join(f'{column} = NULL' for column in columns)
-    server.execute(
-        f'UPDATE images SET {changes} WHERE id = :id', id=image_id  # noqa: S608
-    )
+    statement = f'UPDATE images SET {changes} WHERE id = :id'  # noqa: S608
+    server.execute(statement, id=image_id)
     return before
 
 
@@ -60,6 +59,15 @@ def test_the_hash_of_an_image_was_lost_to_a_change_during_its_copy(slow):
     task = client.wait_copy(image_id, task_id)
     assert task['status'] == 'success', task['message']
     assert told(slow, image_id) == before
+
+
+def test_an_empty_image_of_unknown_size_stayed_so(either):
+    client = Client(either)
+    image_id = client.create_image(b'')
+    before = forget(either, image_id, 'size', *DIGESTS)
+    task = helpers.copy(client, image_id, ['s1'])
+    assert task['status'] == 'success', task['message']
+    assert told(either, image_id) == before
 
 
 @pytest.mark.parametrize('damage', [
