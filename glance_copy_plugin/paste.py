@@ -79,6 +79,13 @@ class CopyImageFilter:
             ) from None
         if entry is None:
             raise requests.being_copied(image_id)
+        if process.journal().closed:
+            entry.remove()
+            raise webob.exc.HTTPServiceUnavailable(
+                explanation='Copies are not accepted now, because an operator '
+                'has had them brought to their end with glance-copy drain: '
+                'ask again when they are accepted again.'
+            )
         debug.point('accept-claimed')
         if self._by_workers:
             return self._post(request, entry)

@@ -46,7 +46,7 @@ class Check(lister.Lister):
         self._broken = []
         super().run(parsed_args)
         for sentence in self._broken:
-            self.app.stderr.write(f'{sentence}\n')
+            self.app.stderr.write(f'{_in_one_line(sentence)}\n')
         return int(bool(self._broken))
 
     def take_action(self, parsed_args):

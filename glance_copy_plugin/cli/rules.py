@@ -16,6 +16,7 @@ from glance_copy_plugin import opts
 from glance_copy_plugin import settings
 from glance_copy_plugin import stores
 from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.recovery import process
 
 CONF = cfg.CONF
 
@@ -33,7 +34,9 @@ def broken():
             'the filter copy_image is not in the paste pipeline in use: put '
             'it behind "context" there'
         )
-    for rule in (_method, settings.unknown, _staging, _stores, _board):
+    for rule in (
+        _method, settings.unknown, _staging, _closed, _stores, _board
+    ):
         yield from rule(CONF)
 
 
@@ -58,6 +61,14 @@ def _staging(conf):
         yield (
             f'the staging directory {folder} cannot be written by this user: '
             'give it to the user of the Image service'
+        )
+
+
+def _closed(_conf):
+    if process.journal().closed:
+        yield (
+            'glance-copy drain was run on this host, so that no copies are '
+            'accepted: glance-copy drain --undo ends that'
         )
 
 

@@ -4,8 +4,8 @@
 
 Run as a program, it loads Glance once. For each line of JSON that it reads,
 such as ``{"how": "check", "folder": "/etc/glance"}``, a copy of it runs that
-command, or loads the service (``glance``), and ends; what came of that is
-written as a line of JSON.
+command of ``glance-copy``, or loads the service (``glance``), and ends; what
+came of that is written as a line of JSON.
 """
 
 import contextlib
@@ -65,7 +65,10 @@ class Starter:
         return self.run('check', folder)
 
     def run(self, command, folder):
-        """Run a command of ``glance-copy``; return what :meth:`check` does."""
+        """Run a command of ``glance-copy``; return what :meth:`check` does.
+
+        :param command: it and its options, with spaces between
+        """
         return self._ask(command, folder)
 
     def glance(self, folder):
@@ -103,7 +106,7 @@ def _serve():
 
 def _start(how, folder):
     if how != 'glance':
-        return main.main([how, '--config-dir', folder])
+        return main.main([*how.split(), '--config-dir', folder])
     os.environ['OS_GLANCE_CONFIG_DIR'] = folder
     try:
         wsgi_app.init_app()
