@@ -97,7 +97,9 @@ def test_nobody_could_tell_a_copy_that_was_taken_over(own, source):
 @pytest.mark.skipif(
     shutil.which('redis-server') is None, reason='redis is not installed'
 )
-def test_a_copy_waited_in_silence_as_no_worker_ran(start_glance, board):
+def test_a_copy_waited_in_silence_as_no_worker_ran(
+    start_glance, board, loaded
+):
     server = start_glance(
         'no-worker', jobboard.settings(board, recovery_interval=0.5),
         audit=True,
@@ -110,6 +112,11 @@ def test_a_copy_waited_in_silence_as_no_worker_ran(start_glance, board):
         lambda: 'no worker runs' in said(server, task['id']),
         'a message that says what is missing',
     )
+    # Nor could anybody wait for its end without being told.
+    status, said_ = loaded.run('drain', server.conf.parent)
+    assert (status, 'no worker runs' in said_) == (1, True), said_
     with worker_.Worker(server, 'host-a'):
-        task = client.wait_copy(image_id, task['id'])
-    assert task['status'] == 'success', task['message']
+        helpers.wait_until(lambda: jobboard.announced(board), 'a worker')
+        status, said_ = loaded.run('drain', server.conf.parent)
+    assert status == 0, said_
+    assert helpers.status(server, task['id']) == 'success'
