@@ -12,12 +12,14 @@ import pytest
 from tests import irods_server
 from tests.functional import helpers
 from tests.harness import Client
+from tests.harness import database
 from tests.harness import GlanceServer
 from tests.harness import postgres
 from tests.harness.wsgi import gunicorn
 from tests.harness.wsgi import uwsgi
 from tests.parts import boards
 from tests.parts import irods
+from tests.parts import starting
 
 # Looking often makes tests short; the default is a second.
 INTERVAL = '0.5'
@@ -194,6 +196,30 @@ def cloud_a(start_for_all, usual):
 def cloud_b(start_for_all, usual):
     """Another cloud, which images are copied to."""
     return start_for_all('cloud-b', **usual)
+
+
+@pytest.fixture(scope='session')
+def loaded():
+    """A process that starts a Glance, or a check, as often as it is asked."""
+    made = starting.Starter()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='session')
+def tables(tmp_path_factory):
+    """A database that nothing is in but Glance's tables."""
+    folder = tmp_path_factory.mktemp('tables')
+    url = database.sqlite_url(folder)
+    made = starting.Configuration(folder / 'glance', url)
+    database.sync(made.write() / 'glance-api.conf', url)
+    return url
+
+
+@pytest.fixture
+def configuration(tmp_path, tables):
+    """The configuration of a Glance, to be spoiled."""
+    return starting.Configuration(tmp_path / 'glance', tables)
 
 
 @pytest.fixture(scope='module')
