@@ -4,6 +4,7 @@
 
 import collections.abc
 import dataclasses
+import hashlib
 import re
 
 from glance_copy_plugin.replicator import errors
@@ -21,6 +22,11 @@ OWN = frozenset((
     'deleted', 'deleted_at',
 ))
 RESERVED = 'os_glance'
+# Glance deletes the key together with an image that says so.
+KEYS = ('cinder_encryption_key_id', 'os_encrypt_key_id')
+_KEY_POLICIES = (
+    'cinder_encryption_key_deletion_policy', 'os_encrypt_key_deletion_policy',
+)
 # What older releases do not tell, or tell only if it is set.
 _ABSENT = {
     'name': None, 'disk_format': None, 'container_format': None,
@@ -37,15 +43,33 @@ def is_id(value):
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
+def is_digest(algorithm, value):
+    """True if this can be a hash that can be computed here, in lower case."""
+    if not isinstance(algorithm, str) or not isinstance(value, str):
+        return False
+    if algorithm not in hashlib.algorithms_available:
+        return False
+    length = 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size
+    return 0 < length == len(value) and set(value) <= set('0123456789abcdef')
+
+
+def owns_key(name):
+    """True for a property that lets an encryption key end with its image."""
+    return name in _KEY_POLICIES
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Image:
     """The record of one image.
 
     :param base: the values of ``BASE``
-    :param properties: what users have added, ``{name: text}``
+    :param size: bytes, or None where the service does not know
     :param algorithm: of the hash, such as sha512
     :param digest: the hash in hexadecimal digits
     :param checksum: the md5, or None
+    :param properties: what users have added, ``{name: text or None}``
+    :param computed: further hashes, ``{algorithm: hash}``, of all its bytes
+        as they were read here
     """
 
     id: str
@@ -60,10 +84,28 @@ class Image:
     tags: frozenset
     stores: tuple
     created_at: str = ''
+    computed: collections.abc.Mapping = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def name(self):
         return self.base.get('name') or ''
+
+    @property
+    def hashes(self):
+        """What is known of its bytes, ``{algorithm: hash}``, best first."""
+        known = {self.algorithm: self.digest, 'md5': self.checksum}
+        known.update({
+            name: value for name, value in self.computed.items()
+            if not known.get(name)
+        })
+        return {name: value for name, value in known.items() if value}
+
+    @property
+    def keys(self):
+        """The ids of the encryption keys that its bytes are read with."""
+        return tuple(filter(None, map(self.properties.get, KEYS)))
 
     @property
     def mark(self):
@@ -88,8 +130,8 @@ def of_api(record):
         status=record['status'],
         size=record.get('size'),
         algorithm=record.get('os_hash_algo'),
-        digest=record.get('os_hash_value'),
-        checksum=record.get('checksum'),
+        digest=(record.get('os_hash_value') or '').lower() or None,
+        checksum=(record.get('checksum') or '').lower() or None,
         owner=record.get('owner'),
         base={**_ABSENT, **{
             name: record[name] for name in BASE if name in record
@@ -97,6 +139,8 @@ def of_api(record):
         properties={
             name: value for name, value in record.items()
             if name not in OWN and not name.startswith(RESERVED)
+            # What is no text is a field of another release.
+            and (value is None or isinstance(value, str))
         },
         tags=frozenset(record.get('tags') or ()),
         stores=tuple(filter(None, (record.get('stores') or '').split(','))),
@@ -113,12 +157,15 @@ class Rules:
     :param dropped: properties that are not copied; a name that ends in a
         star stands for all that begin so
     :param keep_owner: copy the owner, which only administrators may
+    :param keep_key_policy: let the key of an encrypted volume be deleted
+        together with the copy, where it is together with the source
     """
 
     renamed: collections.abc.Mapping = dataclasses.field(default_factory=dict)
     changed: collections.abc.Mapping = dataclasses.field(default_factory=dict)
     dropped: tuple = ()
     keep_owner: bool = False
+    keep_key_policy: bool = False
 
     def drops(self, name):
         """True if a property is not copied."""
@@ -126,6 +173,10 @@ class Rules:
             name.startswith(each[:-1]) if each.endswith('*') else name == each
             for each in self.dropped
         )
+
+    def takes(self, name):
+        """True if a copy may have a property of that name."""
+        return self.keep_key_policy or not owns_key(name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,13 +197,19 @@ def wanted(image, rules):
         rules.renamed.get(name, name): rules.changed.get(name, value)
         for name, value in image.properties.items() if not rules.drops(name)
     }
-    return Wanted(base=base, properties=properties, tags=image.tags)
+    return Wanted(
+        base=base, tags=image.tags, properties={
+            name: value for name, value in properties.items()
+            if rules.takes(name)
+        },
+    )
 
 
 def differing(wanted, image):
     """Return the names of the fields that an image does not have as wanted.
 
-    A property that the target has and the source has not counts too.
+    A property that the target has and the source has not counts too; one
+    without a value is as one that is not there.
     """
     has = {**image.base, 'owner': image.owner}
     found = {
@@ -174,30 +231,37 @@ def differing(wanted, image):
 def changes(wanted, image, finished=True):
     """Return the JSON patch that makes an image what is wanted.
 
-    :param finished: remove the mark of an unfinished copy too
+    :param finished: it is whole then: remove the mark of an unfinished copy,
+        and let it own a key where that is wanted
     """
-    made = []
-    for name in differing(wanted, image):
-        if name == 'tags':
-            made.append(_replace(name, sorted(wanted.tags)))
-        elif name in wanted.base:
-            made.append(_replace(name, wanted.base[name]))
-        elif name not in wanted.properties:
-            made.append({'op': 'remove', 'path': pointer(name)})
-        else:
-            op = 'replace' if name in image.properties else 'add'
-            made.append({
-                'op': op, 'path': pointer(name),
-                'value': wanted.properties[name],
-            })
+    made = [
+        _change(name, wanted, image) for name in differing(wanted, image)
+        if can_change(name) and (finished or not owns_key(name))
+    ]
     if finished and marks.UNFINISHED in image.properties:
         made.append({'op': 'remove', 'path': pointer(marks.UNFINISHED)})
     # Of a protected image nothing else is refused, but its end is.
-    return sorted(made, key=lambda change: change['path'] == '/protected')
+    last = {'/protected', *map(pointer, _KEY_POLICIES)}
+    return sorted(made, key=lambda change: change['path'] in last)
 
 
-def _replace(name, value):
-    return {'op': 'replace', 'path': pointer(name), 'value': value}
+def can_change(name):
+    """True if the API can change a field that an image is made with.
+
+    It takes the blanks from both ends of what a patch names.
+    """
+    return name == name.strip()
+
+
+def _change(name, wanted, image):
+    known = {**wanted.base, 'tags': sorted(wanted.tags), **wanted.properties}
+    if known.get(name) is None and name not in wanted.base:
+        return {'op': 'remove', 'path': pointer(name)}
+    is_new = name in wanted.properties and name not in image.properties
+    return {
+        'op': 'add' if is_new else 'replace', 'path': pointer(name),
+        'value': known[name],
+    }
 
 
 def pointer(name):

@@ -277,18 +277,29 @@ def test_after_a_stop_nothing_new_begins():
     assert not found[1].is_good
 
 
-def test_a_defect_is_no_result_and_stops_the_rest():
+def test_an_error_of_the_tool_is_the_result_of_one_image_only():
+    def do(image, _token):
+        if image.id == 'i0':
+            raise TypeError('odd\x1b')
+        return results.Result(what=results.COPIED, image_id=image.id)
+
+    found = each(do)
+    assert [r.what for r in found] == ['failed', 'copied', 'copied']
+    assert 'TypeError: odd' in found[0].detail
+
+
+def test_what_ends_the_program_stops_the_rest():
     begun = []
 
     def do(image, token):
         begun.append(image.id)
         if image.id == 'i0':
-            raise ZeroDivisionError
+            raise KeyboardInterrupt
         with pytest.raises(errors.Stopped):
             token.wait(60)
         token.check()
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(KeyboardInterrupt):
         each(do, count=9)
     assert len(begun) < 9
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a user has to know of a copy though nothing went wrong."""
+
+from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import streams
+
+
+def join(*sentences):
+    """Return one text of those sentences that say something."""
+    return '; '.join(filter(None, sentences))
+
+
+def of_keys(image, place):
+    """Tell of an encryption key, without which the bytes are of no use.
+
+    :param place: where the copy is
+    """
+    if not image.keys:
+        return ''
+    return (
+        f'its encryption key {", ".join(image.keys)} is not copied, and has '
+        f'to be had where {place} is used'
+    )
+
+
+def of_hashes(image):
+    """Tell if nothing says what the bytes of a source have to be."""
+    _algorithm, digest = streams.expectation(image)
+    if digest is not None:
+        return ''
+    if image.size is None:
+        return 'it has no hash and no size: what came could not be compared'
+    return 'it has no hash: only the size of what came could be compared'
+
+
+def of_unknown(image, target):
+    """Tell if no hash says that two images have the same bytes."""
+    if comparing.same_data(image, target) is not None:
+        return ''
+    return 'no hash tells whether its data is the same, only its size'
+
+
+def of_empty(wanted, target, service):
+    """Tell which properties without a value a target does not take."""
+    left_out = sorted(
+        name for name, value in wanted.properties.items()
+        if value is None and name not in target.properties
+    )
+    if not left_out:
+        return ''
+    return (
+        f'{service.name} takes no empty value of {", ".join(left_out)}, left '
+        f'out'
+    )
+
+
+def of_names(fields):
+    """Tell which fields the API cannot change."""
+    stuck = [name for name in fields if not records.can_change(name)]
+    if not stuck:
+        return ''
+    return (
+        f'the API cannot change {", ".join(map(repr, stuck))}, whose name '
+        f'begins or ends with a blank'
+    )
