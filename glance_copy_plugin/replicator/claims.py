@@ -8,6 +8,7 @@ import time
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import following
+from glance_copy_plugin.replicator import keys
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import records
 
@@ -64,7 +65,7 @@ class Claims:
         record = self._service.image(image_id) or {}
         policies = [
             {'op': 'remove', 'path': records.pointer(name)}
-            for name in record if records.owns_key(name)
+            for name in record if keys.are_owned_by(name)
         ]
         if policies:
             self._service.patch(image_id, policies)
@@ -142,7 +143,7 @@ class Claims:
             **{k: v for k, v in wanted.base.items() if v is not None},
             # Who owns a key is said last, when nothing deletes it any more.
             **{k: v for k, v in wanted.properties.items()
-               if not records.owns_key(k)
+               if not keys.are_owned_by(k)
                and (v is not None or self._takes_empty(k))},
             'tags': sorted(wanted.tags),
             # Nobody else is to see it before it is whole.
@@ -153,10 +154,14 @@ class Claims:
 
     def _takes_empty(self, name):
         """True if the schema of the target lets a property have no value."""
-        known = self._schema['properties']
+        known = self._schema.get('properties', {})
         kind = known.get(name, self._schema.get('additionalProperties'))
         return isinstance(kind, dict) and 'null' in kind.get('type', ())
 
     @functools.cached_property
     def _schema(self):
-        return self._service.schema()
+        try:
+            return self._service.schema()
+        except errors.Refused:
+            # Who tells of no schema is not known to take more than texts.
+            return {}

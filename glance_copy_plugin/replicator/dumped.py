@@ -6,6 +6,7 @@ import hashlib
 
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import folders
+from glance_copy_plugin.replicator import hashes
 from glance_copy_plugin.replicator import manifest
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import text
@@ -29,7 +30,7 @@ def encode(image, members):
         'id': image.id, 'base': dict(image.base),
         'properties': dict(image.properties), 'tags': sorted(image.tags),
         'owner': image.owner, 'members': sorted(members),
-        'checksum': checksum if records.is_digest('md5', checksum) else None,
+        'checksum': checksum if hashes.is_hash('md5', checksum) else None,
         'created_at': image.created_at,
     })
     if len(found) > LARGEST:
@@ -58,7 +59,7 @@ def decode(data, image_id, entry):
         raise _bad('fields')
     if found['id'] != image_id:
         raise _bad('id')
-    if found['checksum'] is not None and not records.is_digest(
+    if found['checksum'] is not None and not hashes.is_hash(
         'md5', found['checksum']
     ):
         raise _bad('checksum')

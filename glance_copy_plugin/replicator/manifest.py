@@ -17,6 +17,7 @@ import dataclasses
 import json
 
 from glance_copy_plugin.replicator import folders
+from glance_copy_plugin.replicator import hashes
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import text
 
@@ -138,8 +139,8 @@ def _checked_entry(image_id, found):
     size = found['size']
     if type(size) is not int or not 0 <= size <= _MOST_BYTES:
         raise folders.BadDump(f'its size in {NAME} is not one')
-    if not records.is_digest(found['algorithm'], found['digest']):
+    if not hashes.is_hash(found['algorithm'], found['digest']):
         raise folders.BadDump(f'its hash in {NAME} is not one')
-    if not records.is_digest('sha256', found['metadata']):
+    if not hashes.is_hash('sha256', found['metadata']):
         raise folders.BadDump(f'the hash of its record in {NAME} is not one')
     return Entry(**found)

@@ -4,10 +4,10 @@
 
 import collections.abc
 import dataclasses
-import hashlib
 import re
 
 from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import keys
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import text
 
@@ -22,11 +22,6 @@ OWN = frozenset((
     'deleted', 'deleted_at',
 ))
 RESERVED = 'os_glance'
-# Glance deletes the key together with an image that says so.
-KEYS = ('cinder_encryption_key_id', 'os_encrypt_key_id')
-_KEY_POLICIES = (
-    'cinder_encryption_key_deletion_policy', 'os_encrypt_key_deletion_policy',
-)
 # What older releases do not tell, or tell only if it is set.
 _ABSENT = {
     'name': None, 'disk_format': None, 'container_format': None,
@@ -41,21 +36,6 @@ _ID = re.compile(
 def is_id(value):
     """True if this can be the id of an image."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def is_digest(algorithm, value):
-    """True if this can be a hash that can be computed here, in lower case."""
-    if not isinstance(algorithm, str) or not isinstance(value, str):
-        return False
-    if algorithm not in hashlib.algorithms_available:
-        return False
-    length = 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size
-    return 0 < length == len(value) and set(value) <= set('0123456789abcdef')
-
-
-def owns_key(name):
-    """True for a property that lets an encryption key end with its image."""
-    return name in _KEY_POLICIES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,17 +75,14 @@ class Image:
     @property
     def hashes(self):
         """What is known of its bytes, ``{algorithm: hash}``, best first."""
-        known = {self.algorithm: self.digest, 'md5': self.checksum}
-        known.update({
-            name: value for name, value in self.computed.items()
-            if not known.get(name)
-        })
-        return {name: value for name, value in known.items() if value}
-
-    @property
-    def keys(self):
-        """The ids of the encryption keys that its bytes are read with."""
-        return tuple(filter(None, map(self.properties.get, KEYS)))
+        known = {}
+        for algorithm, value in (
+            (self.algorithm, self.digest), ('md5', self.checksum),
+            *self.computed.items(),
+        ):
+            if value:
+                known.setdefault(algorithm, value)
+        return known
 
     @property
     def mark(self):
@@ -120,18 +97,18 @@ class Image:
 
 def of_api(record):
     """Return the :class:`Image` of a record as the API shows it."""
-    if not is_id(record['id']):
+    if not is_id(record.get('id')):
         # It becomes a part of URLs and of the names of folders.
         raise errors.ReplicatorError(
-            f'{text.safe(record["id"])} is not the id of an image'
+            f'{text.safe(record.get("id"))} is not the id of an image'
         )
     return Image(
         id=record['id'],
-        status=record['status'],
+        status=record.get('status'),
         size=record.get('size'),
         algorithm=record.get('os_hash_algo'),
-        digest=(record.get('os_hash_value') or '').lower() or None,
-        checksum=(record.get('checksum') or '').lower() or None,
+        digest=_lower(record.get('os_hash_value')),
+        checksum=_lower(record.get('checksum')),
         owner=record.get('owner'),
         base={**_ABSENT, **{
             name: record[name] for name in BASE if name in record
@@ -146,6 +123,10 @@ def of_api(record):
         stores=tuple(filter(None, (record.get('stores') or '').split(','))),
         created_at=record.get('created_at') or '',
     )
+
+
+def _lower(value):
+    return str(value).lower() if value else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -176,7 +157,8 @@ class Rules:
 
     def takes(self, name):
         """True if a copy may have a property of that name."""
-        return self.keep_key_policy or not owns_key(name)
+        asked = self.keep_key_policy or name in self.changed
+        return asked or not keys.are_owned_by(name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -236,13 +218,15 @@ def changes(wanted, image, finished=True):
     """
     made = [
         _change(name, wanted, image) for name in differing(wanted, image)
-        if can_change(name) and (finished or not owns_key(name))
+        if can_change(name) and (finished or not keys.are_owned_by(name))
     ]
     if finished and marks.UNFINISHED in image.properties:
         made.append({'op': 'remove', 'path': pointer(marks.UNFINISHED)})
     # Of a protected image nothing else is refused, but its end is.
-    last = {'/protected', *map(pointer, _KEY_POLICIES)}
-    return sorted(made, key=lambda change: change['path'] in last)
+    last = ['/protected', *map(pointer, keys.POLICIES)]
+    return sorted(made, key=lambda change: (
+        last.index(change['path']) if change['path'] in last else -1
+    ))
 
 
 def can_change(name):

@@ -3,8 +3,9 @@
 """What a user has to know of a copy though nothing went wrong."""
 
 from glance_copy_plugin.replicator import comparing
+from glance_copy_plugin.replicator import hashes
+from glance_copy_plugin.replicator import keys
 from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import streams
 
 
 def join(*sentences):
@@ -17,17 +18,18 @@ def of_keys(image, place):
 
     :param place: where the copy is
     """
-    if not image.keys:
+    ids = keys.of(image.properties)
+    if not ids:
         return ''
     return (
-        f'its encryption key {", ".join(image.keys)} is not copied, and has '
+        f'its encryption key {", ".join(ids)} is not copied, and has '
         f'to be had where {place} is used'
     )
 
 
 def of_hashes(image):
     """Tell if nothing says what the bytes of a source have to be."""
-    _algorithm, digest = streams.expectation(image)
+    _algorithm, digest = hashes.expectation(image)
     if digest is not None:
         return ''
     if image.size is None:

@@ -7,10 +7,9 @@ import hashlib
 import typing
 
 from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import hashes
 
 CHUNK = 1024 * 1024
-DEFAULT_ALGORITHM = 'sha512'
 _NOTHING = 204
 
 
@@ -120,7 +119,7 @@ class Body:
         self._cancel = cancel
         self._count = count
         self._used = False
-        self.algorithm, self._expected = expectation(image)
+        self.algorithm, self._expected = hashes.expectation(image)
         self.sent = None
 
     def __iter__(self):
@@ -150,7 +149,7 @@ class Body:
         names = {self.algorithm}
         if not self._image.checksum:
             # The other side may know no other that both have.
-            names |= {DEFAULT_ALGORITHM, 'md5'}
+            names |= {hashes.DEFAULT, 'md5'}
         return {
             name: hashlib.new(name, usedforsecurity=False) for name in names
         }
@@ -168,15 +167,3 @@ class Body:
         self.sent = dataclasses.replace(
             self._image, size=size, computed=computed
         )
-
-
-def expectation(image):
-    """Return the algorithm to hash an image's bytes with, and its value.
-
-    The value is None for an image whose record has no hash that is known
-    here.
-    """
-    for algorithm, value in image.hashes.items():
-        if records.is_digest(algorithm, value):
-            return algorithm, value
-    return DEFAULT_ALGORITHM, None

@@ -221,10 +221,12 @@ def test_on_a_terminal_there_are_bars(monkeypatch):
             shown.begin('a', '[/]first\x1b', 2000)
             shown.advance('a', 2000)
             shown.end('a', result)
+            shown.begin('b', 'of unknown size', None)
+            shown.advance('b', 10)
             shown.say('a [/] sentence\x1b')
     text = stream.getvalue()
     # What looks like markup of the library is shown as it is.
-    for part in ('1/2 images', '[/]first?', '2.0 KiB', 'failed: a: why',
+    for part in ('1/2 images', '[/]first?', '2.0 KiB', '? B', 'failed: a: why',
                  'a [/] sentence?'):
         assert part in text, text
     with contextlib.redirect_stderr(io.StringIO()):

@@ -216,7 +216,11 @@ def test_a_copy_owns_no_key_unless_that_is_asked_for_and_then_at_last(
     assert side.target.images[image_id][name] == 'on_image_deletion'
     assert side.put(image_id, rules=rules).what == 'same'
     assert seen == [False, False, True, False]
-    # Under another name it is not let in either.
+    # Another value is a wish, too.
+    rules = records.Rules(changed={name: 'do_not_delete'})
+    assert side.put(image_id, rules=rules).what == 'updated'
+    assert side.target.images[image_id][name] == 'do_not_delete'
+    # Under another name it is not let in.
     rules = records.Rules(renamed={'kind': name})
     other = side.source.add(DATA, kind='on_image_deletion')
     assert side.put(other, rules=rules).what == 'copied'
@@ -259,6 +263,10 @@ def test_what_the_schema_of_the_target_lets_be_empty_is_copied(side):
     assert found['kernel_id'] is None
     assert 'ramdisk_id' not in found
     assert side.put(image_id).what == 'same'
+    # A server may have no schema to tell.
+    side.target.on('GET', 'schemas', (404, {'message': 'no'}))
+    other = side.source.add(DATA, kernel_id=None)
+    assert 'takes no empty value' in side.put(other).detail
     # A value that is not wanted any more goes.
     found['ramdisk_id'] = 'x'
     assert side.put(image_id).what == 'updated'

@@ -9,9 +9,9 @@ import pytest
 
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import hashes
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import streams
 from glance_copy_plugin.replicator.commands import arguments
 from tests.parts import dumps
 
@@ -121,13 +121,14 @@ def test_a_token_that_is_no_text_is_told_so(monkeypatch, tmp_path):
     ({'algorithm': 'shake_128'}, ('md5', MD5)),
     ({'digest': None, 'checksum': None}, ('sha512', None)),
     ({'digest': '', 'checksum': 'x'}, ('sha512', None)),
-    ({'algorithm': 'md5', 'digest': MD5[::-1]}, ('md5', MD5)),
+    ({'algorithm': 'md5', 'digest': MD5[::-1]}, ('md5', MD5[::-1])),
+    ({'algorithm': 'md5', 'digest': None}, ('md5', MD5)),
 ])
 def test_the_best_hash_that_can_be_computed_is_compared(image, known):
     made = dataclasses.replace(
         dumps.image(), **{'digest': SHA512, 'checksum': MD5, **image}
     )
-    assert streams.expectation(made) == known
+    assert hashes.expectation(made) == known
 
 
 def test_what_differs_is_told_field_by_field():
