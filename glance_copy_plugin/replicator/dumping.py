@@ -92,9 +92,7 @@ class Dumper:
         try:
             image = item.refresh()
             metadata = dumped.encode(image, self._members_of(item, image))
-            notes = remarks.join(
-                remarks.of_keys(image, 'the dump'), remarks.of_hashes(image)
-            )
+            notes = remarks.of_source(image)
             entry = self._dump.entry(image.id)
             if entry is not None and self._is_there(image, entry):
                 return self._update(image, entry, metadata)

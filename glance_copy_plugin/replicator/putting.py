@@ -76,7 +76,7 @@ class Putter:
         if self._options.dry_run:
             return self._result(
                 results.WOULD_COPY, image, size=image.size or 0,
-                detail=self._remarks(image),
+                detail=remarks.of_source(image),
             )
         try:
             return self._copy(item, image, found)
@@ -136,16 +136,10 @@ class Putter:
         return self._result(
             results.COPIED, latest, target, size=target.size or 0,
             detail=remarks.join(
-                self._remarks(latest),
+                remarks.of_source(latest),
                 remarks.of_empty(wanted, target, self._service),
                 remarks.of_unknown(sent, target),
             ),
-        )
-
-    def _remarks(self, image):
-        return remarks.join(
-            remarks.of_keys(image, self._service.name),
-            remarks.of_hashes(image),
         )
 
     def _filled(self, item, image, found):

@@ -13,28 +13,36 @@ def join(*sentences):
     return '; '.join(filter(None, sentences))
 
 
-def of_keys(image, place):
-    """Tell of an encryption key, without which the bytes are of no use.
+def of_source(image):
+    """Tell what the record of an image leaves to the user."""
+    return join(_of_keys(image), _of_hashes(image))
 
-    :param place: where the copy is
-    """
+
+def _of_keys(image):
+    """Tell of an encryption key, without which the bytes are of no use."""
     ids = keys.of(image.properties)
     if not ids:
         return ''
     return (
-        f'its encryption key {", ".join(ids)} is not copied, and has '
-        f'to be had where {place} is used'
+        f'its encryption key {", ".join(ids)} is not copied, and is needed '
+        f'to use the copy'
     )
 
 
-def of_hashes(image):
+def _of_hashes(image):
     """Tell if nothing says what the bytes of a source have to be."""
     _algorithm, digest = hashes.expectation(image)
     if digest is not None:
         return ''
     if image.size is None:
-        return 'it has no hash and no size: what came could not be compared'
-    return 'it has no hash: only the size of what came could be compared'
+        return (
+            'it has no hash that is known here and no size: what came could '
+            'not be compared'
+        )
+    return (
+        'it has no hash that is known here: only the size of what came could '
+        'be compared'
+    )
 
 
 def of_unknown(image, target):
