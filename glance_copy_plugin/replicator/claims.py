@@ -2,11 +2,13 @@
 
 """A record on the target that is ours to fill, whatever was there before."""
 
+import functools
 import time
 
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import following
+from glance_copy_plugin.replicator import keys
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import records
 
@@ -36,9 +38,9 @@ class Claims:
         """Return the target's :class:`Image` to bring the data into.
 
         It bears the mark of this process and waits for data; or it has the
-        right data already.
+        right data already, unless no hash of its record tells.
 
-        :param source: :class:`Image` to copy
+        :param source: :class:`Image` to copy, with all that is known of it
         :param found: what an earlier run has left of it, or None
         """
         if found is None:
@@ -47,13 +49,27 @@ class Claims:
         found = self.settled(found.id)
         if found is None:
             return self._create(source)
-        if comparing.is_same_data(source, found):
+        if comparing.same_data(source, found) is not False:
             return found
         if found.status == 'queued':
             return self._take_over(source, found)
         # It cannot be filled a second time.
-        self._service.delete(found.id)
+        self.discard(found.id)
         return self._create(source)
+
+    def discard(self, image_id):
+        """Delete a copy that is not finished, but no key together with it.
+
+        The key of an encrypted volume is that of the original.
+        """
+        record = self._service.image(image_id) or {}
+        policies = [
+            {'op': 'remove', 'path': records.pointer(name)}
+            for name in record if keys.are_owned_by(name)
+        ]
+        if policies:
+            self._service.patch(image_id, policies)
+        self._service.delete(image_id)
 
     def settled(self, image_id):
         """Return the target's :class:`Image` once nothing is written to it.
@@ -114,7 +130,7 @@ class Claims:
             self._check_left_alone(found)
             if found.status == 'queued':
                 return self._take_over(source, found)
-        if comparing.is_same_data(source, found):
+        if comparing.same_data(source, found):
             return found
         raise errors.ReplicatorError(
             f'another image with this id has just appeared on '
@@ -125,10 +141,27 @@ class Claims:
         wanted = records.wanted(source, self._rules)
         return {
             **{k: v for k, v in wanted.base.items() if v is not None},
-            **wanted.properties,
+            # Who owns a key is said last, when nothing deletes it any more.
+            **{k: v for k, v in wanted.properties.items()
+               if not keys.are_owned_by(k)
+               and (v is not None or self._takes_empty(k))},
             'tags': sorted(wanted.tags),
             # Nobody else is to see it before it is whole.
             'visibility': 'private',
             'protected': False,
             marks.UNFINISHED: str(marks.new(source.id)),
         }
+
+    def _takes_empty(self, name):
+        """True if the schema of the target lets a property have no value."""
+        known = self._schema.get('properties', {})
+        kind = known.get(name, self._schema.get('additionalProperties'))
+        return isinstance(kind, dict) and 'null' in kind.get('type', ())
+
+    @functools.cached_property
+    def _schema(self):
+        try:
+            return self._service.schema()
+        except errors.Refused:
+            # Who tells of no schema is not known to take more than texts.
+            return {}

@@ -17,9 +17,13 @@ class Delivery(typing.Protocol):
         :param image: the item's :class:`Image` as it is now
         :param record: the target's :class:`Image`
         :param count: called with the number of bytes that were moved
+        :returns: the :class:`Image` with all that is known of what was moved
         :raises: :class:`ReplicatorError`; nothing is left then that the
             target does not know of
         """
+
+    def read(self, item, image):
+        """Return the :class:`Image` with the hashes of all its bytes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,11 +41,21 @@ class Streaming:
     attempts: int = 4
 
     def deliver(self, item, image, record, count):
+        body = self._body(item, image, count)
+        self.service.upload(record.id, body, self.store)
+        return body.sent
+
+    def read(self, item, image):
+        body = self._body(item, image, lambda _count: None)
+        for _chunk in body:
+            pass
+        return body.sent
+
+    def _body(self, item, image, count):
         chunks = streams.Steady(
             item.data(), image.size, self.attempts,
             lambda: self.cancel.wait(0.5),
         )
-        body = streams.Body(
+        return streams.Body(
             chunks, image, limit=self.limit, cancel=self.cancel, count=count,
         )
-        self.service.upload(record.id, body, self.store)

@@ -56,7 +56,7 @@ class Filler:
 
         A copy that somebody else has asked for is waited for first.
         """
-        moved = 0
+        moved, size = 0, image.size or 0
         for _turn in range(_TURNS):
             record = self.service.image(image.id)
             if record is None or record['status'] != 'active':
@@ -70,7 +70,7 @@ class Filler:
                 return self._result(what, image, moved)
             if self.dry_run:
                 return self._result(
-                    results.WOULD_COPY, image, image.size * len(missing),
+                    results.WOULD_COPY, image, size * len(missing),
                     f'to {", ".join(missing)}',
                 )
             asked = self._ask(image, missing)
@@ -79,7 +79,7 @@ class Filler:
                     results.ASKED, image, detail=f'to {", ".join(missing)}'
                 )
             if asked:
-                moved = image.size * len(missing)
+                moved = size * len(missing)
                 seen = self._follow(image, missing)
                 self._check(seen, missing)
             else:
@@ -102,12 +102,13 @@ class Filler:
         return True
 
     def _follow(self, image, stores):
-        self.display.begin(image.id, image.name, image.size * len(stores))
+        size = image.size or 0
+        self.display.begin(image.id, image.name, size * len(stores))
         done = 0
 
         def show(seen):
             nonlocal done
-            now = _bytes(seen, stores, image.size)
+            now = _bytes(seen, stores, size)
             if now > done:
                 self.display.advance(image.id, now - done)
                 done = now

@@ -9,6 +9,7 @@ from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import following
 from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import remarks
 from glance_copy_plugin.replicator import results
 
 _PASSING = (409, 429, 500, 502, 503, 504)
@@ -73,7 +74,10 @@ class Putter:
                 detail=f'not on {self._service.name}, and not copied',
             )
         if self._options.dry_run:
-            return self._result(results.WOULD_COPY, image, size=image.size)
+            return self._result(
+                results.WOULD_COPY, image, size=image.size or 0,
+                detail=remarks.of_source(image),
+            )
         try:
             return self._copy(item, image, found)
         except errors.Vanished as exc:
@@ -86,55 +90,73 @@ class Putter:
 
     def _update(self, item, image, found):
         """Bring the record of a copy that has its data up to date."""
-        if not comparing.is_same_data(image, found):
-            raise errors.ReplicatorError(
-                f'{self._service.name} has another image with this id, '
-                f'{_why_another(image, found)}; it was left alone'
-            )
+        self._check_same(image, found)
         wanted = records.wanted(image, self._rules)
-        fields = records.differing(wanted, found)
+        differing = records.differing(wanted, found)
+        fields = [name for name in differing if records.can_change(name)]
         projects = self._missing_members(item, image, found)
         if projects:
             fields.append('members')
-        if not fields:
-            return self._result(results.SAME, image, found)
-        detail = ', '.join(fields)
-        if self._options.dry_run:
-            return self._result(
-                results.WOULD_UPDATE, image, found, detail=detail
+        if fields and not self._options.dry_run:
+            # Anybody may have made what no hash tells from the source.
+            image = self._known(item, image, found)
+            self._check_same(image, found)
+        detail = remarks.join(
+            ', '.join(fields), remarks.of_names(differing),
+            remarks.of_unknown(image, found),
+        )
+        what = results.UPDATED if fields else results.SAME
+        if fields and self._options.dry_run:
+            what = results.WOULD_UPDATE
+        elif fields:
+            self._complete(wanted, found, projects)
+        return self._result(what, image, found, detail=detail)
+
+    def _check_same(self, image, found):
+        if comparing.same_data(image, found) is False:
+            raise errors.ReplicatorError(
+                f'{self._service.name} has another image with this id, '
+                f'{_why_another(found)}; it was left alone'
             )
-        self._complete(wanted, found, projects)
-        return self._result(results.UPDATED, image, found, detail=detail)
 
     def _copy(self, item, image, found):
         item.prepare()
-        target = self._filled(item, image, found)
+        target, sent = self._filled(item, image, found)
         try:
             latest = item.refresh()
         except errors.Vanished:
-            self._service.delete(target.id)
+            self._claims.discard(target.id)
             raise
         self._fill_stores(target)
         target = records.of_api(self._service.image(target.id))
+        wanted = records.wanted(latest, self._rules)
         self._complete(
-            records.wanted(latest, self._rules), target,
-            self._missing_members(item, latest, target),
+            wanted, target, self._missing_members(item, latest, target)
         )
         return self._result(
-            results.COPIED, latest, target, size=image.size or 0
+            results.COPIED, latest, target, size=target.size or 0,
+            detail=remarks.join(
+                remarks.of_source(latest),
+                remarks.of_empty(wanted, target, self._service),
+                remarks.of_unknown(sent, target),
+            ),
         )
 
     def _filled(self, item, image, found):
-        """Return a record of the target that has the right data."""
-        problem = None
+        """Return a record of the target that has the right data.
+
+        :returns: and the :class:`Image` with all that is known of these
+        """
+        problem, sent = None, image
         for attempt in range(self._options.attempts):
             try:
-                target = self._claims.claim(image, found)
+                target = self._claims.claim(sent, found)
                 if target.status == 'queued':
-                    problem = self._deliver(item, image, target)
+                    sent, problem = self._deliver(item, image, target)
                     target = self._claims.settled(target.id)
-                if target and comparing.is_same_data(image, target):
-                    return target
+                sent = self._known(item, sent, target)
+                if target and comparing.same_data(sent, target) is not False:
+                    return target, sent
                 found = target
             except errors.Unreachable as exc:
                 problem = exc
@@ -149,26 +171,41 @@ class Putter:
         )
 
     def _deliver(self, item, image, target):
-        """Bring the data; return what went wrong if it is worth repeating."""
+        """Bring the data.
+
+        :returns: the :class:`Image` with all that is known of what was sent,
+            and what went wrong, if it is worth repeating
+        """
         self._display.begin(image.id, image.name, image.size or 0)
         count = functools.partial(self._display.advance, image.id)
         try:
-            self._delivery.deliver(item, image, target, count)
+            return self._delivery.deliver(item, image, target, count), None
         except (errors.Unreachable, errors.WrongData) as exc:
-            return exc
+            return image, exc
         except errors.Refused as exc:
             self._check_still_there(item, target)
             if exc.status not in _PASSING:
                 raise
-            return exc
-        return None
+            return image, exc
+
+    def _known(self, item, image, target):
+        """Return the :class:`Image` with the hashes of its bytes, read here.
+
+        Only if its own hashes do not tell if the target has these bytes.
+        """
+        if (
+            target is None or image.computed
+            or comparing.same_data(image, target) is not None
+        ):
+            return image
+        return self._delivery.read(item, image)
 
     def _check_still_there(self, item, target):
         """Clean up and raise if the image was taken away while it was read."""
         try:
             item.refresh()
         except errors.Vanished:
-            self._service.delete(target.id)
+            self._claims.discard(target.id)
             raise
 
     def _fill_stores(self, target):
@@ -214,9 +251,7 @@ class Putter:
         )
 
 
-def _why_another(image, found):
+def _why_another(found):
     if found.status != 'active':
         return f'which is {found.status}'
-    if image.size == found.size and image.algorithm != found.algorithm:
-        return 'whose hash cannot be compared'
     return 'whose data is other'

@@ -4,10 +4,13 @@
 
 import collections.abc
 import dataclasses
+import logging
 
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import text
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,12 +77,20 @@ def active(service, filters):
 
 
 def everything(service, query=None):
-    """Return all images of a service, hidden ones too, each once."""
+    """Return all images of a service, hidden ones too, each once.
+
+    What is no image is told of and left out.
+    """
     query = query or {'visibility': 'all'}
     found = {}
     for hidden in ('false', 'true'):
         for record in service.images(os_hidden=hidden, **query):
-            found[record['id']] = records.of_api(record)
+            try:
+                image = records.of_api(record)
+            except errors.ReplicatorError as exc:
+                LOG.warning('%s: %s; it is left out', service.name, exc)
+            else:
+                found[image.id] = image
     return list(found.values())
 
 

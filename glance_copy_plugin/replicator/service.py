@@ -138,6 +138,10 @@ class ImageService:
             if exc.status != 409:
                 raise
 
+    def schema(self):
+        """Return the JSON schema of images, as the service has it."""
+        return self._json('GET', '/schemas/image', 'properties')
+
     def stores(self):
         """Return the names of the stores that the service tells users of."""
         found = self._json('GET', '/info/stores', 'stores')['stores']

@@ -2,13 +2,15 @@
 
 """The bytes of an image on their way: read, hashed, counted, slowed down."""
 
+import dataclasses
 import hashlib
 import typing
 
 from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import hashes
 
 CHUNK = 1024 * 1024
-DEFAULT_ALGORITHM = 'sha512'
+_NOTHING = 204
 
 
 class Source(typing.Protocol):
@@ -35,6 +37,10 @@ class CloudData:
     def open(self, offset):
         """Yield the bytes from an offset on."""
         with self._service.open(self._image_id, offset) as answer:
+            if answer.status_code == _NOTHING:
+                raise errors.WrongData(
+                    f'{self._service.name} has no bytes of it in any store'
+                )
             try:
                 yield from answer.iter_content(self._chunk)
             except (OSError, ValueError) as exc:
@@ -48,7 +54,8 @@ class Steady:
     """Reads a source to its end, and goes on where a connection broke.
 
     :param source: :class:`Source`
-    :param size: bytes that there have to be
+    :param size: bytes that there have to be; None if only the end of the
+        stream tells, which cannot be gone on with
     :param attempts: how often nothing at all may come
     :param pause: called before another attempt; raises to stop
     """
@@ -60,6 +67,11 @@ class Steady:
         self._pause = pause
 
     def __iter__(self):
+        if self._size is None:
+            return self._source.open(0)
+        return self._read()
+
+    def _read(self):
         done = failures = 0
         while done < self._size:
             before = done
@@ -95,6 +107,9 @@ class Body:
     :param limit: :class:`BandwidthLimit`
     :param cancel: :class:`CancelToken`
     :param count: called with the number of bytes of each chunk
+
+    At its end ``sent`` is the :class:`Image` with the size and the hashes
+    of what was read.
     """
 
     def __init__(self, chunks, image, *, limit, cancel, count):
@@ -104,8 +119,8 @@ class Body:
         self._cancel = cancel
         self._count = count
         self._used = False
-        self.algorithm, self._expected = expectation(image)
-        self.digest = None
+        self.algorithm, self._expected = hashes.expectation(image)
+        self.sent = None
 
     def __iter__(self):
         if self._used:
@@ -115,40 +130,40 @@ class Body:
         return self._read()
 
     def _read(self):
-        hasher = hashlib.new(self.algorithm, usedforsecurity=False)
+        hashers = self._hashers()
         size = 0
         for chunk in self._chunks:
             self._cancel.check()
-            hasher.update(chunk)
+            for hasher in hashers.values():
+                hasher.update(chunk)
             size += len(chunk)
             self._limit.consume(len(chunk))
             yield chunk
             self._count(len(chunk))
         self._cancel.check()
-        self._check(size, hasher.hexdigest())
+        self._check(size, {
+            name: hasher.hexdigest() for name, hasher in hashers.items()
+        })
 
-    def _check(self, size, digest):
-        if size != self._image.size:
+    def _hashers(self):
+        names = {self.algorithm}
+        if not self._image.checksum:
+            # The other side may know no other that both have.
+            names |= {hashes.DEFAULT, 'md5'}
+        return {
+            name: hashlib.new(name, usedforsecurity=False) for name in names
+        }
+
+    def _check(self, size, computed):
+        if self._image.size not in (None, size):
             raise errors.WrongData(
                 f'there are {size} bytes instead of {self._image.size}'
             )
-        if self._expected not in (None, digest):
+        if self._expected not in (None, computed[self.algorithm]):
             raise errors.WrongData(
                 f'the bytes that came have another {self.algorithm} than the '
                 f'image'
             )
-        self.digest = digest
-
-
-def expectation(image):
-    """Return the algorithm to hash an image's bytes with, and its value.
-
-    The value is None for an image whose record has no hash that is known
-    here.
-    """
-    known = hashlib.algorithms_available
-    if image.digest and image.algorithm in known:
-        return image.algorithm, image.digest
-    if image.checksum:
-        return 'md5', image.checksum
-    return DEFAULT_ALGORITHM, None
+        self.sent = dataclasses.replace(
+            self._image, size=size, computed=computed
+        )

@@ -24,7 +24,9 @@ def safe(text, longest=_LONGEST):
 
 
 def size(count):
-    """Return bytes as, for example, ``8.0 MiB``."""
+    """Return bytes as, for example, ``8.0 MiB``; None is not known."""
+    if count is None:
+        return '? B'
     value = float(count)
     for unit in _UNITS:
         if value < 1024 or unit == _UNITS[-1]:

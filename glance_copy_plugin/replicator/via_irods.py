@@ -60,7 +60,12 @@ class ViaIrods:
         if image.algorithm not in _ALGORITHMS or not image.digest:
             raise errors.ReplicatorError(
                 f'{self.source.name} has no hash of it that the Locations '
-                f'API accepts'
+                f'API accepts; copy it without --via-irods'
+            )
+        if image.size is None:
+            raise errors.ReplicatorError(
+                f'{self.source.name} does not know its size; copy it without '
+                f'--via-irods'
             )
         try:
             url = self._copy(image, record)
@@ -72,6 +77,13 @@ class ViaIrods:
             ) from None
         count(image.size)
         self._register(image, record, url)
+        return image
+
+    def read(self, item, image):
+        raise errors.ReplicatorError(
+            f'{self.target.name} has another hash of it, which cannot be '
+            f'compared unless it is read; do so without --via-irods'
+        )
 
     def _copy(self, image, record):
         path = self._path(image)

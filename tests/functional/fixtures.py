@@ -188,8 +188,11 @@ def stock(start_for_all):
 
 @pytest.fixture(scope='session')
 def cloud_a(start_for_all, usual):
-    """A cloud that images are copied from."""
-    return start_for_all('cloud-a', **usual)
+    """A cloud that images are copied from; its properties may be null."""
+    schema = dict.fromkeys(('kernel_id', 'ramdisk_id'), {
+        'type': ['null', 'string'],
+    })
+    return start_for_all('cloud-a', schema=schema, **usual)
 
 
 @pytest.fixture(scope='session')

@@ -27,10 +27,15 @@ class ImageApi:
     of a body that came without a length.
 
     :param stores: what it tells of its stores, or None if it has one only
+
+    ``schema`` is that of its images.
     """
 
     def __init__(self, stores=('s1', 's2')):
         self.stores = stores
+        self.schema = {
+            'properties': {}, 'additionalProperties': {'type': 'string'},
+        }
         self.images, self.data, self.members = {}, {}, {}
         self.tasks, self.used = {}, set()
         self.asked, self.headers, self.copies = [], [], []
@@ -112,6 +117,8 @@ class ImageApi:
             return self._all(method, parts.query, body)
         if words == ['info', 'stores']:
             return self._stores()
+        if words == ['schemas', 'image']:
+            return 200, self.schema
         if words[1] not in self.images:
             return 404, {'message': 'no such image'}
         kind = words[2] if len(words) > 2 else 'record'

@@ -140,6 +140,18 @@ def test_a_bad_image_keeps_no_other_from_being_loaded(sides, tmp_path):
     assert not (tmp_path / 'absent').exists()
 
 
+def test_what_is_no_image_is_left_out_and_ends_no_command(sides, tmp_path):
+    source, target = sides
+    good, bad = source.add(DATA), source.add(DATA, id='../../etc')
+    for done, what in (
+        (replicating.livecopy(source, target), 'copied'),
+        (replicating.dump(source, tmp_path), 'copied'),
+        (replicating.on(source, 'fill', 's2'), 'copied'),
+    ):
+        assert (done.status, done.by_image()) == (0, {good: what}), done
+        assert f'{bad} is not the id of an image' in done.err
+
+
 def test_an_image_without_a_size_is_counted_as_nothing(sides):
     source, target = sides
     image_id = source.add(DATA, size=None)

@@ -9,13 +9,14 @@ import pytest
 
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import hashes
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import streams
 from glance_copy_plugin.replicator.commands import arguments
 from tests.parts import dumps
 
 ID = dumps.IMAGE
+SHA512, MD5 = 'a0' * 64, 'b1' * 16
 
 
 def parsed(*given, add=(arguments.add_filters,)):
@@ -115,18 +116,19 @@ def test_a_token_that_is_no_text_is_told_so(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(('image', 'known'), [
-    ({}, ('sha512', 'd')), ({'algorithm': 'odd'}, ('md5', 'c')),
-    ({'digest': None}, ('md5', 'c')),
+    ({}, ('sha512', SHA512)), ({'algorithm': 'odd'}, ('md5', MD5)),
+    ({'digest': None}, ('md5', MD5)), ({'digest': 'x'}, ('md5', MD5)),
+    ({'algorithm': 'shake_128'}, ('md5', MD5)),
     ({'digest': None, 'checksum': None}, ('sha512', None)),
+    ({'digest': '', 'checksum': 'x'}, ('sha512', None)),
+    ({'algorithm': 'md5', 'digest': MD5[::-1]}, ('md5', MD5[::-1])),
+    ({'algorithm': 'md5', 'digest': None}, ('md5', MD5)),
 ])
-def test_the_best_hash_that_is_known_is_compared(image, known):
-    record = {'algorithm': 'sha512', 'digest': 'd', 'checksum': 'c', **image}
-    made = records.Image(
-        id=ID, status='active', size=1, owner=None, base={}, properties={},
-        tags=frozenset(), stores=(), **record,
+def test_the_best_hash_that_can_be_computed_is_compared(image, known):
+    made = dataclasses.replace(
+        dumps.image(), **{'digest': SHA512, 'checksum': MD5, **image}
     )
-    assert streams.expectation(made) == known
-    assert made.name == ''
+    assert hashes.expectation(made) == known
 
 
 def test_the_owner_is_the_targets_own_unless_it_is_to_be_kept():

@@ -201,6 +201,11 @@ def add_rules(parser):
         help='let copies belong to the projects of the same ids '
              '(administrators only)',
     )
+    group.add_argument(
+        '--keep-key-deletion-policy', action='store_true',
+        help='let the encryption key of an image be deleted together with '
+             'the copy, as on the source: only where TO has keys of its own',
+    )
 
 
 def rules(parsed):
@@ -208,6 +213,7 @@ def rules(parsed):
     return records.Rules(
         renamed=dict(parsed.map_property), changed=dict(parsed.set_property),
         dropped=tuple(parsed.drop_property), keep_owner=parsed.keep_owner,
+        keep_key_policy=parsed.keep_key_deletion_policy,
     )
 
 

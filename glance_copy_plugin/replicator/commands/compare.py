@@ -37,6 +37,12 @@ class Compare(base.Command):
         found = list(comparing.compare(
             images, index, arguments.rules(parsed_args), filters
         ))
+        unproved = [f.image_id for f in found if not f.is_proved]
+        if unproved:
+            self.warn(
+                f'No hash tells whether the data of {len(unproved)} images '
+                f'is the same, only their sizes: {", ".join(unproved)}'
+            )
         differing = [f for f in found if f.kind != comparing.SAME]
         self.status = int(bool(differing))
         return ('Image', 'Name', 'Difference', 'Fields', 'Bytes'), [

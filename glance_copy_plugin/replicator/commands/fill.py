@@ -47,7 +47,7 @@ class Fill(base.Job):
             key=filling.ORDERS[parsed.order],
         )
         shown.expect(len(images), sum(
-            image.size * len(set(stores) - set(image.stores))
+            (image.size or 0) * len(set(stores) - set(image.stores))
             for image in images
         ))
         filler = filling.Filler(

@@ -36,11 +36,9 @@ class Load(base.Job):
             folders.Folder.of_user(parsed.directory) as top,
             loading.opened(top, cancel) as found,
         ):
-            todo = [
-                item for item in found
-                if isinstance(item, loading.Unusable)
-                or filters.meets(item.image)
-            ]
+            if not found:
+                self.warn(f'{parsed.directory} is a dump of no images.')
+            todo = [item for item in found if _is_meant(item, filters)]
             target = self.connect(parsed, 'to')
             return self._load(todo, target, parsed, cancel, shown)
 
@@ -64,3 +62,10 @@ class Load(base.Job):
         return running.each(
             todo, put, workers=parsed.workers, display=shown, cancel=cancel,
         )
+
+
+def _is_meant(item, filters):
+    """True also for what cannot be read, if it may be meant."""
+    if isinstance(item, loading.Unusable):
+        return not filters.ids or item.id in filters.ids
+    return filters.meets(item.image)
