@@ -41,17 +41,18 @@ class Endpoint:
     insecure: bool = False
 
 
-def connect(endpoint, warn):
+def connect(endpoint, warn, retries):
     """Return the :class:`ImageService` of an endpoint.
 
     :param warn: called with each sentence that the user has to know
+    :param retries: :class:`Retries`
     """
     if endpoint.insecure:
         warn(f'The certificate of {text.safe(endpoint.name)} is not verified.')
     url = url_of(endpoint.name)
     if url is not None:
         return service.ImageService(
-            _by_url(url, endpoint, warn), text.safe(endpoint.name)
+            _by_url(url, endpoint, warn), text.safe(endpoint.name), retries
         )
     if endpoint.token:
         raise errors.ReplicatorError(
@@ -59,7 +60,7 @@ def connect(endpoint, warn):
             f'cloud, whose credentials are in clouds.yaml'
         )
     return service.ImageService(
-        _by_cloud(endpoint), text.safe(endpoint.name)
+        _by_cloud(endpoint), text.safe(endpoint.name), retries
     )
 
 

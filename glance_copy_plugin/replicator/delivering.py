@@ -5,11 +5,19 @@
 import dataclasses
 import typing
 
+from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import filling
 from glance_copy_plugin.replicator import streams
 
 
 class Delivery(typing.Protocol):
     """A way for bytes from a source into a record of the target."""
+
+    def prepare(self, item, image):
+        """Look whether the bytes can be had, before anything is made.
+
+        :raises: :class:`ReplicatorError` if not
+        """
 
     def deliver(self, item, image, record, count):
         """Bring the bytes of an item into a record that waits for data.
@@ -18,8 +26,9 @@ class Delivery(typing.Protocol):
         :param record: the target's :class:`Image`
         :param count: called with the number of bytes that were moved
         :returns: the :class:`Image` with all that is known of what was moved
-        :raises: :class:`ReplicatorError`; nothing is left then that the
-            target does not know of
+        :raises: :class:`Undecided` if the target may still be at work on
+            them, else another :class:`ReplicatorError`; nothing is left then
+            that the target does not know of
         """
 
     def read(self, item, image):
@@ -31,18 +40,28 @@ class Streaming:
     """Read from the source and upload at the same time, without a file.
 
     :param service: :class:`ImageService` of the target
-    :param store: the target's store, or None for its default
+    :param stores: those of the target, the one to upload to first; if there
+        are none, the target uploads to its default
     """
 
     service: object
     limit: object
     cancel: object
-    store: str | None = None
-    attempts: int = 4
+    stores: tuple = ()
+
+    def prepare(self, item, image):
+        if self.stores:
+            filling.check_stores(self.service, self.stores)
+        item.prepare()
 
     def deliver(self, item, image, record, count):
         body = self._body(item, image, count)
-        self.service.upload(record.id, body, self.store)
+        try:
+            self.service.upload(record.id, body, image.size, *self.stores[:1])
+        except errors.ReplicatorError as exc:
+            if body.sent and exc.may_pass:
+                raise errors.Undecided(str(exc), exc.pause) from exc
+            raise
         return body.sent
 
     def read(self, item, image):
@@ -52,10 +71,7 @@ class Streaming:
         return body.sent
 
     def _body(self, item, image, count):
-        chunks = streams.Steady(
-            item.data(), image.size, self.attempts,
-            lambda: self.cancel.wait(0.5),
-        )
         return streams.Body(
-            chunks, image, limit=self.limit, cancel=self.cancel, count=count,
+            streams.Steady(item.data(), image.size, self.service.retries),
+            image, limit=self.limit, cancel=self.cancel, count=count,
         )

@@ -74,10 +74,11 @@ class Dumper:
 
     :param dump: :class:`Dump`
     :param members: ask who the images are shared with, too
+    :param retries: :class:`Retries`
     """
 
     def __init__(
-        self, dump, *, members, dry_run, display, limit, cancel, attempts=4,
+        self, dump, *, members, dry_run, display, limit, cancel, retries,
     ):
         self._dump = dump
         self._members = members
@@ -85,7 +86,7 @@ class Dumper:
         self._display = display
         self._limit = limit
         self._cancel = cancel
-        self._attempts = attempts
+        self._retries = retries
 
     def put(self, item):
         """Dump an :class:`Item`; return the :class:`Result`."""
@@ -167,12 +168,9 @@ class Dumper:
 
     def _write_data(self, item, image, folder):
         self._display.begin(image.id, image.name, image.size)
-        chunks = streams.Steady(
-            item.data(), image.size, self._attempts,
-            lambda: self._cancel.wait(0.5),
-        )
         body = streams.Body(
-            chunks, image, limit=self._limit, cancel=self._cancel,
+            streams.Steady(item.data(), image.size, self._retries),
+            image, limit=self._limit, cancel=self._cancel,
             count=functools.partial(self._display.advance, image.id),
         )
         with folder.create(manifest.DATA) as stream:

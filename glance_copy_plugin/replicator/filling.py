@@ -4,6 +4,7 @@
 
 import dataclasses
 
+from glance_copy_plugin.replicator import display as displays
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import following
 from glance_copy_plugin.replicator import results
@@ -46,8 +47,8 @@ class Filler:
 
     service: object
     stores: tuple
-    display: object
     cancel: object
+    display: object = displays.Silent()
     dry_run: bool = False
     wait: bool = True
 

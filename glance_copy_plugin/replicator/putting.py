@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Putting one image on a target: claimed, filled, verified, completed."""
+"""Putting one image on a target: sent, verified, completed."""
 
 import dataclasses
-import functools
 
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import following
+from glance_copy_plugin.replicator import filling
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import remarks
 from glance_copy_plugin.replicator import results
-
-_PASSING = (409, 429, 500, 502, 503, 504)
-_PAUSE = 0.5  # seconds; twice as long each time
+from glance_copy_plugin.replicator import updating
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,14 +21,12 @@ class Options:
     :param metadata_only: copy no image, only update those that are there
     :param dry_run: change nothing
     :param stores: further stores of the target
-    :param attempts: how often data is sent
     """
 
     members: bool = False
     metadata_only: bool = False
     dry_run: bool = False
     stores: tuple = ()
-    attempts: int = 3
 
 
 class Putter:
@@ -40,24 +35,15 @@ class Putter:
     :param service: :class:`ImageService` of the target
     :param index: :class:`Index` of what is there
     :param rules: :class:`Rules`
-    :param claims: :class:`Claims`
-    :param delivery: :class:`Delivery`
-    :param display: :class:`Display`
-    :param cancel: :class:`CancelToken`
+    :param sender: :class:`Sender`
     """
 
-    def __init__(
-        self, *, service, index, rules, options, claims, delivery, display,
-        cancel,
-    ):
+    def __init__(self, *, service, index, rules, options, sender):
         self._service = service
         self._index = index
         self._rules = rules
         self._options = options
-        self._claims = claims
-        self._delivery = delivery
-        self._display = display
-        self._cancel = cancel
+        self._sender = sender
 
     def put(self, item):
         """Make the target have this :class:`Item`; return the result."""
@@ -99,7 +85,7 @@ class Putter:
             fields.append('members')
         if fields and not self._options.dry_run:
             # Anybody may have made what no hash tells from the source.
-            image = self._known(item, image, found)
+            image = self._sender.known(item, image, found)
             self._check_same(image, found)
         detail = remarks.join(
             ', '.join(fields), remarks.of_names(differing),
@@ -120,15 +106,18 @@ class Putter:
             )
 
     def _copy(self, item, image, found):
-        item.prepare()
-        target, sent = self._filled(item, image, found)
+        target, sent = self._sender.send(item, image, found)
         try:
             latest = item.refresh()
         except errors.Vanished:
-            self._claims.discard(target.id)
+            self._sender.claims.discard(target.id)
             raise
         self._fill_stores(target)
-        target = records.of_api(self._service.image(target.id))
+        target = self._fresh(target)
+        if target is None:
+            raise errors.ReplicatorError(
+                f'it was deleted on {self._service.name} meanwhile'
+            )
         wanted = records.wanted(latest, self._rules)
         self._complete(
             wanted, target, self._missing_members(item, latest, target)
@@ -142,88 +131,13 @@ class Putter:
             ),
         )
 
-    def _filled(self, item, image, found):
-        """Return a record of the target that has the right data.
-
-        :returns: and the :class:`Image` with all that is known of these
-        """
-        problem, sent = None, image
-        for attempt in range(self._options.attempts):
-            try:
-                target = self._claims.claim(sent, found)
-                if target.status == 'queued':
-                    sent, problem = self._deliver(item, image, target)
-                    target = self._claims.settled(target.id)
-                sent = self._known(item, sent, target)
-                if target and comparing.same_data(sent, target) is not False:
-                    return target, sent
-                found = target
-            except errors.Unreachable as exc:
-                problem = exc
-            except errors.Refused as exc:
-                if exc.status not in _PASSING:
-                    raise
-                problem = exc
-            self._cancel.wait(_PAUSE * 2 ** attempt)
-        raise problem or errors.WrongData(
-            f'the bytes that arrived on {self._service.name} are others, '
-            f'each of {self._options.attempts} times'
-        )
-
-    def _deliver(self, item, image, target):
-        """Bring the data.
-
-        :returns: the :class:`Image` with all that is known of what was sent,
-            and what went wrong, if it is worth repeating
-        """
-        self._display.begin(image.id, image.name, image.size or 0)
-        count = functools.partial(self._display.advance, image.id)
-        try:
-            return self._delivery.deliver(item, image, target, count), None
-        except (errors.Unreachable, errors.WrongData) as exc:
-            return image, exc
-        except errors.Refused as exc:
-            self._check_still_there(item, target)
-            if exc.status not in _PASSING:
-                raise
-            return image, exc
-
-    def _known(self, item, image, target):
-        """Return the :class:`Image` with the hashes of its bytes, read here.
-
-        Only if its own hashes do not tell if the target has these bytes.
-        """
-        if (
-            target is None or image.computed
-            or comparing.same_data(image, target) is not None
-        ):
-            return image
-        return self._delivery.read(item, image)
-
-    def _check_still_there(self, item, target):
-        """Clean up and raise if the image was taken away while it was read."""
-        try:
-            item.refresh()
-        except errors.Vanished:
-            self._claims.discard(target.id)
-            raise
-
     def _fill_stores(self, target):
         """Have the target copy the image into its further stores."""
-        stores = [
-            name for name in self._options.stores if name not in target.stores
-        ]
-        if not stores:
-            return
-        self._service.copy(target.id, stores)
-        seen = following.follow(
-            self._service, target.id, self._cancel, lambda _seen: None
-        )
-        lacking = following.missing(seen, stores)
-        if lacking:
-            raise errors.ReplicatorError(
-                f'it was not copied to {", ".join(lacking)}: {seen.message}'
-            )
+        if self._options.stores:
+            filling.Filler(
+                service=self._service, stores=self._options.stores,
+                cancel=self._service.retries.cancel,
+            ).fill(target)
 
     def _missing_members(self, item, image, target):
         """Return the projects that a copy has to be shared with yet."""
@@ -236,9 +150,7 @@ class Putter:
         return sorted(item.members() - there)
 
     def _complete(self, wanted, found, projects):
-        changes = records.changes(wanted, found)
-        if changes:
-            self._service.patch(found.id, changes)
+        updating.update(self._service, found, wanted)
         for project in projects:
             self._service.add_member(found.id, project)
 

@@ -53,7 +53,7 @@ class ViaIrods:
     def __post_init__(self):
         self._lock = threading.Lock()
 
-    def deliver(self, item, image, record, count):
+    def prepare(self, item, image):
         with self._lock:
             if self._refusal:
                 raise errors.ReplicatorError(self._refusal)
@@ -67,6 +67,8 @@ class ViaIrods:
                 f'{self.source.name} does not know its size; copy it without '
                 f'--via-irods'
             )
+
+    def deliver(self, item, image, record, count):
         try:
             url = self._copy(image, record)
         except (

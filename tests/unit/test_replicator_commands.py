@@ -78,6 +78,29 @@ def test_the_first_store_is_written_to_and_the_target_copies_to_others(sides):
     stores = [found.get('X-Image-Meta-Store') for found in target.headers]
     assert list(filter(None, stores)) == ['s1']
     assert target.images[image_id]['stores'] == 's1,s2'
+    # A store that is not there costs no image its id.
+    source.add(DATA)
+    for stores in (['--store=nowhere'], ['--store=s1', '--store=nowhere']):
+        done = replicating.livecopy(source, target, *stores)
+        (detail,) = filter(None, (row['Detail'] for row in done.rows))
+        assert 'has no store nowhere' in detail
+    assert target.images.keys() == {image_id}
+
+
+def test_options_say_how_often_and_how_long_something_is_tried(sides):
+    source, target = sides
+    source.add(DATA)
+    target.on('POST', 'images', (503, {}, {'Retry-After': '61'}), times=3)
+    for options, told in (
+        (['--timeout=60'], 'tried once, and is to be asked again in 61 s'),
+        (['--retries=0'], 'tried once'),
+        (['--retries=1', '--timeout=60'], 'tried once'),
+    ):
+        done = replicating.livecopy(source, target, *options)
+        assert done.status == 1
+        assert told in done.rows[0]['Detail']
+    for wrong in ('--retries=-1', '--retries=x', '--timeout=0'):
+        assert replicating.here('size', source.url, wrong).status == 2
 
 
 def test_images_are_filled_in_the_order_that_is_asked_for(sides):

@@ -52,9 +52,10 @@ def api():
 
 
 def filler(api, *stores, **more):
+    token = Token()
     return filling.Filler(
-        service=connect(api), stores=stores, display=Moved(), cancel=Token(),
-        **more,
+        service=connect(api, token), stores=stores, display=Moved(),
+        cancel=token, **more,
     )
 
 

@@ -20,6 +20,7 @@ from glance_copy_plugin.replicator import text
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
 from tests.parts import dumps
+from tests.parts import replication
 
 IMAGE = dumps.IMAGE
 GOOD = dumps.GOOD
@@ -209,6 +210,7 @@ def dump(top, item):
         return dumping.Dumper(
             made, members=False, dry_run=False, display=dumps.Silent(),
             limit=limits.BandwidthLimit(None, token), cancel=token,
+            retries=replication.retries(),
         ).put(item)
 
 

@@ -24,6 +24,7 @@ from glance_copy_plugin.replicator import watching
 from glance_copy_plugin.replicator.commands import arguments
 from glance_copy_plugin.transfer import cancel
 from tests.parts import dumps
+from tests.parts import replication
 
 ID = '22222222-1111-4222-8333-abcdefabcdef'
 RECORD = {
@@ -204,7 +205,7 @@ def test_what_is_no_mark_is_none(value):
 class Source:
     """A source that breaks after each byte, and at times before the first.
 
-    :param data: if given, all that it has; then it does not break
+    :param data: if given, its chunks; then it does not break
     """
 
     def __init__(self, data=None):
@@ -213,7 +214,8 @@ class Source:
 
     def open(self, offset):
         if self._data is not None:
-            yield self._data[offset:]
+            if not offset:
+                yield from self._data
             return
         self._turn += 1
         if self._turn % 3 == 0:
@@ -222,20 +224,21 @@ class Source:
 
 
 def test_reading_goes_on_where_it_broke_as_long_as_it_gets_on():
-    paused = []
-    steady = streams.Steady(Source(), 10, 3, lambda: paused.append(1))
+    token = replication.Token()
+    steady = streams.Steady(Source(), 10, replication.retries(token, times=3))
     assert b''.join(steady) == b'0123456789'
-    assert len(paused) == 29
-    with pytest.raises(errors.Unreachable, match='broken'):
-        list(streams.Steady(Source(), 10, 2, lambda: None))
+    assert len(token.waited) == 29
+    with pytest.raises(errors.GivenUp, match='broken; it was tried 3 times'):
+        list(streams.Steady(Source(), 10, replication.retries(times=2)))
 
 
 @pytest.mark.parametrize(('data', 'told'), [
-    (b'01234', 'only 5 bytes of 10'), (b'0123456789x', 'more bytes'),
+    ([b'01234'], 'only 5 bytes of 10'), ([b'0123456789x'], 'more bytes'),
+    ([b'0123456789', b'x'], 'more bytes'),
 ])
 def test_too_few_and_too_many_bytes_are_no_image(data, told):
     with pytest.raises(errors.WrongData, match=told):
-        list(streams.Steady(Source(data), 10, 3, lambda: None))
+        list(streams.Steady(Source(data), 10, replication.retries()))
 
 
 class Limit:
@@ -260,7 +263,8 @@ def test_the_end_of_wrong_bytes_is_never_seen():
     with pytest.raises(errors.WrongData, match='another sha512'):
         for chunk in body(b'wrong'):
             seen.append(chunk)
-    assert seen == [b'wrong']
+    # Who knows the size would take the last bytes for the end.
+    assert seen == []
     with pytest.raises(errors.WrongData, match='4 bytes instead of 5'):
         list(body(b'less'))
 

@@ -8,6 +8,7 @@ import os
 from glance_copy_plugin.replicator import clouds
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import retrying
 from glance_copy_plugin.replicator import selecting
 from glance_copy_plugin.replicator import text
 
@@ -56,6 +57,17 @@ def _add_access(parser, *sides):
     parser.add_argument(
         '--insecure', action='store_true',
         help='do not verify the certificates of the servers',
+    )
+    parser.add_argument(
+        '--retries', metavar='N', type=_natural, default=retrying.TIMES,
+        help='how often to try again what may pass, such as a lost '
+             'connection or a server that is busy (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--timeout', metavar='SECONDS', type=positive,
+        default=int(retrying.TIMEOUT),
+        help='how long to try that, and to wait for a server that does not '
+             'answer or has not finished an upload (default: %(default)s)',
     )
 
 
@@ -269,6 +281,14 @@ def positive(argument):
     if not argument.isdecimal() or not int(argument):
         raise argparse.ArgumentTypeError(
             f'{text.safe(argument)} is not a number above 0'
+        )
+    return int(argument)
+
+
+def _natural(argument):
+    if not argument.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f'{text.safe(argument)} is not a number'
         )
     return int(argument)
 

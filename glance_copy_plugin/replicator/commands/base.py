@@ -12,20 +12,26 @@ from glance_copy_plugin.replicator import clouds
 from glance_copy_plugin.replicator import display
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import results
+from glance_copy_plugin.replicator import retrying
 from glance_copy_plugin.replicator import running
 from glance_copy_plugin.replicator import service
 from glance_copy_plugin.replicator import text
 from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.transfer import cancel as cancelling
 
 COLUMNS = ('Image', 'Name', 'Result', 'Bytes', 'Copy', 'Detail')
 _INTERRUPTED = 128 + signal.SIGINT
 
 
 class Command(lister.Lister):
-    """A command whose status is 0 only if everything succeeded."""
+    """A command whose status is 0 only if everything succeeded.
+
+    ``cancel`` is the :class:`CancelToken` that stops it.
+    """
 
     def run(self, parsed_args):
         self.status = 0
+        self.cancel = cancelling.CancelToken()
         try:
             super().run(parsed_args)
         except errors.Stopped as exc:
@@ -42,14 +48,20 @@ class Command(lister.Lister):
 
     def connect(self, parsed, side):
         """Return the :class:`ImageService` of one side."""
+        retries = retrying.Retries(
+            times=parsed.retries, timeout=parsed.timeout, cancel=self.cancel,
+            say=self.warn,
+        )
         manager = getattr(self.app, 'client_manager', None)
         if getattr(parsed, side) is None and manager is not None:
             # This runs as a command of openstack, which has logged in.
             return service.ImageService(
                 clouds.with_version(manager.sdk_connection.image),
-                'the cloud',
+                'the cloud', retries,
             )
-        return clouds.connect(arguments.endpoint(parsed, side), self.warn)
+        return clouds.connect(
+            arguments.endpoint(parsed, side), self.warn, retries
+        )
 
 
 class Job(Command):
@@ -57,6 +69,7 @@ class Job(Command):
 
     def take_action(self, parsed_args):
         with running.stoppable() as cancel, display.suitable() as shown:
+            self.cancel = cancel
             found = self.work(parsed_args, cancel, shown)
         self._summarize(found)
         if cancel.cancelled:

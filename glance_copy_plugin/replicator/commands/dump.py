@@ -50,6 +50,7 @@ class Dump(base.Job):
             dumper = dumping.Dumper(
                 dump, members=parsed.members, dry_run=parsed.dry_run,
                 display=shown, limit=limit, cancel=cancel,
+                retries=source.retries,
             )
             return running.each(
                 todo, dumper.put, workers=parsed.workers, display=shown,

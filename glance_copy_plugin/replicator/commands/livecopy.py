@@ -9,13 +9,12 @@ from glance_copy_plugin.replicator import items
 from glance_copy_plugin.replicator import putting
 from glance_copy_plugin.replicator import running
 from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import sending
 from glance_copy_plugin.replicator import streams
 from glance_copy_plugin.replicator.commands import arguments
 from glance_copy_plugin.replicator.commands import base
 from glance_copy_plugin.replicator.commands import irods
 from glance_copy_plugin.transfer import limits
-
-_PATIENCE = 30.0
 
 
 class Livecopy(base.Job):
@@ -48,7 +47,7 @@ class Livecopy(base.Job):
             delivery = irods.delivery(parsed, source, target, cancel)
         else:
             delivery = streaming(parsed, target, limit, cancel)
-        putter = make_putter(parsed, target, delivery, cancel, shown)
+        putter = make_putter(parsed, target, delivery, shown)
         todo = [
             items.CloudItem(source, image, chunk_of(limit))
             for image in images
@@ -68,11 +67,11 @@ def streaming(parsed, target, limit, cancel):
     """Return the :class:`Delivery` that passes all bytes through here."""
     return delivering.Streaming(
         service=target, limit=limit, cancel=cancel,
-        store=parsed.stores[0] if parsed.stores else None,
+        stores=tuple(parsed.stores),
     )
 
 
-def make_putter(parsed, target, delivery, cancel, shown):
+def make_putter(parsed, target, delivery, shown):
     """Return the :class:`Putter` that the options of a command ask for."""
     rules = arguments.rules(parsed)
     return putting.Putter(
@@ -83,11 +82,8 @@ def make_putter(parsed, target, delivery, cancel, shown):
             members=parsed.members, metadata_only=parsed.metadata_only,
             dry_run=parsed.dry_run, stores=tuple(parsed.stores[1:]),
         ),
-        claims=claims.Claims(
-            target, rules, cancel, patience=_PATIENCE,
-            redo=parsed.redo_unfinished,
+        sender=sending.Sender(
+            service=target, delivery=delivery, display=shown,
+            claims=claims.Claims(target, rules, redo=parsed.redo_unfinished),
         ),
-        delivery=delivery,
-        display=shown,
-        cancel=cancel,
     )

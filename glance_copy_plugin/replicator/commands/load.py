@@ -51,7 +51,7 @@ class Load(base.Job):
         limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
         putter = livecopy.make_putter(
             parsed, target, livecopy.streaming(parsed, target, limit, cancel),
-            cancel, shown,
+            shown,
         )
 
         def put(item):
