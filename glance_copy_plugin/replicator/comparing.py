@@ -9,6 +9,7 @@ from glance_copy_plugin.replicator import records
 SAME, MISSING, DIFFERENT, EXTRA = 'same', 'missing', 'different', 'extra'
 UNFINISHED = 'unfinished'
 DATA = 'data'
+STORE = 'store '
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,8 @@ class Difference:
     """One image, compared.
 
     :param kind: one of the words above
-    :param fields: names of what is not the same; ``data`` for the bytes
+    :param fields: names of what is not the same; ``data`` for the bytes,
+        and for a store that it has to be in ``store`` with its name
     :param size: bytes of the image where it is
     :param is_proved: a hash has said that the bytes are the same, or not
     """
@@ -87,15 +89,17 @@ def same_data(source, target):
     return None
 
 
-def compare(sources, index, rules, filters):
+def compare(sources, everything, index, rules, filters, stores=()):
     """Yield a :class:`Difference` for each image of either side.
 
-    :param sources: what a livecopy would copy
+    :param sources: what a livecopy would copy with these filters
+    :param everything: what it would copy without them
     :param index: :class:`Index` of the target
+    :param stores: what images have to be in on the target
     """
     for source in sources:
-        yield of_image(source, index.find(source), rules)
-    for image in index.others(sources):
+        yield of_image(source, index.find(source), rules, stores)
+    for image in index.others(everything):
         if filters.meets(image):
             yield Difference(
                 kind=EXTRA, image_id=image.id, name=image.name,
@@ -103,7 +107,7 @@ def compare(sources, index, rules, filters):
             )
 
 
-def of_image(source, target, rules):
+def of_image(source, target, rules, stores=()):
     """Return the :class:`Difference` of one image of the source."""
     known = {
         'image_id': source.id, 'name': source.name, 'size': source.size or 0,
@@ -116,6 +120,7 @@ def of_image(source, target, rules):
     same = same_data(source, target)
     if same is False:
         fields = [DATA, *fields]
+    fields += [STORE + name for name in target.lacks(stores)]
     return Difference(
         kind=DIFFERENT if fields else SAME, fields=tuple(fields),
         is_proved=same is not None, **known,

@@ -6,7 +6,6 @@ import dataclasses
 import typing
 
 from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import filling
 from glance_copy_plugin.replicator import streams
 
 
@@ -40,24 +39,21 @@ class Streaming:
     """Read from the source and upload at the same time, without a file.
 
     :param service: :class:`ImageService` of the target
-    :param stores: those of the target, the one to upload to first; if there
-        are none, the target uploads to its default
+    :param store: of the target; if None, the target uploads to its default
     """
 
     service: object
     limit: object
     cancel: object
-    stores: tuple = ()
+    store: str | None = None
 
     def prepare(self, item, image):
-        if self.stores:
-            filling.check_stores(self.service, self.stores)
         item.prepare()
 
     def deliver(self, item, image, record, count):
         body = self._body(item, image, count)
         try:
-            self.service.upload(record.id, body, image.size, *self.stores[:1])
+            self.service.upload(record.id, body, image.size, self.store)
         except errors.ReplicatorError as exc:
             if body.sent and exc.may_pass:
                 raise errors.Undecided(str(exc), exc.pause) from exc

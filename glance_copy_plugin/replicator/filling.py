@@ -18,8 +18,13 @@ ORDERS = {
 }
 
 
-def check_stores(service, stores):
-    """Raise unless the service has all of these stores, to be written."""
+def checked_stores(service, stores):
+    """Return the names of some stores of a service, each once, as a tuple.
+
+    :raises: :class:`ReplicatorError` if one is not there, to be written
+    """
+    if not stores:
+        return ()
     try:
         known = service.stores()
     except errors.Refused as exc:
@@ -34,6 +39,7 @@ def check_stores(service, stores):
                 f'{service.name} has no store {text.safe(name)} that can be '
                 f'written; there are {text.safe(", ".join(known))}'
             )
+    return tuple(dict.fromkeys(stores))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,7 +104,9 @@ class Filler:
             self.service.copy(image.id, stores)
         except errors.Refused as exc:
             if exc.status != 409:
-                raise
+                raise errors.Refused(
+                    f'not copied to {", ".join(stores)}: {exc}', exc.status
+                ) from None
             return False
         return True
 

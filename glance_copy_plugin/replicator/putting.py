@@ -20,7 +20,7 @@ class Options:
     :param members: share copies with the projects of the same ids too
     :param metadata_only: copy no image, only update those that are there
     :param dry_run: change nothing
-    :param stores: further stores of the target
+    :param stores: stores of the target that images have to be in
     """
 
     members: bool = False
@@ -83,20 +83,27 @@ class Putter:
         projects = self._missing_members(item, image, found)
         if projects:
             fields.append('members')
+        lacking = []
+        if not self._options.metadata_only:
+            lacking = found.lacks(self._options.stores)
+        fields.extend(comparing.STORE + name for name in lacking)
         if fields and not self._options.dry_run:
             # Anybody may have made what no hash tells from the source.
             image = self._sender.known(item, image, found)
             self._check_same(image, found)
-        detail = remarks.join(
-            ', '.join(fields), remarks.of_names(differing),
-            remarks.of_unknown(image, found),
-        )
         what = results.UPDATED if fields else results.SAME
         if fields and self._options.dry_run:
             what = results.WOULD_UPDATE
         elif fields:
             self._complete(wanted, found, projects)
-        return self._result(what, image, found, detail=detail)
+            self._fill(found, lacking)
+        return self._result(
+            what, image, found, size=(image.size or 0) * len(lacking),
+            detail=remarks.join(
+                ', '.join(fields), remarks.of_names(differing),
+                remarks.of_unknown(image, found),
+            ),
+        )
 
     def _check_same(self, image, found):
         if comparing.same_data(image, found) is False:
@@ -112,16 +119,11 @@ class Putter:
         except errors.Vanished:
             self._sender.claims.discard(target.id)
             raise
-        self._fill_stores(target)
-        target = self._fresh(target)
-        if target is None:
-            raise errors.ReplicatorError(
-                f'it was deleted on {self._service.name} meanwhile'
-            )
         wanted = records.wanted(latest, self._rules)
         self._complete(
             wanted, target, self._missing_members(item, latest, target)
         )
+        self._fill(target, target.lacks(self._options.stores))
         return self._result(
             results.COPIED, latest, target, size=target.size or 0,
             detail=remarks.join(
@@ -131,17 +133,25 @@ class Putter:
             ),
         )
 
-    def _fill_stores(self, target):
-        """Have the target copy the image into its further stores."""
-        if self._options.stores:
-            filling.Filler(
-                service=self._service, stores=self._options.stores,
-                cancel=self._service.retries.cancel,
-            ).fill(target)
+    def _fill(self, target, stores):
+        """Have the target copy an image of its own into further stores."""
+        if not stores:
+            return
+        filler = filling.Filler(
+            service=self._service, stores=tuple(stores),
+            cancel=self._service.retries.cancel,
+        )
+        result = filler.fill(target)
+        if result.what == results.VANISHED:
+            raise errors.ReplicatorError(
+                f'the copy cannot be brought into {", ".join(stores)}: '
+                f'{result.detail} on {self._service.name}'
+            )
 
     def _missing_members(self, item, image, target):
         """Return the projects that a copy has to be shared with yet."""
-        if not self._options.members or image.base['visibility'] != 'shared':
+        shared = {image.base['visibility'], self._rules.visibility or 'shared'}
+        if not self._options.members or shared != {'shared'}:
             return []
         there = set()
         if target.base['visibility'] == 'shared':
@@ -150,9 +160,21 @@ class Putter:
         return sorted(item.members() - there)
 
     def _complete(self, wanted, found, projects):
-        updating.update(self._service, found, wanted)
+        self._change(wanted, found)
         for project in projects:
             self._service.add_member(found.id, project)
+
+    def _change(self, wanted, found):
+        try:
+            updating.update(self._service, found, wanted)
+        except errors.Refused as exc:
+            new = wanted.base['visibility']
+            if exc.status != 403 or new == found.base['visibility']:
+                raise
+            raise errors.Refused(
+                f'{exc}; if you may not make it {new}, run this again with '
+                f'--set-visibility private', exc.status
+            ) from None
 
     @staticmethod
     def _result(what, image, target=None, **more):

@@ -94,6 +94,10 @@ class Image:
         """The id of the image that this one is a copy of, or None."""
         return self.properties.get(marks.SOURCE)
 
+    def lacks(self, stores):
+        """Return which of these stores it is not in, as a list."""
+        return [name for name in stores if name not in self.stores]
+
 
 def of_api(record):
     """Return the :class:`Image` of a record as the API shows it."""
@@ -140,6 +144,7 @@ class Rules:
     :param keep_owner: copy the owner, which only administrators may
     :param keep_key_policy: let the key of an encrypted volume be deleted
         together with the copy, where it is together with the source
+    :param visibility: of all copies, or None for that of the source
     """
 
     renamed: collections.abc.Mapping = dataclasses.field(default_factory=dict)
@@ -147,6 +152,7 @@ class Rules:
     dropped: tuple = ()
     keep_owner: bool = False
     keep_key_policy: bool = False
+    visibility: str | None = None
 
     def drops(self, name):
         """True if a property is not copied."""
@@ -175,6 +181,8 @@ def wanted(image, rules):
     base = dict(image.base)
     if rules.keep_owner:
         base['owner'] = image.owner
+    if rules.visibility is not None:
+        base['visibility'] = rules.visibility
     properties = {
         rules.renamed.get(name, name): rules.changed.get(name, value)
         for name, value in image.properties.items() if not rules.drops(name)

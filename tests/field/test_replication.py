@@ -250,10 +250,10 @@ def test_a_dump_of_no_images_could_not_be_loaded(clouds, tmp_path):
     folder = tmp_path / 'dump'
     done = replicating.dump(source, folder)
     assert (done.status, done.rows) == (0, [])
-    assert f'{source.url} has no image to dump.' in done.err
+    assert f'{source.url} has no active image.' in done.err
     done = replicating.load(target, folder)
     assert (done.status, done.rows) == (0, [])
-    assert f'{folder} is a dump of no images.' in done.err
+    assert f'{folder} has no active image.' in done.err
 
 
 def test_a_dump_of_the_old_replicator_was_not_recognised(cloud_b, tmp_path):

@@ -28,11 +28,12 @@ def test_options_say_how_records_differ():
     found = arguments.rules(parsed(
         '--drop-property=a', '--drop-property=b*', '--map-property=old=new',
         '--set-property=region=south', '--keep-owner',
+        '--set-visibility=private',
         add=(arguments.add_rules,),
     ))
     assert found == records.Rules(
         renamed={'old': 'new'}, changed={'region': 'south'},
-        dropped=('a', 'b*'), keep_owner=True,
+        dropped=('a', 'b*'), keep_owner=True, visibility='private',
     )
     nothing = arguments.rules(parsed(add=(arguments.add_rules,)))
     assert nothing == records.Rules()
@@ -82,8 +83,8 @@ def test_the_first_store_is_written_to_and_the_target_copies_to_others(sides):
     source.add(DATA)
     for stores in (['--store=nowhere'], ['--store=s1', '--store=nowhere']):
         done = replicating.livecopy(source, target, *stores)
-        (detail,) = filter(None, (row['Detail'] for row in done.rows))
-        assert 'has no store nowhere' in detail
+        assert (done.status, done.out) == (1, ''), done
+        assert 'has no store nowhere' in done.err
     assert target.images.keys() == {image_id}
 
 
@@ -154,7 +155,8 @@ def test_a_bad_image_keeps_no_other_from_being_loaded(sides, tmp_path):
     assert target.data == {good: dumps.GOOD}
     assert list(target.images) == [good]
     # A filter leaves out what it does not mean, if that can be told.
-    assert replicating.load(target, top, '--name=another').by_image() == {}
+    done = replicating.load(target, top, '--name=another', '--allow-empty')
+    assert done.by_image() == {}
     # What is no dump is told in one sentence.
     for folder in (tmp_path, tmp_path / 'absent'):
         done = replicating.load(target, folder)

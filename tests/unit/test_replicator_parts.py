@@ -96,9 +96,12 @@ def test_tokens_are_taken_out_of_arguments():
         '--from-token-file', 'f', '--token',
     ])
     assert kept == [
-        'livecopy', 'a', 'b', '--from-token-file', 'f', '--token',
+        'livecopy', 'a', '--from-token=***', '--to-token=***', 'b',
+        '--from-token-file', 'f', '--token',
     ]
     assert sorted(variables.values()) == ['one', 'two']
+    # Nothing is left to be taken out then.
+    assert arguments.hidden(kept) == (kept, {})
 
 
 def test_a_record_is_split_into_what_is_copied_and_what_is_not():

@@ -4,6 +4,7 @@
 
 import argparse
 import dataclasses
+import datetime
 
 import pytest
 
@@ -33,12 +34,21 @@ def parsed(*given, add=(arguments.add_filters,)):
     ('--visibility=private', True), ('--visibility=public', False),
     ('--property=kind=x', True), ('--property=kind=y', False),
     ('--property=sort=x', False), ('--tag=t', True), ('--tag=u', False),
+    ('--name=g*', True), ('--name=?oo[a-d]', True), ('--name=*x', False),
+    ('--name=G*', False), ('--name=', False),
+    ('--exclude=x', True), ('--exclude=good', False), ('--exclude=g*', False),
+    (f'--exclude={ID}', False), ('--exclude=', True),
+    ('--newer-than=2020-01-01', True), ('--newer-than=2999-01-01', False),
+    ('--newer-than=2026-01-01', False),
+    ('--newer-than=2025-12-31T23:59:59Z', True),
+    ('--newer-than=2026-01-01T01:00:00+02:00', True),
+    ('--newer-than=2025-12-31T23:00:00-02:00', False),
 ])
 def test_each_filter_decides_by_itself(option, meets):
     found = arguments.filters(parsed(option))
     assert found.meets(dumps.image()) is meets
     # All of them have to be met.
-    both = arguments.filters(parsed('--name=good', '--tag=t', option))
+    both = arguments.filters(parsed('--owner=demo', '--tag=t', option))
     assert both.meets(dumps.image()) is meets
 
 
@@ -50,17 +60,47 @@ def test_the_service_is_asked_for_what_it_can_look_for():
         'kind': 'x=y', 'name': 'in:"a:b"', 'owner': 'o', 'tag': ['t', 'u'],
         'visibility': 'all',
     }
-    quoted = arguments.filters(parsed('--name=a"b', '--visibility=public'))
-    assert quoted.query() == {'visibility': 'public'}
+    # What it would not understand as it is meant is looked for here.
+    for given in (
+        ('--name=a"b',), ('--name=a\\b',), ('--name=',), ('--name=a*',),
+        ('--name=a', '--name=b'), ('--exclude=a',), ('--property=limit=1',),
+    ):
+        found = arguments.filters(parsed(*given, '--visibility=public'))
+        assert found.query() == {'visibility': 'public'}
+    since = arguments.filters(parsed('--newer-than=2026-01-31T12:00:00.5+02'))
+    assert since.query()['created_at'] == 'gte:2026-01-31T10:00:00Z'
     twice = arguments.filters(parsed(f'--id={ID}', f'--id={ID}'))
     assert twice.ids == (ID,)
     with pytest.raises(errors.ReplicatorError, match='not the id'):
         arguments.filters(parsed('--id=../x'))
+    for name in ('os_hidden', 'min_ram', 'os_glance_import_task'):
+        with pytest.raises(errors.ReplicatorError, match='not a property'):
+            arguments.filters(parsed(f'--property={name}=x'))
+
+
+def test_an_image_of_an_unknown_time_is_not_thought_new():
+    image = dataclasses.replace(dumps.image(), created_at='')
+    found = arguments.filters(parsed('--newer-than=2000-01-01'))
+    assert not found.meets(image)
+    assert found.meets(dumps.image())
+
+
+@pytest.mark.parametrize(('age', 'seconds'), [
+    ('30m', 1800), ('12h', 43200), ('7d', 604800), ('2w', 1209600),
+])
+def test_an_age_is_counted_from_now(age, seconds):
+    ago = datetime.timedelta(seconds=seconds)
+    before = datetime.datetime.now(datetime.UTC) - ago
+    found = arguments.filters(parsed(f'--newer-than={age}')).newer_than
+    assert before <= found <= datetime.datetime.now(datetime.UTC) - ago
 
 
 @pytest.mark.parametrize('given', [
     '--property=kind', '--property==x', '--workers=0', '--workers=-1',
     '--workers=x', '--bandwidth=0', '--bandwidth=x', '--visibility=x',
+    '--newer-than=x', '--newer-than=', '--newer-than=7', '--newer-than=-7d',
+    '--newer-than=999999w', '--newer-than=2026-02-30',
+    '--newer-than=0001-01-01T00:00:00+02:00',
 ])
 def test_what_an_option_cannot_be_is_refused(given, capsys):
     with pytest.raises(SystemExit):

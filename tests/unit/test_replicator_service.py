@@ -50,15 +50,19 @@ def test_all_pages_of_images_are_read_hidden_ones_too(api, service):
 
 def test_only_images_that_are_active_and_whole_are_meant(api, service):
     late, early = api.add(created_at='2026-02-02'), api.add()
-    api.add(None)
+    queued = api.add(None)
     half = api.add(glance_replicate_unfinished=f'{early} host 1 1')
     assert [
         image.id for image in selecting.active(service, selecting.Filters())
     ] == [early, late]
-    named = selecting.Filters(ids=(late, half))
+    named = selecting.Filters(ids=(late,))
     assert [image.id for image in selecting.active(service, named)] == [late]
-    with pytest.raises(errors.ReplicatorError, match='There is no image'):
-        selecting.active(service, selecting.Filters(ids=(NOBODY,)))
+    for image_id, told in (
+        (NOBODY, 'There is no image'), (queued, 'is queued'),
+        (half, 'is an unfinished copy'),
+    ):
+        with pytest.raises(errors.ReplicatorError, match=told):
+            selecting.active(service, selecting.Filters(ids=(late, image_id)))
 
 
 @pytest.mark.parametrize('status', [0, 408, 429, 500, 502, 503, 504])
@@ -303,15 +307,15 @@ def test_tasks_come_in_the_order_of_their_times(api, service):
 
 def test_stores_that_cannot_be_written_are_not_offered(api, service):
     assert service.stores() == ['s1', 's2']
-    filling.check_stores(service, ['s2'])
+    filling.checked_stores(service, ['s2'])
     with pytest.raises(errors.ReplicatorError, match='no store fixed that'):
-        filling.check_stores(service, ['s1', 'fixed'])
+        filling.checked_stores(service, ['s1', 'fixed'])
     api.stores = None
     with pytest.raises(errors.ReplicatorError, match='has one store only'):
-        filling.check_stores(service, ['s1'])
+        filling.checked_stores(service, ['s1'])
     api.on('GET', 'stores', (403, {}))
     with pytest.raises(errors.Refused, match='403'):
-        filling.check_stores(service, ['s1'])
+        filling.checked_stores(service, ['s1'])
 
 
 @pytest.mark.parametrize(('endpoint', 'url'), [

@@ -38,8 +38,7 @@ class Dump(base.Job):
     def work(self, parsed, cancel, shown):
         source = self.connect(parsed, 'from')
         images = selecting.active(source, arguments.filters(parsed))
-        if not images:
-            self.warn(f'{source.name} has no image to dump.')
+        self.check_some(images, parsed, source.name, shown.say)
         shown.expect(len(images), sum(image.size or 0 for image in images))
         limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
         todo = [

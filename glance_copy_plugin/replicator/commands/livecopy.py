@@ -5,6 +5,7 @@
 from glance_copy_plugin.replicator import claims
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import delivering
+from glance_copy_plugin.replicator import filling
 from glance_copy_plugin.replicator import items
 from glance_copy_plugin.replicator import putting
 from glance_copy_plugin.replicator import running
@@ -41,6 +42,7 @@ class Livecopy(base.Job):
         source = self.connect(parsed, 'from')
         target = self.connect(parsed, 'to')
         images = selecting.active(source, arguments.filters(parsed))
+        self.check_some(images, parsed, source.name, shown.say)
         shown.expect(len(images), sum(image.size or 0 for image in images))
         limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
         if parsed.via_irods:
@@ -67,20 +69,21 @@ def streaming(parsed, target, limit, cancel):
     """Return the :class:`Delivery` that passes all bytes through here."""
     return delivering.Streaming(
         service=target, limit=limit, cancel=cancel,
-        stores=tuple(parsed.stores),
+        store=parsed.stores[0] if parsed.stores else None,
     )
 
 
 def make_putter(parsed, target, delivery, shown):
     """Return the :class:`Putter` that the options of a command ask for."""
     rules = arguments.rules(parsed)
+    stores = filling.checked_stores(target, parsed.stores)
     return putting.Putter(
         service=target,
         index=comparing.Index(selecting.everything(target)),
         rules=rules,
         options=putting.Options(
             members=parsed.members, metadata_only=parsed.metadata_only,
-            dry_run=parsed.dry_run, stores=tuple(parsed.stores[1:]),
+            dry_run=parsed.dry_run, stores=stores,
         ),
         sender=sending.Sender(
             service=target, delivery=delivery, display=shown,

@@ -36,9 +36,8 @@ class Load(base.Job):
             folders.Folder.of_user(parsed.directory) as top,
             loading.opened(top, cancel) as found,
         ):
-            if not found:
-                self.warn(f'{parsed.directory} is a dump of no images.')
             todo = [item for item in found if _is_meant(item, filters)]
+            self.check_some(todo, parsed, parsed.directory, shown.say)
             target = self.connect(parsed, 'to')
             return self._load(todo, target, parsed, cancel, shown)
 

@@ -20,6 +20,7 @@ class Size(base.Command):
     def take_action(self, parsed_args):
         service = self.connect(parsed_args, 'server')
         images = selecting.active(service, arguments.filters(parsed_args))
+        self.check_some(images, parsed_args, service.name, self.warn)
         total = sum(image.size or 0 for image in images)
         unknown = sum(image.size is None for image in images)
         if unknown:
