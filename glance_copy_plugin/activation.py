@@ -5,8 +5,11 @@
 import importlib.metadata
 import threading
 
+from oslo_config import cfg
 from stevedore import driver
 from stevedore import extension
+
+from glance_copy_plugin import opts
 
 _GLANCE_NAMESPACE = 'glance.flows'
 _OUR_NAMESPACE = 'glance_copy_plugin.flows'
@@ -19,11 +22,13 @@ def activate():
 
     An installed package changes nothing by itself: a second entry point of
     the same name would be an error for everybody. Instead, stevedore's list
-    of the namespace is completed here, once. Calling it again is harmless.
+    of the namespace is completed here, once. The options of ``[copy_image]``,
+    which the flow reads, are registered. Calling it again is harmless.
 
     :raises RuntimeError: if Glance would not find our flow afterwards
     """
     ours = _our_entry_point()
+    opts.register_opts(cfg.CONF)
     cache = extension.ExtensionManager.ENTRY_POINT_CACHE
     with _LOCK:
         # A manager fills the cache in the way that this release does it.

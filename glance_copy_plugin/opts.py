@@ -32,7 +32,6 @@ Possible values:
     cfg.Opt(
         'staging_window',
         type=types.Integer(min=4096),
-        sample_default=1073741824,
         help="""
 The most bytes of one image that the staging area holds at a time.
 

@@ -7,23 +7,24 @@
     [filter:copy_image]
     paste.filter_factory = glance_copy_plugin.paste:filter_factory
 
-behind ``context`` in the pipeline in use. Loading it registers and checks the
-options, pins the flow, and from then on every ``copy-image`` request passes
-the rules of :mod:`glance_copy_plugin.requests` before Glance sees it.
+behind ``context`` in the pipeline in use. Loading it registers the options,
+pins the flow, and checks what is configured. From then on every ``copy-image``
+request passes the rules of :mod:`glance_copy_plugin.requests` before Glance
+sees it.
 """
 
 from oslo_config import cfg
 from oslo_log import log as logging
-import stevedore
 import webob.dec
 import webob.exc
 
 from glance_copy_plugin import activation
 from glance_copy_plugin import asking
-from glance_copy_plugin import opts
 from glance_copy_plugin import requests
+from glance_copy_plugin import settings
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
+from glance_copy_plugin.jobboard import waiting
 from glance_copy_plugin.records import retry
 from glance_copy_plugin.recovery import process
 from glance_copy_plugin.recovery import takeover
@@ -78,6 +79,13 @@ class CopyImageFilter:
             ) from None
         if entry is None:
             raise requests.being_copied(image_id)
+        if process.journal().closed:
+            entry.remove()
+            raise webob.exc.HTTPServiceUnavailable(
+                explanation='Copies are not accepted now, because an operator '
+                'has had them brought to their end with glance-copy drain: '
+                'ask again when they are accepted again.'
+            )
         debug.point('accept-claimed')
         if self._by_workers:
             return self._post(request, entry)
@@ -134,19 +142,21 @@ def filter_factory(global_conf, **local_conf):
 
     :raises RuntimeError: if the configuration cannot work, in one sentence
     """
-    opts.register_opts(CONF)
-    check_configuration(CONF)
     activation.activate()
-    process.start(
-        posting.post_again if board.is_enabled() else takeover.resume
-    )
-
+    settings.check(CONF)
+    for sentence in settings.unknown(CONF):
+        LOG.warning(sentence)
+    if board.is_enabled():
+        process.start(posting.post_again, waiting.WITHOUT_WORKERS.look_after)
+    else:
+        process.start(takeover.resume)
     if debug.enabled():
         LOG.warning(
             'This process kills itself when %s says so', debug.enabled()
         )
 
     def make_filter(app):
+        settings.check_place(app)
         LOG.info(
             'Images are copied by glance-copy-plugin %s',
             'through the board' if board.is_enabled() else 'in this process',
@@ -154,25 +164,3 @@ def filter_factory(global_conf, **local_conf):
         return CopyImageFilter(app, requests.Rules(CONF))
 
     return make_filter
-
-
-def check_configuration(conf):
-    """Raise RuntimeError, in one sentence, for what can never work."""
-    group = conf[opts.GROUP]
-    known = stevedore.ExtensionManager(
-        'glance_copy_plugin.copiers'
-    ).entry_points_names()
-    unknown = [name for name in group.copiers if name not in known]
-    if unknown:
-        raise RuntimeError(
-            f'[copy_image] copiers names {", ".join(unknown)}, which is not '
-            f'installed; known are {", ".join(sorted(known))}'
-        )
-    if board.is_enabled():
-        # Says in one sentence what cannot work; connects to nothing yet.
-        board.of_process()
-    if not conf.enabled_backends:
-        raise RuntimeError(
-            'the filter copy_image needs several stores: set '
-            'enabled_backends, or take the filter out of the pipeline'
-        )

@@ -153,6 +153,18 @@ def exists(store, url, context):
     return True
 
 
+def size_of(location, context):
+    """Return the size of an object in bytes, as its store tells it.
+
+    :param location: :class:`~base.Location`
+    :returns: 0 or None if the store does not know
+    :raises: whatever the driver raises
+    """
+    return glance_store.get_size_from_uri_and_backend(
+        location.url, location.store, context=context
+    )
+
+
 def set_acls(store, url, image, members, context):
     """Let those read the object who may read the image."""
     public = image.visibility in ('public', 'community')

@@ -2,25 +2,29 @@
 
 """``glance-copy check``: would copies work with this configuration?"""
 
+import logging
 import os
 import shutil
 
 from cliff import lister
 from glance import housekeeping
+from glance import sqlite_migration
 from glance.common import config
+from glance.common import store_utils
 from glance.common import wsgi_app
 import glance_store
 from oslo_config import cfg
 
-from glance_copy_plugin import activation
 from glance_copy_plugin import opts
 from glance_copy_plugin import stores
 from glance_copy_plugin.cli import database
 from glance_copy_plugin.cli import options
+from glance_copy_plugin.cli import rules
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import planning
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.recovery import process
+from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
 
@@ -28,8 +32,9 @@ CONF = cfg.CONF
 class Check(lister.Lister):
     """Load the Image service's configuration and show how stores are written.
 
-    Fails with one sentence if the filter is not in the pipeline in use or if
-    the configuration cannot work. Changes nothing.
+    Everything that would keep the service from its start, or copies from
+    being made, is said in one sentence each, and the status is 1. Changes
+    nothing.
     """
 
     def get_parser(self, prog_name):
@@ -37,15 +42,21 @@ class Check(lister.Lister):
         options.add_config_dir(parser)
         return parser
 
+    def run(self, parsed_args):
+        self._broken = []
+        super().run(parsed_args)
+        for sentence in self._broken:
+            self.app.stderr.write(f'{_in_one_line(sentence)}\n')
+        return int(bool(self._broken))
+
     def take_action(self, parsed_args):
+        if self.app.options.verbose_level <= self.app.DEFAULT_VERBOSE_LEVEL:
+            # What it has to say of a store is said in a sentence below.
+            logging.getLogger('glance_store').setLevel(logging.CRITICAL)
         load_service(parsed_args.config_dir)
-        if not activation.is_active():
-            raise RuntimeError(
-                'the filter copy_image is not in the paste pipeline in use: '
-                'put it behind "context" there'
-            )
+        self._broken = list(rules.broken())
         found = opts.copy_options(CONF, housekeeping.staging_store_path())
-        self._show_staging(found)
+        self._show_staging(found.staging_dir)
         if board.is_enabled():
             self._show_board()
         copiers = planning.load_copiers(found.copiers)
@@ -53,25 +64,18 @@ class Check(lister.Lister):
             self._row(name, copiers) for name in stores.names()
         ]
 
-    def _show_staging(self, found):
-        folder = found.staging_dir
-        if not os.path.isdir(folder):
-            raise RuntimeError(
-                f'the staging directory {folder} does not exist: make it, '
-                'or set [copy_image] staging_dir'
+    def _show_staging(self, folder):
+        if os.path.isdir(folder):
+            self.app.stderr.write(
+                f'Staging area {folder}: {shutil.disk_usage(folder).free} '
+                'bytes free\n'
             )
-        self.app.stderr.write(
-            f'Staging area {folder}: {shutil.disk_usage(folder).free} bytes '
-            'free\n'
-        )
 
     def _show_board(self):
         try:
             workers = board.of_process().workers()
-        except board.BoardSilent as exc:
-            raise RuntimeError(
-                f'the board of copies does not answer: {exc}'
-            ) from None
+        except board.BoardSilent:
+            return
         self.app.stderr.write(
             'The board of copies answers; processes that make them: '
             f'{len(workers)}\n'
@@ -116,20 +120,53 @@ def read_config(folder):
 def load_service(folder):
     """Load the Image service as its WSGI application does, without threads.
 
+    In the same order, so that what would end its start is what is said here.
+
     :param folder: directory of ``glance-api.conf``
     :raises RuntimeError: if it cannot be loaded, in one sentence
     """
     read_config(folder)
     process.only_look()
     try:
-        reserved = wsgi_app.RESERVED_STORES
-        glance_store.register_store_opts(CONF, reserved_stores=reserved)
-        glance_store.create_multi_stores(CONF, reserved_stores=reserved)
+        _load_stores()
+        sqlite_migration.can_migrate_to_central_db()
+        housekeeping.staging_store_path()
         # Before the pipeline: Glance's filters for caches use the database.
         database.check_schema()
         config.load_paste_app('glance-api')
-    except (cfg.Error, glance_store.BackendException) as exc:
-        raise RuntimeError(f'the configuration does not load: {exc}') from exc
+    except RuntimeError as exc:
+        raise RuntimeError(_in_one_line(exc)) from exc
+    except Exception as exc:
+        # Whatever it is, the service ends with it, too.
+        raise RuntimeError(
+            f'the configuration does not load: {_in_one_line(exc)}'
+        ) from exc
+
+
+def _load_stores():
+    if not CONF.enabled_backends:
+        raise RuntimeError(
+            'enabled_backends is not set: copies need several stores'
+        )
+    if store_utils.check_reserved_stores(CONF.enabled_backends):
+        raise RuntimeError(
+            'the name of a store in enabled_backends begins with os_glance_, '
+            'which is reserved: give it another one'
+        )
+    reserved = wsgi_app.RESERVED_STORES
+    glance_store.register_store_opts(CONF, reserved_stores=reserved)
+    glance_store.create_multi_stores(CONF, reserved_stores=reserved)
+    try:
+        glance_store.verify_store()
+    except RuntimeError as exc:
+        raise RuntimeError(
+            f'[glance_store] default_backend: {exc}; name one of '
+            + ', '.join(stores.names())
+        ) from exc
+
+
+def _in_one_line(error):
+    return ' '.join(errors.redact(error).split())
 
 
 def _way(target, copiers):

@@ -149,7 +149,10 @@ class StoreImport:
         stored = self._write()
         debug.point('import-written')
         try:
-            run.record.store_done(self._store, stored.url, stored.metadata)
+            run.record.store_done(
+                self._store, stored.url, stored.metadata,
+                run.known_of(self._store),
+            )
             debug.point('import-recorded')
             self._set_acls(stored)
             debug.point('import-acls-set')

@@ -2,16 +2,21 @@
 
 """Deciding how the image will reach each store."""
 
+import hashlib
+
+from oslo_config import cfg
 from oslo_log import log as logging
 import stevedore
 
 from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.flow import measuring
 from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.records import quotas
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import patience
 
+CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
 # Seconds that a backend may take to tell whether it can copy.
@@ -26,21 +31,32 @@ def make_plan(run):
     facts = run.record.facts()
     if facts.status != 'active':
         raise errors.Cancelled(f'the image is {facts.status}, not active')
-    quotas.enforce(run.user_context, run.image_id, facts.size)
     locations = stores_.readable(facts.locations)
     if not locations:
         raise errors.SourceError(
             'no location of the image is in a store of this node'
         )
+    size = facts.size
+    if size is None:
+        size = measuring.measure(run, facts, locations)
+    quotas.enforce(run.user_context, run.image_id, size)
     known = load_copiers(run.options.copiers)
     copiers = {
         store: _copier_for(run, store, locations, known)
         for store in run.stores
     }
+    hash_algorithm = _hash_algorithm(facts)
     return run_.Plan(
-        size=facts.size,
-        expected=_expected(facts, copiers, run.options.verify),
+        size=size,
+        expected=_expected(facts, size, copiers, run.options.verify),
         checksum=facts.checksum,
+        hash_algorithm=hash_algorithm,
+        unrecorded=tuple(
+            algorithm for algorithm, value in (
+                ('md5', facts.checksum),
+                (hash_algorithm, facts.os_hash_value),
+            ) if not value
+        ),
         locations=locations,
         copiers=copiers,
     )
@@ -89,18 +105,21 @@ def _can_copy(run, store, locations, copier):
         return False
 
 
-def _expected(facts, copiers, verify):
+def _hash_algorithm(facts):
+    """Return how an image is hashed, or would be if Glance did it now."""
+    if facts.os_hash_algo in hashlib.algorithms_available:
+        return facts.os_hash_algo
+    return CONF.hashing_algorithm
+
+
+def _expected(facts, size, copiers, verify):
     if verify == 'none' and None not in copiers.values():
-        return digests.Expected(size=facts.size)
-    expected = digests.Expected.of_image(
-        size=facts.size,
-        os_hash_algo=facts.os_hash_algo,
-        os_hash_value=facts.os_hash_value,
-        checksum=facts.checksum,
-    )
+        return digests.Expected(size=size)
+    expected = facts.expected(size)
     if expected.algorithm is None:
         LOG.warning(
             'Image %s has no hash that can be computed here: its copies are '
-            'verified by their size only', facts.image_id,
+            'verified by their size only. Where the copy reads it, its hash '
+            'is recorded', facts.image_id,
         )
     return expected

@@ -68,6 +68,9 @@ class Plan:
     :param size: bytes
     :param expected: :class:`Expected`
     :param checksum: md5 of the image, or None
+    :param hash_algorithm: of the image's ``os_hash_value``, or what that will
+        be computed with
+    :param unrecorded: algorithms of the hashes that the record lacks
     :param locations: readable :class:`Location` objects, best first
     :param copiers: ``{store: Copier}``, None for a store that is streamed to
     """
@@ -75,6 +78,8 @@ class Plan:
     size: int
     expected: digests.Expected
     checksum: str | None
+    hash_algorithm: str
+    unrecorded: tuple
     locations: tuple
     copiers: dict
 
@@ -123,12 +128,13 @@ class CopyRun:
         self.notifications = notifications.Notifications(self.record)
         self.store_slots = limits.Slots(options.max_parallel_stores)
         self.plan = None
-        self._limit = limits.BandwidthLimit(
+        self.limit = limits.BandwidthLimit(
             options.bandwidth_limit, self.cancel
         )
         self._copy_slots = copy_slots
         self._has_slot = False
         self._has_space = False
+        self._stages = False
         self._reserved = []
         self._stagings = {}
         self._all_stagings = []
@@ -179,11 +185,25 @@ class CopyRun:
     def leave(self):
         """Leave the copy to another process."""
         self.close()
+        self._say_suspended()
         LOG.info(
             'The copy of image %s is left to the next process', self.image_id
         )
         self.entry.hand_over()
         self.ended(observing.LEFT)
+
+    def _say_suspended(self):
+        if self.entry.lost:
+            # The next process has something to say by now.
+            return
+        try:
+            self.task.say(progress.SUSPENDED)
+        except Exception as exc:
+            LOG.info(
+                'That the copy of image %(image)s is suspended was not '
+                'written: %(why)s',
+                {'image': self.image_id, 'why': errors.redact(exc)},
+            )
 
     def ended(self, result):
         """Nothing of this copy runs in this process any more.
@@ -270,6 +290,22 @@ class CopyRun:
             algorithms = (digests.cheapest_algorithm(),)
         return self._start_staging(stores, algorithms)
 
+    def known_of(self, store):
+        """Return what is known of the bytes that ``store`` was given.
+
+        :returns: as :meth:`ImageRecord.store_done` takes it; hashes only if
+            they were read here
+        """
+        known = {'size': self.plan.size}
+        staged = self._stagings.get(store)
+        hexdigests = staged.hexdigests if staged else {}
+        if 'md5' in hexdigests:
+            known['checksum'] = hexdigests['md5']
+        if self.plan.hash_algorithm in hexdigests:
+            known['os_hash_algo'] = self.plan.hash_algorithm
+            known['os_hash_value'] = hexdigests[self.plan.hash_algorithm]
+        return known
+
     def stage_alone(self, store):
         """Stage the image once more, for one store.
 
@@ -308,6 +344,14 @@ class CopyRun:
             self._has_space = True
             self.progress.go_on()
 
+    def _before_staged(self):
+        self._reserve_once()
+        self._stages = True
+
+    def _on_read(self, count):
+        tell = self.progress.staged if self._stages else self.progress.read
+        tell(count)
+
     def _reserve(self, on_wait):
         size = self.plan.size
         self._reserved.append(
@@ -330,15 +374,15 @@ class CopyRun:
                 folder=self.staging_folder,
                 window=self.options.staging_window,
                 borrow=self.reads_in_place,
-                algorithms=algorithms,
+                algorithms=(*algorithms, *self.plan.unrecorded),
                 retries=self.options.retries,
                 retry_interval=self.options.retry_interval,
                 timeout=self.options.store_timeout,
             ),
-            limit=self._limit,
+            limit=self.limit,
             cancel=self.cancel,
-            on_bytes=self.progress.staged,
-            reserve=self._reserve_once,
+            on_bytes=self._on_read,
+            reserve=self._before_staged,
         )
         self._all_stagings.append(started)
         self._stagings.update(dict.fromkeys(stores, started))

@@ -124,7 +124,10 @@ def _settle(ending, record, context):
         and not stores_.exists(store, url, context)
     ]
     failed = facts.failed != ending.failed and ending_.is_newest(ending)
-    if lost or revived or failed or facts.importing:
+    if (
+        lost or revived or failed or facts.importing
+        or not ending.is_told(facts)
+    ):
         ending_.restore(ending, lost=lost, revived=revived, failed=failed)
         LOG.warning(
             'A late update of image %s had put back what was recorded before '

@@ -11,6 +11,7 @@ from oslo_reports import guru_meditation_report as gmr
 from oslo_reports import opts as gmr_opts
 
 from glance_copy_plugin import opts
+from glance_copy_plugin import settings
 from glance_copy_plugin.cli import check
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import claim
@@ -35,6 +36,7 @@ def check_configuration(config_dir):
             '[copy_image] jobboard_connection is not set: without a board, '
             'the Image service makes its copies by itself'
         )
+    settings.check_values(CONF)
     board.of_process()
 
 

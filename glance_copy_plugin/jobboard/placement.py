@@ -56,6 +56,11 @@ def obstacle(details, workers):
 
     :param workers: :class:`Stores` of those that live
     """
+    if not workers:
+        return (
+            f'no worker runs, so that none can write '
+            f'{", ".join(details.stores)}: start glance-copy-worker'
+        )
     if any(each.can_make(details) for each in workers):
         return None
     everywhere = {name for each in workers for name in each.writable}

@@ -24,6 +24,7 @@ class Ending:
     :param failed: the stores that did not get the image
     :param kept: ``{store: (url, metadata)}`` of the stores that got it
     :param taken_back: ``{store: url}`` of those that had it for a while
+    :param known: what its bytes are, as :func:`rows.describe` takes it
     """
 
     image_id: str
@@ -31,6 +32,13 @@ class Ending:
     failed: frozenset
     kept: dict
     taken_back: dict
+    known: dict
+
+    def is_told(self, facts):
+        """True if the record says of the image's bytes what is known."""
+        return not any(
+            rows.is_unknown(getattr(facts, name)) for name in self.known
+        )
 
 
 def is_newest(ending):
@@ -54,6 +62,7 @@ def restore(ending, *, lost, revived, failed):
             or rows.lock_holder(session, image_id) is not None
         ):
             return
+        rows.describe(session, image_id, ending.known)
         rows.set_stores(session, image_id, rows.IMPORTING, ())
         if failed:
             rows.set_stores(session, image_id, rows.FAILED, ending.failed)

@@ -14,6 +14,7 @@ from glance_copy_plugin.records import ending as ending_
 from glance_copy_plugin.records import rows
 from glance_copy_plugin.records.retry import retried
 from glance_copy_plugin.transfer import debug
+from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 
 LOCK = rows.LOCK
@@ -55,6 +56,7 @@ class RecordedLocation:
 class ImageFacts:
     """What a copy needs to know of an image, read at one moment.
 
+    :param size: bytes, or None if the record does not say
     :param locations: :class:`RecordedLocation` tuple, the stores with the
         greatest weight first
     :param importing: stores that are to get the image
@@ -63,7 +65,7 @@ class ImageFacts:
 
     image_id: str
     status: str
-    size: int
+    size: int | None
     checksum: str | None
     os_hash_algo: str | None
     os_hash_value: str | None
@@ -71,6 +73,18 @@ class ImageFacts:
     locations: tuple
     importing: frozenset
     failed: frozenset
+
+    def expected(self, size):
+        """Return what is known of the bytes, as :class:`Expected`.
+
+        :param size: how many there are
+        """
+        return digests.Expected.of_image(
+            size=size,
+            os_hash_algo=self.os_hash_algo,
+            os_hash_value=self.os_hash_value,
+            checksum=self.checksum,
+        )
 
 
 class ImageRecord:
@@ -99,6 +113,7 @@ class ImageRecord:
         self._failed = frozenset()
         self._kept = {}
         self._taken_back = {}
+        self._known = {}
 
     def read(self):
         """Read the image's :class:`ImageFacts`, in one try.
@@ -109,7 +124,7 @@ class ImageRecord:
         return ImageFacts(
             image_id=image.image_id,
             status=image.status,
-            size=image.size or 0,
+            size=image.size,
             checksum=image.checksum,
             os_hash_algo=image.os_hash_algo,
             os_hash_value=image.os_hash_value,
@@ -167,20 +182,29 @@ class ImageRecord:
         """Say that a copy into ``stores`` begins."""
         self._write(pending=frozenset(stores), failed=frozenset())
 
-    def store_done(self, store, url, metadata):
+    def store_done(self, store, url, metadata, known=None):
         """Record that ``store`` holds the image now, in one transaction.
 
-        :raises: :class:`LockLost`, :class:`ImageGone` or, if the image is
-            not active any more, :class:`Cancelled`, recording nothing
+        :param known: ``{'size': bytes, 'checksum': md5, 'os_hash_algo': name,
+            'os_hash_value': digest}``, or a part of it, of the bytes that
+            were read: what the record does not say is written with it
+        :raises: :class:`LockLost`, :class:`ImageGone`,
+            :class:`SourceMismatch` if the record has another hash by now or,
+            if the image is not active any more, :class:`Cancelled`,
+            recording nothing
         """
+        known = known or {}
+
         def add_row(session):
             self._check_active(session)
+            self._describe(session, known, store)
             # Repeated after a lost answer of the database: one row is enough.
             recorded = rows.locations(session, self._image_id)
             if store not in map(rows.store_of, recorded):
                 rows.add_location(session, self._image_id, url, metadata)
 
         self._write(done=store, also=add_row)
+        self._known = {**known, **self._known}
         self._kept[store] = url, metadata
 
     def store_failed(self, store):
@@ -193,6 +217,8 @@ class ImageRecord:
         :param failed: further stores that did not get the image
         """
         def unlock(session):
+            # A late save of an older record may have emptied it again.
+            rows.describe(session, self._image_id, self._known)
             rows.unlock(session, self._image_id, self._task_id)
 
         self._write(pending=frozenset(), failed=failed, also=unlock)
@@ -230,6 +256,7 @@ class ImageRecord:
             failed=self._failed,
             kept=dict(self._kept),
             taken_back=dict(self._taken_back),
+            known=dict(self._known),
         )
 
     def _write(self, *, pending=None, done=None, failed=(), also=None):
@@ -263,6 +290,17 @@ class ImageRecord:
             if rows.lock_holder(session, self._image_id) != self._task_id:
                 raise LockLost('the image is locked for another task')
             yield session
+
+    def _describe(self, session, known, store):
+        """Complete the record; refuse bytes that are not its image's."""
+        algorithm, value = rows.describe(session, self._image_id, known)
+        if known.get('os_hash_algo') == algorithm and (
+            known.get('os_hash_value', value) != value
+        ):
+            raise errors.SourceMismatch(
+                f'it was given data with another {algorithm} than the image',
+                store=store,
+            )
 
     def _check_active(self, session):
         status = rows.status(session, self._image_id)

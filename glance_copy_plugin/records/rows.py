@@ -36,6 +36,28 @@ def status(session, image_id):
     return session.query(models.Image.status).filter_by(id=image_id).scalar()
 
 
+def is_unknown(value):
+    """True if a column of the image does not tell; a size of 0 does."""
+    return value is None or value == ''
+
+
+def describe(session, image_id, known):
+    """Write of the image's bytes what the record does not say.
+
+    :param known: ``{column: value}`` of ``size``, ``checksum``,
+        ``os_hash_algo`` and ``os_hash_value``, or a part of them
+    :returns: the algorithm and the value of the hash, as recorded now
+    """
+    image = session.query(models.Image).filter_by(id=image_id).one()
+    for name in ('size', 'checksum', 'os_hash_value'):
+        if name in known and is_unknown(getattr(image, name)):
+            setattr(image, name, known[name])
+            if name == 'os_hash_value':
+                # One is nothing without the other.
+                image.os_hash_algo = known['os_hash_algo']
+    return image.os_hash_algo, image.os_hash_value
+
+
 def lock_holder(session, image_id):
     """Return the id of the task that holds the image, or None."""
     row = _properties(session, image_id, LOCK).filter_by(

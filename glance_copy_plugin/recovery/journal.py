@@ -23,6 +23,7 @@ from glance_copy_plugin.recovery import holding
 
 LOG = logging.getLogger(__name__)
 
+_CLOSED = 'closed'
 _NAME = re.compile(r'^[0-9a-fA-F-]{36}$')
 
 
@@ -123,6 +124,29 @@ class Journal:
         self._lock = threading.Lock()
         self._mine = {}
 
+    @property
+    def closed(self):
+        """True if no new copies are to be accepted on this host.
+
+        Asked when the new one has its entry: whoever closes the journal and
+        looks at its entries then misses none.
+        """
+        return os.path.exists(os.path.join(self.folder, _CLOSED))
+
+    def close(self):
+        """Accept no new copies, in no process of this host.
+
+        :raises OSError: if the journal cannot be written
+        """
+        self._make_folder()
+        with open(os.path.join(self.folder, _CLOSED), 'w'):
+            """That it is there says it all."""
+
+    def open(self):
+        """Accept copies again; nothing happens if they are accepted."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.folder, _CLOSED))
+
     def claim(self, image_id, request_id):
         """Make an entry for a new copy.
 
@@ -131,7 +155,7 @@ class Journal:
         :raises OSError: if the journal cannot be written
         """
         with self._lock:
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            self._make_folder()
             entry = self._make(image_id, request_id)
             if entry is not None:
                 self._mine[image_id] = entry
@@ -188,6 +212,9 @@ class Journal:
                 _load(entry)
                 self._mine[image_id] = entry
             return entry
+
+    def _make_folder(self):
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
 
     def _make(self, image_id, request_id):
         """Make a file that is locked and complete when it gets its name."""

@@ -29,17 +29,19 @@ def journal():
     return journal_.Journal(os.path.join(staging, 'copy-image', 'journal'))
 
 
-class _Resuming:
-    """What becomes of interrupted copies, which :func:`start` is told."""
+class _Told:
+    """What :func:`start` was told to do."""
 
-    function = None
+    resume = None
+    look = None
 
 
 @functools.cache
 def watcher():
     """Return the watcher of this process, which has been started."""
     return watcher_.Watcher(
-        journal(), _Resuming.function, CONF[opts.GROUP].recovery_interval
+        journal(), _Told.resume, CONF[opts.GROUP].recovery_interval,
+        _Told.look,
     )
 
 
@@ -56,17 +58,18 @@ def serve():
 
 
 @functools.cache
-def start(resume):
+def start(resume, look=lambda: None):
     """Look after interrupted copies from now on, also after a fork.
 
     Once in a process, in however many pipelines the filter stands.
 
     :param resume: called with the journal's entry of each copy that this
         process took over
+    :param look: called at each look for such copies
     """
     if _ONLY_LOOKING.is_set():
         return
-    _Resuming.function = resume
+    _Told.resume, _Told.look = resume, look
     servers.check_threads()
     os.register_at_fork(
         after_in_parent=_after_fork_in_parent,

@@ -19,6 +19,7 @@ from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import observing
+from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import space
 
 CONF = cfg.CONF
@@ -70,6 +71,9 @@ def carry_on(entry, task):
         return
     if not run.enter():
         return
+    run.progress.taken_over = bool(
+        entry.attempts or progress.is_of_a_copy(task['message'])
+    )
     if entry.attempts:
         observing.observer().taken_over()
     entry.attempts += 1

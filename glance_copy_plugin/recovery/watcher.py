@@ -26,12 +26,14 @@ class Watcher:
     :param journal: :class:`Journal`
     :param resume: called with each entry that this process took over
     :param interval: seconds between two looks
+    :param look: called at each look
     """
 
-    def __init__(self, journal, resume, interval):
+    def __init__(self, journal, resume, interval, look=lambda: None):
         self._journal = journal
         self._resume = resume
         self._interval = interval
+        self._look = look
         self.forget()
 
     @property
@@ -79,6 +81,7 @@ class Watcher:
                 for entry in self._ownerless():
                     if entry.begin():
                         pool.submit(self._take_over, entry)
+                self._look()
             except Exception:
                 LOG.exception('Looking for interrupted copies failed')
             paused.wait(self._interval)

@@ -13,9 +13,11 @@ from keystoneauth1 import noauth
 from keystoneauth1 import session
 from keystoneauth1 import token_endpoint
 import openstack
+import openstack.config
 import openstack.exceptions
 
 from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import redirects
 from glance_copy_plugin.replicator import service
 from glance_copy_plugin.replicator import text
 
@@ -28,38 +30,53 @@ _VERSION = re.compile(r'/v2/?$')
 class Endpoint:
     """One side of a copy, as the user names it.
 
-    :param name: a cloud of ``clouds.yaml``, ``env`` for the ``OS_*``
-        variables, a URL, or ``host:port``
+    :param name: a cloud of ``clouds.yaml``, or ``env`` for the ``OS_*``
+        variables, each with ``/REGION`` behind it or not; a URL; or
+        ``host:port``
+    :param region: of a cloud whose name has none behind it, or None for the
+        one that clouds.yaml or the catalog has first
     :param token: for a URL; never shown
     :param ca_file: certificates to trust instead of the system's
     :param insecure: do not verify the server's certificate
     """
 
     name: str
+    region: str | None = None
     token: str | None = dataclasses.field(default=None, repr=False)
     ca_file: str | None = None
     insecure: bool = False
 
 
-def connect(endpoint, warn):
+def connect(endpoint, warn, retries):
     """Return the :class:`ImageService` of an endpoint.
 
     :param warn: called with each sentence that the user has to know
+    :param retries: :class:`Retries`
     """
     if endpoint.insecure:
         warn(f'The certificate of {text.safe(endpoint.name)} is not verified.')
     url = url_of(endpoint.name)
     if url is not None:
-        return service.ImageService(
-            _by_url(url, endpoint, warn), text.safe(endpoint.name)
+        return service_of(
+            _by_url(url, endpoint, warn), endpoint.name, retries
         )
     if endpoint.token:
         raise errors.ReplicatorError(
             f'A token goes with a URL; {text.safe(endpoint.name)} names a '
             f'cloud, whose credentials are in clouds.yaml'
         )
+    return _by_cloud(endpoint, retries)
+
+
+def service_of(adapter, name, retries):
+    """Return the :class:`ImageService` that an adapter speaks to.
+
+    :param name: how the user calls it
+    :param retries: :class:`Retries`
+    """
+    name = text.safe(name)
     return service.ImageService(
-        _by_cloud(endpoint), text.safe(endpoint.name)
+        redirects.Following(adapter, name), name, retries
     )
 
 
@@ -116,24 +133,56 @@ def _is_local(url):
         return host == 'localhost'
 
 
-def _by_cloud(endpoint):
+def _by_cloud(endpoint, retries):
     more = {}
     if endpoint.ca_file:
         more['cacert'] = endpoint.ca_file
     if endpoint.insecure:
         more['verify'] = False
     name = endpoint.name
-    if name in ENVIRONMENT:
-        name = 'envvars'
     try:
-        return with_version(openstack.connect(cloud=name, **more).image)
+        cloud, region = _cloud_and_region(name)
+        if not region and endpoint.region:
+            region = endpoint.region
+            name = f'{name}/{region}'
+        if cloud in ENVIRONMENT:
+            cloud = 'envvars'
+        return service_of(
+            with_version(_connection(cloud, region, more).image), name,
+            retries,
+        )
     except (
         openstack.exceptions.SDKException, auth_exceptions.ClientException
     ) as exc:
         raise errors.ReplicatorError(
-            f'The cloud {text.safe(endpoint.name)} cannot be used: '
-            f'{text.safe(exc)}'
+            f'The cloud {text.safe(name)} cannot be used: {text.safe(exc)}'
         ) from None
+
+
+def _cloud_and_region(name):
+    """Return what a name means: a cloud, and a region of it or None."""
+    if '/' not in name or name in (
+        openstack.config.OpenStackConfig().get_cloud_names()
+    ):
+        return name, None
+    cloud, _, region = name.rpartition('/')
+    if not cloud or not region:
+        raise errors.ReplicatorError(
+            f'{text.safe(name)} is not CLOUD/REGION: a name is missing'
+        )
+    return cloud, region
+
+
+def _connection(cloud, region, more):
+    if not region:
+        return openstack.connect(cloud=cloud, **more)
+    try:
+        return openstack.connect(cloud=cloud, region_name=region, **more)
+    except openstack.exceptions.ConfigException:
+        # clouds.yaml does not list it; the catalog of the cloud may.
+        return openstack.connect(
+            cloud=cloud, image_region_name=region, **more
+        )
 
 
 def with_version(proxy):

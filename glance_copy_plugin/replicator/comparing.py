@@ -9,6 +9,7 @@ from glance_copy_plugin.replicator import records
 SAME, MISSING, DIFFERENT, EXTRA = 'same', 'missing', 'different', 'extra'
 UNFINISHED = 'unfinished'
 DATA = 'data'
+STORE = 'store '
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,8 +17,10 @@ class Difference:
     """One image, compared.
 
     :param kind: one of the words above
-    :param fields: names of what is not the same; ``data`` for the bytes
+    :param fields: names of what is not the same; ``data`` for the bytes,
+        and for a store that it has to be in ``store`` with its name
     :param size: bytes of the image where it is
+    :param is_proved: a hash has said that the bytes are the same, or not
     """
 
     kind: str
@@ -25,6 +28,7 @@ class Difference:
     name: str
     size: int
     fields: tuple = ()
+    is_proved: bool = True
 
 
 class Index:
@@ -48,11 +52,14 @@ class Index:
         copy under an id of its own, which was made for that reason.
         """
         same = self._by_id.get(source.id)
-        if same is not None and (same.mark or is_same_data(source, same)):
-            return same
-        for image in self._copies.get(source.id, ()):
+        found = [same] if same else []
+        found.extend(self._copies.get(source.id, ()))
+        for image in found:
             # Anybody can write such a property: the bytes have to fit too.
-            if image.mark or is_same_data(source, image):
+            if image.mark or same_data(source, image):
+                return image
+        for image in found:
+            if same_data(source, image) is None:
                 return image
         return same
 
@@ -65,26 +72,34 @@ class Index:
         ]
 
 
-def is_same_data(source, target):
-    """True if both records say that the bytes are the same."""
-    if target.status != 'active' or source.size != target.size:
+def same_data(source, target):
+    """Tell whether the target is active with the bytes of the source.
+
+    :returns: None if no hash says so or not, and the size, if both have one,
+        is the same
+    """
+    if target.status != 'active':
         return False
-    if source.digest and target.digest and (
-        source.algorithm == target.algorithm
-    ):
-        return source.digest == target.digest
-    return bool(source.checksum) and source.checksum == target.checksum
+    if None not in (source.size, target.size) and source.size != target.size:
+        return False
+    theirs = target.hashes
+    for algorithm, value in source.hashes.items():
+        if algorithm in theirs:
+            return value == theirs[algorithm]
+    return None
 
 
-def compare(sources, index, rules, filters):
+def compare(sources, everything, index, rules, filters, stores=()):
     """Yield a :class:`Difference` for each image of either side.
 
-    :param sources: what a livecopy would copy
+    :param sources: what a livecopy would copy with these filters
+    :param everything: what it would copy without them
     :param index: :class:`Index` of the target
+    :param stores: what images have to be in on the target
     """
     for source in sources:
-        yield of_image(source, index.find(source), rules)
-    for image in index.others(sources):
+        yield of_image(source, index.find(source), rules, stores)
+    for image in index.others(everything):
         if filters.meets(image):
             yield Difference(
                 kind=EXTRA, image_id=image.id, name=image.name,
@@ -92,7 +107,7 @@ def compare(sources, index, rules, filters):
             )
 
 
-def of_image(source, target, rules):
+def of_image(source, target, rules, stores=()):
     """Return the :class:`Difference` of one image of the source."""
     known = {
         'image_id': source.id, 'name': source.name, 'size': source.size or 0,
@@ -102,7 +117,11 @@ def of_image(source, target, rules):
     if target.mark is not None:
         return Difference(kind=UNFINISHED, **known)
     fields = records.differing(records.wanted(source, rules), target)
-    if not is_same_data(source, target):
+    same = same_data(source, target)
+    if same is False:
         fields = [DATA, *fields]
-    kind = DIFFERENT if fields else SAME
-    return Difference(kind=kind, fields=tuple(fields), **known)
+    fields += [STORE + name for name in target.lacks(stores)]
+    return Difference(
+        kind=DIFFERENT if fields else SAME, fields=tuple(fields),
+        is_proved=same is not None, **known,
+    )

@@ -36,6 +36,10 @@ class Display(typing.Protocol):
         """Tell the user something."""
 
 
+class Silent(Display):
+    """Shows nothing."""
+
+
 class Count:
     """How much is done, and how fast.
 

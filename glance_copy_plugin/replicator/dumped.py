@@ -4,14 +4,16 @@
 
 import hashlib
 
+from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import folders
+from glance_copy_plugin.replicator import hashes
 from glance_copy_plugin.replicator import manifest
 from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import text
 
-LARGEST = 16 * 1024 * 1024
+LARGEST = 64 * 1024 * 1024
 _VISIBILITIES = ('public', 'private', 'shared', 'community')
-_MOST = 2 ** 31 - 1
-_SHORT, _LONG = 255, 65535
+_MOST = 2 ** 63 - 1
 _KEYS = {
     'id', 'base', 'properties', 'tags', 'owner', 'members', 'checksum',
     'created_at',
@@ -19,17 +21,30 @@ _KEYS = {
 
 
 def encode(image, members):
-    """Return the bytes of the file for an :class:`Image`."""
-    return manifest.encode({
+    """Return the bytes of the file for an :class:`Image`.
+
+    :raises: :class:`ReplicatorError` if there are more than can be read
+    """
+    checksum = image.checksum
+    found = manifest.encode({
         'id': image.id, 'base': dict(image.base),
         'properties': dict(image.properties), 'tags': sorted(image.tags),
         'owner': image.owner, 'members': sorted(members),
-        'checksum': image.checksum, 'created_at': image.created_at,
+        'checksum': checksum if hashes.is_hash('md5', checksum) else None,
+        'created_at': image.created_at,
     })
+    if len(found) > LARGEST:
+        raise errors.ReplicatorError(
+            f'its properties are larger than {text.size(LARGEST)}'
+        )
+    return found
 
 
 def decode(data, image_id, entry):
     """Return the :class:`Image` that a file tells of, and its members.
+
+    Texts may be whatever an image can have: they are made harmless where
+    they are shown.
 
     :param entry: :class:`Entry` of the list for the image
     :raises: :class:`BadDump` for anything that ``encode`` does not write
@@ -44,12 +59,12 @@ def decode(data, image_id, entry):
         raise _bad('fields')
     if found['id'] != image_id:
         raise _bad('id')
-    if found['checksum'] is not None and not manifest.is_digest(
+    if found['checksum'] is not None and not hashes.is_hash(
         'md5', found['checksum']
     ):
         raise _bad('checksum')
     for name in ('owner', 'created_at'):
-        if found[name] is not None and not _is_word(found[name]):
+        if not _is_text_or_none(found[name]):
             raise _bad(name)
     image = records.Image(
         id=image_id, status='active', size=entry.size,
@@ -58,20 +73,18 @@ def decode(data, image_id, entry):
         base=_base(found['base']), properties=_properties(
             found['properties']
         ),
-        tags=frozenset(_words(found['tags'], 'tags')), stores=(),
+        tags=frozenset(_texts(found['tags'], 'tags')), stores=(),
         created_at=found['created_at'] or '',
     )
-    return image, set(_words(found['members'], 'members'))
+    return image, set(_texts(found['members'], 'members'))
 
 
 def _base(found):
     if not isinstance(found, dict) or set(found) != set(records.BASE):
         raise _bad('base')
-    for name in ('disk_format', 'container_format'):
-        if found[name] is not None and not _is_word(found[name]):
+    for name in ('name', 'disk_format', 'container_format'):
+        if not _is_text_or_none(found[name]):
             raise _bad(name)
-    if found['name'] is not None and not _is_text(found['name'], _SHORT):
-        raise _bad('name')
     for name in ('min_disk', 'min_ram'):
         if type(found[name]) is not int or not 0 <= found[name] <= _MOST:
             raise _bad(name)
@@ -87,32 +100,23 @@ def _properties(found):
     if not isinstance(found, dict):
         raise _bad('properties')
     for name, value in found.items():
-        if (
-            not _is_word(name) or name in records.OWN
-            or name.startswith(records.RESERVED)
-        ):
+        if name in records.OWN or name.startswith(records.RESERVED):
             raise _bad('names of properties')
-        if not _is_text(value, _LONG):
+        if not _is_text_or_none(value):
             raise _bad('values of properties')
     return found
 
 
-def _words(found, what):
-    if not isinstance(found, list) or not all(map(_is_word, found)):
+def _texts(found, what):
+    if not isinstance(found, list) or not all(
+        isinstance(each, str) for each in found
+    ):
         raise _bad(what)
     return found
 
 
-def _is_word(value):
-    """True for a short text that can be shown in one line."""
-    return _is_text(value, _SHORT) and value.isprintable() and value != ''
-
-
-def _is_text(value, longest):
-    return (
-        isinstance(value, str) and len(value) <= longest
-        and all(c.isprintable() or c in '\t\n\r' or c > '\x9f' for c in value)
-    )
+def _is_text_or_none(value):
+    return value is None or isinstance(value, str)
 
 
 def _bad(what):

@@ -3,17 +3,21 @@
 """Writing a dump: an image is in it whole, or not at all."""
 
 import contextlib
+import dataclasses
 import fcntl
 import functools
 import hashlib
 import os
 import threading
 
+from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import dumped
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import folders
 from glance_copy_plugin.replicator import manifest
+from glance_copy_plugin.replicator import remarks
 from glance_copy_plugin.replicator import results
+from glance_copy_plugin.replicator import sparse
 from glance_copy_plugin.replicator import streams
 
 
@@ -41,6 +45,9 @@ class Dump:
             )
             _claim(self.top)
             self._entries = _known(self.top)
+            if make and not self.top.has(manifest.NAME):
+                # A dump of no images is one, too.
+                manifest.write(self.top, {})
             if make or self._entries:
                 self.images = stack.enter_context(
                     self.top.folder(manifest.IMAGES, make)
@@ -67,10 +74,11 @@ class Dumper:
 
     :param dump: :class:`Dump`
     :param members: ask who the images are shared with, too
+    :param retries: :class:`Retries`
     """
 
     def __init__(
-        self, dump, *, members, dry_run, display, limit, cancel, attempts=4,
+        self, dump, *, members, dry_run, display, limit, cancel, retries,
     ):
         self._dump = dump
         self._members = members
@@ -78,20 +86,21 @@ class Dumper:
         self._display = display
         self._limit = limit
         self._cancel = cancel
-        self._attempts = attempts
+        self._retries = retries
 
     def put(self, item):
         """Dump an :class:`Item`; return the :class:`Result`."""
         try:
             image = item.refresh()
             metadata = dumped.encode(image, self._members_of(item, image))
+            notes = remarks.of_source(image)
             entry = self._dump.entry(image.id)
             if entry is not None and self._is_there(image, entry):
                 return self._update(image, entry, metadata)
             if self._dry_run:
-                return _result(results.WOULD_COPY, image, image.size)
-            self._write(item, image, metadata)
-            return _result(results.COPIED, image, image.size)
+                return _result(results.WOULD_COPY, image, image.size, notes)
+            size = self._write(item, image, metadata)
+            return _result(results.COPIED, image, size, notes)
         except errors.Vanished as exc:
             return _result(results.VANISHED, item.image, detail=str(exc))
 
@@ -102,14 +111,15 @@ class Dumper:
 
     def _is_there(self, image, entry):
         """True if the data in the directory are those of the image."""
-        algorithm, digest = streams.expectation(image)
-        if digest is None or entry.size != image.size:
-            return False
-        if (entry.algorithm, entry.digest) != (algorithm, digest):
+        known = dataclasses.replace(
+            image, size=entry.size, algorithm=entry.algorithm,
+            digest=entry.digest, checksum=None,
+        )
+        if comparing.same_data(image, known) is False:
             return False
         try:
             with self._dump.images.folder(image.id) as folder:
-                return folder.size(manifest.DATA) == image.size
+                return folder.size(manifest.DATA) == entry.size
         except folders.BadDump:
             # It is lost or damaged, and is written again.
             return False
@@ -130,12 +140,15 @@ class Dumper:
         return _result(results.UPDATED, image)
 
     def _write(self, item, image, metadata):
-        """Write everything under another name, and rename it at the end."""
+        """Write everything under another name, and rename it at the end.
+
+        :returns: the number of bytes of the image
+        """
         images, part = self._dump.images, f'.{image.id}.part'
         images.remove(part)
         try:
             with images.folder(part, make=True) as folder:
-                digest, algorithm = self._write_data(item, image, folder)
+                sent, algorithm = self._write_data(item, image, folder)
                 folder.write(manifest.METADATA, metadata)
                 folder.sync()
             item.refresh()
@@ -147,32 +160,31 @@ class Dumper:
         images.remove(image.id)
         images.rename(part, image.id)
         self._dump.add(image.id, manifest.Entry(
-            size=image.size, algorithm=algorithm, digest=digest,
+            size=sent.size, algorithm=algorithm,
+            digest=sent.computed[algorithm],
             metadata=hashlib.sha256(metadata).hexdigest(),
         ))
+        return sent.size
 
     def _write_data(self, item, image, folder):
         self._display.begin(image.id, image.name, image.size)
-        chunks = streams.Steady(
-            item.data(), image.size, self._attempts,
-            lambda: self._cancel.wait(0.5),
-        )
         body = streams.Body(
-            chunks, image, limit=self._limit, cancel=self._cancel,
+            streams.Steady(item.data(), image.size, self._retries),
+            image, limit=self._limit, cancel=self._cancel,
             count=functools.partial(self._display.advance, image.id),
         )
         with folder.create(manifest.DATA) as stream:
+            writer = sparse.SparseWriter(stream)
             try:
                 for chunk in body:
-                    view = memoryview(chunk)
-                    while view:
-                        view = view[stream.write(view):]
+                    writer.write(chunk)
+                writer.end()
                 os.fsync(stream.fileno())
             except OSError as exc:
                 raise errors.ReplicatorError(
                     f'it cannot be written: {exc.strerror}'
                 ) from exc
-        return body.digest, body.algorithm
+        return body.sent, body.algorithm
 
 
 def _claim(top):

@@ -4,6 +4,7 @@
 
 import dataclasses
 
+from glance_copy_plugin.replicator import display as displays
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import following
 from glance_copy_plugin.replicator import results
@@ -17,8 +18,13 @@ ORDERS = {
 }
 
 
-def check_stores(service, stores):
-    """Raise unless the service has all of these stores, to be written."""
+def checked_stores(service, stores):
+    """Return the names of some stores of a service, each once, as a tuple.
+
+    :raises: :class:`ReplicatorError` if one is not there, to be written
+    """
+    if not stores:
+        return ()
     try:
         known = service.stores()
     except errors.Refused as exc:
@@ -33,6 +39,7 @@ def check_stores(service, stores):
                 f'{service.name} has no store {text.safe(name)} that can be '
                 f'written; there are {text.safe(", ".join(known))}'
             )
+    return tuple(dict.fromkeys(stores))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,8 +53,8 @@ class Filler:
 
     service: object
     stores: tuple
-    display: object
     cancel: object
+    display: object = displays.Silent()
     dry_run: bool = False
     wait: bool = True
 
@@ -56,7 +63,7 @@ class Filler:
 
         A copy that somebody else has asked for is waited for first.
         """
-        moved = 0
+        moved, size = 0, image.size or 0
         for _turn in range(_TURNS):
             record = self.service.image(image.id)
             if record is None or record['status'] != 'active':
@@ -70,7 +77,7 @@ class Filler:
                 return self._result(what, image, moved)
             if self.dry_run:
                 return self._result(
-                    results.WOULD_COPY, image, image.size * len(missing),
+                    results.WOULD_COPY, image, size * len(missing),
                     f'to {", ".join(missing)}',
                 )
             asked = self._ask(image, missing)
@@ -79,7 +86,7 @@ class Filler:
                     results.ASKED, image, detail=f'to {", ".join(missing)}'
                 )
             if asked:
-                moved = image.size * len(missing)
+                moved = size * len(missing)
                 seen = self._follow(image, missing)
                 self._check(seen, missing)
             else:
@@ -97,17 +104,20 @@ class Filler:
             self.service.copy(image.id, stores)
         except errors.Refused as exc:
             if exc.status != 409:
-                raise
+                raise errors.Refused(
+                    f'not copied to {", ".join(stores)}: {exc}', exc.status
+                ) from None
             return False
         return True
 
     def _follow(self, image, stores):
-        self.display.begin(image.id, image.name, image.size * len(stores))
+        size = image.size or 0
+        self.display.begin(image.id, image.name, size * len(stores))
         done = 0
 
         def show(seen):
             nonlocal done
-            now = _bytes(seen, stores, image.size)
+            now = _bytes(seen, stores, size)
             if now > done:
                 self.display.advance(image.id, now - done)
                 done = now

@@ -99,6 +99,11 @@ class Folder:
             return False
         return True
 
+    def names(self):
+        """Return the names of all that is in it."""
+        with _told(self, ''):
+            return os.listdir(self.fd)
+
     def create(self, name):
         """Open a new file for writing bytes; one that is there is replaced."""
         _check(name)
@@ -142,7 +147,7 @@ class Folder:
 
     def _remove_folder(self, name):
         with self.folder(name) as inner:
-            for each in os.listdir(inner.fd):
+            for each in inner.names():
                 os.unlink(each, dir_fd=inner.fd)
         os.rmdir(name, dir_fd=self.fd)
 

@@ -39,7 +39,7 @@ class CloudItem:
 
     def __init__(self, service, image, chunk=streams.CHUNK):
         self._service = service
-        self._chunk = chunk
+        self._data = streams.CloudData(service, image.id, chunk)
         self.image = image
         self.id, self.name = image.id, image.name
 
@@ -57,10 +57,11 @@ class CloudItem:
         return image
 
     def prepare(self):
-        """Only reading them would tell."""
+        if self.image.size != 0:
+            self._data.begin()
 
     def data(self):
-        return streams.CloudData(self._service, self.id, self._chunk)
+        return self._data
 
     def members(self):
         return self._service.members(self.id)

@@ -46,9 +46,7 @@ def _item(images, image_id, entry, cancel):
             raise entry
         with images.folder(image_id) as folder:
             data = folder.read(manifest.METADATA, dumped.LARGEST)
-            image, members = dumped.decode(data, image_id, entry)
-            if folder.size(manifest.DATA) != entry.size:
-                raise folders.BadDump('its data are not as long as they were')
+        image, members = dumped.decode(data, image_id, entry)
         return FolderItem(images, image, members, cancel)
     except folders.BadDump as exc:
         return Unusable(id=image_id, problem=str(exc))
@@ -68,6 +66,9 @@ class FolderItem:
         self.id, self.name = image.id, image.name
 
     def refresh(self):
+        with self._images.folder(self.id) as folder:
+            if folder.size(manifest.DATA) != self.image.size:
+                raise folders.BadDump('its data are not as long as they were')
         return self.image
 
     def prepare(self):

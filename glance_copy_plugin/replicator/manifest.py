@@ -14,11 +14,12 @@ could write anything.
 """
 
 import dataclasses
-import hashlib
 import json
 
 from glance_copy_plugin.replicator import folders
+from glance_copy_plugin.replicator import hashes
 from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import text
 
 NAME, IMAGES, METADATA, DATA = 'manifest.json', 'images', 'image.json', 'data'
 FORMAT = 'glance-replicate dump'
@@ -49,6 +50,8 @@ def read(folder):
 
     :raises: :class:`BadDump` if it is no list at all
     """
+    if not folder.has(NAME):
+        raise folders.BadDump(_why_none(folder))
     found = parse(folder.read(NAME, _LARGEST), NAME)
     if not isinstance(found, dict) or found.get('format') != FORMAT:
         raise folders.BadDump(f'{NAME} is not the list of a dump')
@@ -59,6 +62,19 @@ def read(folder):
         raise folders.BadDump(f'{NAME} does not list images')
     return {image_id: _entry(image_id, images[image_id])
             for image_id in images}
+
+
+def _why_none(folder):
+    place = text.safe(folder.path)
+    names = {name.removesuffix('.img') for name in folder.names()}
+    if any(map(records.is_id, names)):
+        return (
+            f'{place} holds a dump of the old glance-replicator, which has no '
+            f'hashes and is not read: dump the images anew with '
+            f'glance-replicate, or upload its files one by one with '
+            f'"openstack image create --file"'
+        )
+    return f'{place} is no dump of glance-replicate: it has no {NAME}'
 
 
 def write(folder, entries):
@@ -123,18 +139,8 @@ def _checked_entry(image_id, found):
     size = found['size']
     if type(size) is not int or not 0 <= size <= _MOST_BYTES:
         raise folders.BadDump(f'its size in {NAME} is not one')
-    if not is_digest(found['algorithm'], found['digest']):
+    if not hashes.is_hash(found['algorithm'], found['digest']):
         raise folders.BadDump(f'its hash in {NAME} is not one')
-    if not is_digest('sha256', found['metadata']):
+    if not hashes.is_hash('sha256', found['metadata']):
         raise folders.BadDump(f'the hash of its record in {NAME} is not one')
     return Entry(**found)
-
-
-def is_digest(algorithm, value):
-    """True if this can be a hash in hexadecimal digits."""
-    if not isinstance(algorithm, str) or not isinstance(value, str):
-        return False
-    if algorithm not in hashlib.algorithms_available:
-        return False
-    length = 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size
-    return 0 < length == len(value) and set(value) <= set('0123456789abcdef')

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Putting one image on a target: claimed, filled, verified, completed."""
+"""Putting one image on a target: sent, verified, completed."""
 
 import dataclasses
-import functools
 
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import following
+from glance_copy_plugin.replicator import filling
 from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import remarks
 from glance_copy_plugin.replicator import results
-
-_PASSING = (409, 429, 500, 502, 503, 504)
-_PAUSE = 0.5  # seconds; twice as long each time
+from glance_copy_plugin.replicator import updating
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,15 +20,13 @@ class Options:
     :param members: share copies with the projects of the same ids too
     :param metadata_only: copy no image, only update those that are there
     :param dry_run: change nothing
-    :param stores: further stores of the target
-    :param attempts: how often data is sent
+    :param stores: stores of the target that images have to be in
     """
 
     members: bool = False
     metadata_only: bool = False
     dry_run: bool = False
     stores: tuple = ()
-    attempts: int = 3
 
 
 class Putter:
@@ -39,24 +35,15 @@ class Putter:
     :param service: :class:`ImageService` of the target
     :param index: :class:`Index` of what is there
     :param rules: :class:`Rules`
-    :param claims: :class:`Claims`
-    :param delivery: :class:`Delivery`
-    :param display: :class:`Display`
-    :param cancel: :class:`CancelToken`
+    :param sender: :class:`Sender`
     """
 
-    def __init__(
-        self, *, service, index, rules, options, claims, delivery, display,
-        cancel,
-    ):
+    def __init__(self, *, service, index, rules, options, sender):
         self._service = service
         self._index = index
         self._rules = rules
         self._options = options
-        self._claims = claims
-        self._delivery = delivery
-        self._display = display
-        self._cancel = cancel
+        self._sender = sender
 
     def put(self, item):
         """Make the target have this :class:`Item`; return the result."""
@@ -73,7 +60,10 @@ class Putter:
                 detail=f'not on {self._service.name}, and not copied',
             )
         if self._options.dry_run:
-            return self._result(results.WOULD_COPY, image, size=image.size)
+            return self._result(
+                results.WOULD_COPY, image, size=image.size or 0,
+                detail=remarks.of_source(image),
+            )
         try:
             return self._copy(item, image, found)
         except errors.Vanished as exc:
@@ -86,111 +76,82 @@ class Putter:
 
     def _update(self, item, image, found):
         """Bring the record of a copy that has its data up to date."""
-        if not comparing.is_same_data(image, found):
-            raise errors.ReplicatorError(
-                f'{self._service.name} has another image with this id, '
-                f'{_why_another(image, found)}; it was left alone'
-            )
+        self._check_same(image, found)
         wanted = records.wanted(image, self._rules)
-        fields = records.differing(wanted, found)
+        differing = records.differing(wanted, found)
+        fields = [name for name in differing if records.can_change(name)]
         projects = self._missing_members(item, image, found)
         if projects:
             fields.append('members')
-        if not fields:
-            return self._result(results.SAME, image, found)
-        detail = ', '.join(fields)
-        if self._options.dry_run:
-            return self._result(
-                results.WOULD_UPDATE, image, found, detail=detail
+        lacking = []
+        if not self._options.metadata_only:
+            lacking = found.lacks(self._options.stores)
+        fields.extend(comparing.STORE + name for name in lacking)
+        if fields and not self._options.dry_run:
+            # Anybody may have made what no hash tells from the source.
+            image = self._sender.known(item, image, found)
+            self._check_same(image, found)
+        what = results.UPDATED if fields else results.SAME
+        if fields and self._options.dry_run:
+            what = results.WOULD_UPDATE
+        elif fields:
+            self._complete(wanted, found, projects)
+            self._fill(found, lacking)
+        return self._result(
+            what, image, found, size=(image.size or 0) * len(lacking),
+            detail=remarks.join(
+                ', '.join(fields), remarks.of_names(differing),
+                remarks.of_unknown(image, found),
+            ),
+        )
+
+    def _check_same(self, image, found):
+        if comparing.same_data(image, found) is False:
+            raise errors.ReplicatorError(
+                f'{self._service.name} has another image with this id, '
+                f'{_why_another(found)}; it was left alone'
             )
-        self._complete(wanted, found, projects)
-        return self._result(results.UPDATED, image, found, detail=detail)
 
     def _copy(self, item, image, found):
-        item.prepare()
-        target = self._filled(item, image, found)
+        target, sent = self._sender.send(item, image, found)
         try:
             latest = item.refresh()
         except errors.Vanished:
-            self._service.delete(target.id)
+            self._sender.claims.discard(target.id)
             raise
-        self._fill_stores(target)
-        target = records.of_api(self._service.image(target.id))
+        wanted = records.wanted(latest, self._rules)
         self._complete(
-            records.wanted(latest, self._rules), target,
-            self._missing_members(item, latest, target),
+            wanted, target, self._missing_members(item, latest, target)
         )
+        self._fill(target, target.lacks(self._options.stores))
         return self._result(
-            results.COPIED, latest, target, size=image.size or 0
+            results.COPIED, latest, target, size=target.size or 0,
+            detail=remarks.join(
+                remarks.of_source(latest),
+                remarks.of_empty(wanted, target, self._service),
+                remarks.of_unknown(sent, target),
+            ),
         )
 
-    def _filled(self, item, image, found):
-        """Return a record of the target that has the right data."""
-        problem = None
-        for attempt in range(self._options.attempts):
-            try:
-                target = self._claims.claim(image, found)
-                if target.status == 'queued':
-                    problem = self._deliver(item, image, target)
-                    target = self._claims.settled(target.id)
-                if target and comparing.is_same_data(image, target):
-                    return target
-                found = target
-            except errors.Unreachable as exc:
-                problem = exc
-            except errors.Refused as exc:
-                if exc.status not in _PASSING:
-                    raise
-                problem = exc
-            self._cancel.wait(_PAUSE * 2 ** attempt)
-        raise problem or errors.WrongData(
-            f'the bytes that arrived on {self._service.name} are others, '
-            f'each of {self._options.attempts} times'
-        )
-
-    def _deliver(self, item, image, target):
-        """Bring the data; return what went wrong if it is worth repeating."""
-        self._display.begin(image.id, image.name, image.size or 0)
-        count = functools.partial(self._display.advance, image.id)
-        try:
-            self._delivery.deliver(item, image, target, count)
-        except (errors.Unreachable, errors.WrongData) as exc:
-            return exc
-        except errors.Refused as exc:
-            self._check_still_there(item, target)
-            if exc.status not in _PASSING:
-                raise
-            return exc
-        return None
-
-    def _check_still_there(self, item, target):
-        """Clean up and raise if the image was taken away while it was read."""
-        try:
-            item.refresh()
-        except errors.Vanished:
-            self._service.delete(target.id)
-            raise
-
-    def _fill_stores(self, target):
-        """Have the target copy the image into its further stores."""
-        stores = [
-            name for name in self._options.stores if name not in target.stores
-        ]
+    def _fill(self, target, stores):
+        """Have the target copy an image of its own into further stores."""
         if not stores:
             return
-        self._service.copy(target.id, stores)
-        seen = following.follow(
-            self._service, target.id, self._cancel, lambda _seen: None
+        filler = filling.Filler(
+            service=self._service, stores=tuple(stores),
+            cancel=self._service.retries.cancel,
         )
-        lacking = following.missing(seen, stores)
-        if lacking:
+        result = filler.fill(target)
+        if result.what == results.VANISHED:
             raise errors.ReplicatorError(
-                f'it was not copied to {", ".join(lacking)}: {seen.message}'
+                f'the copy cannot be brought into {", ".join(stores)}: '
+                f'{result.detail} on {self._service.name}'
             )
 
     def _missing_members(self, item, image, target):
         """Return the projects that a copy has to be shared with yet."""
-        if not self._options.members or image.base['visibility'] != 'shared':
+        shared = {image.base['visibility'], self._rules.visibility or 'shared'}
+        if not self._options.members or shared != {'shared'}:
             return []
         there = set()
         if target.base['visibility'] == 'shared':
@@ -199,11 +160,21 @@ class Putter:
         return sorted(item.members() - there)
 
     def _complete(self, wanted, found, projects):
-        changes = records.changes(wanted, found)
-        if changes:
-            self._service.patch(found.id, changes)
+        self._change(wanted, found)
         for project in projects:
             self._service.add_member(found.id, project)
+
+    def _change(self, wanted, found):
+        try:
+            updating.update(self._service, found, wanted)
+        except errors.Refused as exc:
+            new = wanted.base['visibility']
+            if exc.status != 403 or new == found.base['visibility']:
+                raise
+            raise errors.Refused(
+                f'{exc}; if you may not make it {new}, run this again with '
+                f'--set-visibility private', exc.status
+            ) from None
 
     @staticmethod
     def _result(what, image, target=None, **more):
@@ -214,9 +185,7 @@ class Putter:
         )
 
 
-def _why_another(image, found):
+def _why_another(found):
     if found.status != 'active':
         return f'which is {found.status}'
-    if image.size == found.size and image.algorithm != found.algorithm:
-        return 'whose hash cannot be compared'
     return 'whose data is other'

@@ -7,6 +7,7 @@ import dataclasses
 import re
 
 from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import keys
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import text
 
@@ -42,10 +43,13 @@ class Image:
     """The record of one image.
 
     :param base: the values of ``BASE``
-    :param properties: what users have added, ``{name: text}``
+    :param size: bytes, or None where the service does not know
     :param algorithm: of the hash, such as sha512
     :param digest: the hash in hexadecimal digits
     :param checksum: the md5, or None
+    :param properties: what users have added, ``{name: text or None}``
+    :param computed: further hashes, ``{algorithm: hash}``, of all its bytes
+        as they were read here
     """
 
     id: str
@@ -60,10 +64,25 @@ class Image:
     tags: frozenset
     stores: tuple
     created_at: str = ''
+    computed: collections.abc.Mapping = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def name(self):
         return self.base.get('name') or ''
+
+    @property
+    def hashes(self):
+        """What is known of its bytes, ``{algorithm: hash}``, best first."""
+        known = {}
+        for algorithm, value in (
+            (self.algorithm, self.digest), ('md5', self.checksum),
+            *self.computed.items(),
+        ):
+            if value:
+                known.setdefault(algorithm, value)
+        return known
 
     @property
     def mark(self):
@@ -75,21 +94,25 @@ class Image:
         """The id of the image that this one is a copy of, or None."""
         return self.properties.get(marks.SOURCE)
 
+    def lacks(self, stores):
+        """Return which of these stores it is not in, as a list."""
+        return [name for name in stores if name not in self.stores]
+
 
 def of_api(record):
     """Return the :class:`Image` of a record as the API shows it."""
-    if not is_id(record['id']):
+    if not is_id(record.get('id')):
         # It becomes a part of URLs and of the names of folders.
         raise errors.ReplicatorError(
-            f'{text.safe(record["id"])} is not the id of an image'
+            f'{text.safe(record.get("id"))} is not the id of an image'
         )
     return Image(
         id=record['id'],
-        status=record['status'],
+        status=record.get('status'),
         size=record.get('size'),
         algorithm=record.get('os_hash_algo'),
-        digest=record.get('os_hash_value'),
-        checksum=record.get('checksum'),
+        digest=_lower(record.get('os_hash_value')),
+        checksum=_lower(record.get('checksum')),
         owner=record.get('owner'),
         base={**_ABSENT, **{
             name: record[name] for name in BASE if name in record
@@ -97,11 +120,17 @@ def of_api(record):
         properties={
             name: value for name, value in record.items()
             if name not in OWN and not name.startswith(RESERVED)
+            # What is no text is a field of another release.
+            and (value is None or isinstance(value, str))
         },
         tags=frozenset(record.get('tags') or ()),
         stores=tuple(filter(None, (record.get('stores') or '').split(','))),
         created_at=record.get('created_at') or '',
     )
+
+
+def _lower(value):
+    return str(value).lower() if value else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,12 +142,17 @@ class Rules:
     :param dropped: properties that are not copied; a name that ends in a
         star stands for all that begin so
     :param keep_owner: copy the owner, which only administrators may
+    :param keep_key_policy: let the key of an encrypted volume be deleted
+        together with the copy, where it is together with the source
+    :param visibility: of all copies, or None for that of the source
     """
 
     renamed: collections.abc.Mapping = dataclasses.field(default_factory=dict)
     changed: collections.abc.Mapping = dataclasses.field(default_factory=dict)
     dropped: tuple = ()
     keep_owner: bool = False
+    keep_key_policy: bool = False
+    visibility: str | None = None
 
     def drops(self, name):
         """True if a property is not copied."""
@@ -126,6 +160,11 @@ class Rules:
             name.startswith(each[:-1]) if each.endswith('*') else name == each
             for each in self.dropped
         )
+
+    def takes(self, name):
+        """True if a copy may have a property of that name."""
+        asked = self.keep_key_policy or name in self.changed
+        return asked or not keys.are_owned_by(name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,17 +181,25 @@ def wanted(image, rules):
     base = dict(image.base)
     if rules.keep_owner:
         base['owner'] = image.owner
+    if rules.visibility is not None:
+        base['visibility'] = rules.visibility
     properties = {
         rules.renamed.get(name, name): rules.changed.get(name, value)
         for name, value in image.properties.items() if not rules.drops(name)
     }
-    return Wanted(base=base, properties=properties, tags=image.tags)
+    return Wanted(
+        base=base, tags=image.tags, properties={
+            name: value for name, value in properties.items()
+            if rules.takes(name)
+        },
+    )
 
 
 def differing(wanted, image):
     """Return the names of the fields that an image does not have as wanted.
 
-    A property that the target has and the source has not counts too.
+    A property that the target has and the source has not counts too; one
+    without a value is as one that is not there.
     """
     has = {**image.base, 'owner': image.owner}
     found = {
@@ -174,30 +221,39 @@ def differing(wanted, image):
 def changes(wanted, image, finished=True):
     """Return the JSON patch that makes an image what is wanted.
 
-    :param finished: remove the mark of an unfinished copy too
+    :param finished: it is whole then: remove the mark of an unfinished copy,
+        and let it own a key where that is wanted
     """
-    made = []
-    for name in differing(wanted, image):
-        if name == 'tags':
-            made.append(_replace(name, sorted(wanted.tags)))
-        elif name in wanted.base:
-            made.append(_replace(name, wanted.base[name]))
-        elif name not in wanted.properties:
-            made.append({'op': 'remove', 'path': pointer(name)})
-        else:
-            op = 'replace' if name in image.properties else 'add'
-            made.append({
-                'op': op, 'path': pointer(name),
-                'value': wanted.properties[name],
-            })
+    made = [
+        _change(name, wanted, image) for name in differing(wanted, image)
+        if can_change(name) and (finished or not keys.are_owned_by(name))
+    ]
     if finished and marks.UNFINISHED in image.properties:
         made.append({'op': 'remove', 'path': pointer(marks.UNFINISHED)})
     # Of a protected image nothing else is refused, but its end is.
-    return sorted(made, key=lambda change: change['path'] == '/protected')
+    last = ['/protected', *map(pointer, keys.POLICIES)]
+    return sorted(made, key=lambda change: (
+        last.index(change['path']) if change['path'] in last else -1
+    ))
 
 
-def _replace(name, value):
-    return {'op': 'replace', 'path': pointer(name), 'value': value}
+def can_change(name):
+    """True if the API can change a field that an image is made with.
+
+    It takes the blanks from both ends of what a patch names.
+    """
+    return name == name.strip()
+
+
+def _change(name, wanted, image):
+    known = {**wanted.base, 'tags': sorted(wanted.tags), **wanted.properties}
+    if known.get(name) is None and name not in wanted.base:
+        return {'op': 'remove', 'path': pointer(name)}
+    is_new = name in wanted.properties and name not in image.properties
+    return {
+        'op': 'add' if is_new else 'replace', 'path': pointer(name),
+        'value': known[name],
+    }
 
 
 def pointer(name):

@@ -4,6 +4,7 @@
 
 from concurrent import futures
 import contextlib
+import logging
 import signal
 import threading
 
@@ -11,6 +12,7 @@ from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import results
 from glance_copy_plugin.transfer import cancel
 
+LOG = logging.getLogger(__name__)
 STOPPED = 'stopped; run the same command again to go on'
 
 
@@ -44,8 +46,8 @@ def stoppable():
 def each(items, do, *, workers, display, cancel):
     """Call ``do(item)`` for each, several at once; return all results.
 
-    What fails with a :class:`ReplicatorError` is a result too. After a stop
-    nothing new begins.
+    What fails is a result too, so that one odd image ends no run. After a
+    stop nothing new begins.
 
     :param items: images, with ``id`` and ``name``
     :param do: returns a :class:`Result`
@@ -59,6 +61,12 @@ def each(items, do, *, workers, display, cancel):
             result = _result(results.STOPPED, item, exc)
         except errors.ReplicatorError as exc:
             result = _result(results.FAILED, item, exc)
+        except Exception as exc:
+            LOG.debug('image %s', item.id, exc_info=True)
+            result = _result(results.FAILED, item, (
+                f'this tool made an error, {type(exc).__name__}: {exc}; '
+                f'--debug shows where'
+            ))
         display.end(item.id, result)
         return result
 
@@ -84,7 +92,7 @@ def _wait(jobs):
             job.result()
 
 
-def _result(what, item, exc):
+def _result(what, item, why):
     return results.Result(
-        what=what, image_id=item.id, name=item.name, detail=str(exc)
+        what=what, image_id=item.id, name=item.name, detail=str(why)
     )

@@ -1,42 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""One Image service: the requests of the v2 API that are needed here.
+"""One Image service: the requests of the v2 API that are needed here."""
 
-A request that failed for want of a connection, or that the server asks to
-repeat, is repeated if that can do no harm.
-"""
-
+import collections.abc
+import dataclasses
 import json
-import logging
 import re
 import urllib.parse
 
-from keystoneauth1 import exceptions as auth_exceptions
-import openstack.exceptions
-import requests
-import tenacity
-
 from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import text
-
-LOG = logging.getLogger(__name__)
+from glance_copy_plugin.replicator import transport
 
 _PATCH = 'application/openstack-images-v2.1-json-patch'
-_PASSING = (429, 500, 502, 503, 504)
-_TIMEOUT = (20, 300)  # to connect, and between two bytes; seconds
-_UPLOAD_TIMEOUT = (20, 3600)  # a store may have much to do at the end
+# The first one holds while data are sent, too; and a store may have much to
+# do at the end.
+_UPLOAD_TIMEOUT = (300, 3600)
 _PAGE = 100
 # Of a body without a length uWSGI refuses parts of a MiB and more.
 _PART = 64 * 1024
-_ERRNO = re.compile(r"""\[Errno -?\d+\] ([^'")>]+)""")
-_UNTRUSTED = (auth_exceptions.SSLError, requests.exceptions.SSLError)
-_AWAY = (
-    auth_exceptions.ConnectFailure,
-    auth_exceptions.ConnectTimeout,
-    auth_exceptions.UnknownConnectionError,
-    requests.RequestException,
-    OSError,
-)
+_RANGE = re.compile(r'bytes (\d+)-')
 
 
 class ImageService:
@@ -44,13 +26,13 @@ class ImageService:
 
     :param adapter: a keystoneauth adapter, such as openstacksdk's
     :param name: how the user calls it
-    :param attempts: how often a request is sent that may be repeated
+    :param retries: :class:`Retries`
     """
 
-    def __init__(self, adapter, name, attempts=4):
-        self._adapter = adapter
+    def __init__(self, adapter, name, retries):
         self.name = name
-        self.attempts = attempts
+        self.retries = retries
+        self._send = transport.Transport(adapter, name, retries).send
 
     def images(self, **filters):
         """Yield the records of all images that match, page by page.
@@ -77,8 +59,11 @@ class ImageService:
             raise
 
     def create(self, record):
-        """Make a record; return it as the server has it."""
-        return self._send('POST', '/images', json=record).json()
+        """Make a record, which has an id; return it as the server has it.
+
+        A conflict may mean that it was made before an answer got lost.
+        """
+        return self._send('POST', '/images', repeat=True, json=record).json()
 
     def patch(self, image_id, changes):
         """Change a record; return it as the server has it then."""
@@ -96,29 +81,57 @@ class ImageService:
                 raise
 
     def open(self, image_id, offset=0):
-        """Begin to read the data; return the answer, not read yet."""
+        """Begin to read the data, from an offset on if the server can.
+
+        Glance cannot for stores that cannot seek, and some proxies neither.
+
+        :returns: the answer, not read yet, and the offset that it begins at
+        """
         headers = {'Range': f'bytes={offset}-'} if offset else {}
-        answer = self._send(
-            'GET', f'/images/{image_id}/file', stream=True, log=False,
-            headers={'Accept': 'application/octet-stream', **headers},
-        )
-        if offset and answer.status_code != 206:
-            answer.close()
+        try:
+            answer = self._send(
+                'GET', f'/images/{image_id}/file', stream=True, log=False,
+                headers={
+                    'Accept': 'application/octet-stream',
+                    # Of anything else the offsets would be others.
+                    'Accept-Encoding': 'identity', **headers,
+                },
+            )
+        except errors.Refused as exc:
+            if not offset or (exc.may_pass and exc.status != 500):
+                raise
+            return self.open(image_id)
+        begin = _begin(answer, offset)
+        if begin in (0, offset):
+            return answer, begin
+        answer.close()
+        if begin is None:
             raise errors.Refused(
-                f'{self.name} cannot send an image from the middle on',
+                f'{self.name} has no data of it in any store',
                 answer.status_code,
             )
-        return answer
+        return self.open(image_id)
 
-    def upload(self, image_id, body, store=None):
-        """Send the data, which can be read once only."""
+    def upload(self, image_id, body, size=None, store=None):
+        """Send the data, which can be read once only.
+
+        :param size: bytes of the body, or None if that is not known
+        """
         headers = {'Content-Type': 'application/octet-stream'}
+        if size is not None:
+            # Whoever passes it on may do so without the length.
+            headers['X-OpenStack-Image-Size'] = str(size)
         if store:
             headers['X-Image-Meta-Store'] = store
-        self._send(
-            'PUT', f'/images/{image_id}/file', data=_Parts(body),
-            headers=headers, log=False, timeout=_UPLOAD_TIMEOUT,
-        )
+        try:
+            self._send(
+                'PUT', f'/images/{image_id}/file', data=_body(body, size),
+                headers=headers, log=False, timeout=_UPLOAD_TIMEOUT,
+            )
+        except errors.Refused as exc:
+            # What was sent before may not have come to its end there.
+            exc.may_pass |= exc.status == 409
+            raise
 
     def members(self, image_id):
         """Return the projects that an image is shared with, as a set."""
@@ -137,6 +150,10 @@ class ImageService:
         except errors.Refused as exc:
             if exc.status != 409:
                 raise
+
+    def schema(self):
+        """Return the JSON schema of images, as the service has it."""
+        return self._json('GET', '/schemas/image', 'properties')
 
     def stores(self):
         """Return the names of the stores that the service tells users of."""
@@ -191,89 +208,45 @@ class ImageService:
             )
         return found
 
-    def _send(self, method, path, *, repeat=False, **more):
-        """Send a request; return the answer, which is a success.
 
-        :param repeat: it does no harm to send it again
-        """
-        attempts = self.attempts if repeat else 1
-        for attempt in tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(attempts),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
-            retry=tenacity.retry_if_exception(_may_pass),
-            reraise=True,
-        ):
-            with attempt:
-                return self._send_once(method, path, **more)
-
-    def _send_once(self, method, path, headers=None, **more):
-        headers = {'Accept': 'application/json', **(headers or {})}
-        try:
-            answer = self._adapter.request(
-                path, method, raise_exc=False, headers=headers,
-                connect_retries=0, **{'timeout': _TIMEOUT, **more},
-            )
-        except (
-            auth_exceptions.ClientException,
-            openstack.exceptions.SDKException, *_AWAY,
-        ) as exc:
-            raise self._failure(exc) from exc
-        if answer.status_code >= 300:
-            raise errors.Refused(
-                f'{self.name} answers {answer.status_code}: '
-                f'{_reason(answer)}', answer.status_code,
-            )
-        return answer
-
-    def _failure(self, exc):
-        if isinstance(exc, _UNTRUSTED):
-            return errors.ReplicatorError(
-                f'The certificate of {self.name} cannot be verified; a '
-                f'certificate to trust is named with --cacert'
-            )
-        if isinstance(exc, _AWAY):
-            return errors.Unreachable(
-                f'{self.name} cannot be reached: {_cause(exc)}'
-            )
-        return errors.ReplicatorError(
-            f'{self.name} does not let you in: {text.safe(exc)}'
-        )
-
-
-class _Parts:
-    """What a body yields, in parts that any server takes.
+def _body(body, size):
+    """Return what the HTTP library is to send.
 
     Whoever begins to read it again begins to read the body again, which
     tells whether that can be.
     """
+    if size is None:
+        return _Parts(body)
+    # An iterable without bytes would be sent as one of unknown length.
+    return _Sized(body, size) if size else b''.join(body)
 
-    def __init__(self, body):
-        self._body = body
+
+@dataclasses.dataclass(frozen=True)
+class _Sized:
+    """A body whose length is told before it is sent."""
+
+    body: collections.abc.Iterable
+    len: int
 
     def __iter__(self):
-        for chunk in self._body:
+        return iter(self.body)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    """What a body of unknown length yields, in parts that any server takes."""
+
+    body: collections.abc.Iterable
+
+    def __iter__(self):
+        for chunk in self.body:
             for begin in range(0, len(chunk), _PART):
                 yield chunk[begin:begin + _PART]
 
 
-def _cause(exc):
-    """Return what the system said, else what the libraries say."""
-    found = _ERRNO.search(str(exc))
-    return text.safe(found[1] if found else exc)
-
-
-def _may_pass(exc):
-    return isinstance(exc, errors.Unreachable) or (
-        isinstance(exc, errors.Refused) and exc.status in _PASSING
-    )
-
-
-def _reason(answer):
-    """Return what an answer that is a failure says, without its tags."""
-    try:
-        found = answer.json()
-        message = found.get('message') or found['title']
-    except (ValueError, KeyError, AttributeError):
-        message = answer.text if len(answer.content) < 2000 else answer.reason
-    plain = ' '.join(str(message).replace('<br />', ' ').split())
-    return text.safe(plain or answer.reason)
+def _begin(answer, offset):
+    """Return where the data of an answer begin, or None if it has none."""
+    if answer.status_code == 206:
+        found = _RANGE.match(answer.headers.get('Content-Range', ''))
+        return int(found[1]) if found else offset
+    return 0 if answer.status_code == 200 else None

@@ -2,11 +2,14 @@
 
 """Texts of others, made safe to show; numbers, made easy to read."""
 
+import datetime
 import re
 
 _LONGEST = 300
 _CREDENTIALS = re.compile(r'(?<=://)[^/\s@]*@')
 _UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB')
+_AGE = re.compile(r'(?P<number>\d{1,6})(?P<unit>[mhdw])$', re.ASCII)
+_SECONDS = {'m': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400}
 _SIZE = re.compile(r'(?P<number>\d+(?:\.\d+)?)(?P<unit>[KMGT]?)(?:iB|B)?$')
 
 
@@ -24,7 +27,9 @@ def safe(text, longest=_LONGEST):
 
 
 def size(count):
-    """Return bytes as, for example, ``8.0 MiB``."""
+    """Return bytes as, for example, ``8.0 MiB``; None is not known."""
+    if count is None:
+        return '? B'
     value = float(count)
     for unit in _UNITS:
         if value < 1024 or unit == _UNITS[-1]:
@@ -45,6 +50,31 @@ def parse_size(text):
         )
     factor = 1024 ** ' KMGT'.index(match['unit'] or ' ')
     return int(float(match['number']) * factor)
+
+
+def parse_time(text):
+    """Turn, for example, ``2026-01-31T12:00Z`` or ``7d`` into a time.
+
+    :param text: a date or time, in UTC if it tells no zone; or how long ago
+    :returns: :class:`datetime` in UTC
+    :raises ValueError: with a sentence
+    """
+    match = _AGE.match(text.strip())
+    try:
+        if match:
+            ago = int(match['number']) * _SECONDS[match['unit']]
+            return datetime.datetime.now(datetime.UTC) - datetime.timedelta(
+                seconds=ago
+            )
+        found = datetime.datetime.fromisoformat(text.strip())
+        if found.tzinfo is None:
+            return found.replace(tzinfo=datetime.UTC)
+        return found.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f'{safe(text)} is not a time, such as 2026-01-31 or '
+            f'2026-01-31T12:00:00Z, nor an age, such as 30m, 12h, 7d or 2w'
+        ) from None
 
 
 def seconds(count):

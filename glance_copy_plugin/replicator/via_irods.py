@@ -53,15 +53,22 @@ class ViaIrods:
     def __post_init__(self):
         self._lock = threading.Lock()
 
-    def deliver(self, item, image, record, count):
+    def prepare(self, item, image):
         with self._lock:
             if self._refusal:
                 raise errors.ReplicatorError(self._refusal)
         if image.algorithm not in _ALGORITHMS or not image.digest:
             raise errors.ReplicatorError(
                 f'{self.source.name} has no hash of it that the Locations '
-                f'API accepts'
+                f'API accepts; copy it without --via-irods'
             )
+        if image.size is None:
+            raise errors.ReplicatorError(
+                f'{self.source.name} does not know its size; copy it without '
+                f'--via-irods'
+            )
+
+    def deliver(self, item, image, record, count):
         try:
             url = self._copy(image, record)
         except (
@@ -72,6 +79,13 @@ class ViaIrods:
             ) from None
         count(image.size)
         self._register(image, record, url)
+        return image
+
+    def read(self, item, image):
+        raise errors.ReplicatorError(
+            f'{self.target.name} has another hash of it, which cannot be '
+            f'compared unless it is read; do so without --via-irods'
+        )
 
     def _copy(self, image, record):
         path = self._path(image)

@@ -142,6 +142,21 @@ class Suspended(Cancelled):
     retryable = True
 
 
+def no_source_left(failures):
+    """Return the :class:`CopyError` that sums up why nothing was read.
+
+    :param failures: :class:`SourceError` of each location that was tried
+    """
+    if not failures:
+        return SourceError('no location of the image can be read')
+    if len(failures) == 1:
+        return failures[0]
+    return SourceError(
+        'no location of the image is usable: '
+        + '; '.join(f'{f.store}: {f.reason}' for f in failures)
+    )
+
+
 def source_error(exc, reason, *, store):
     """Return the :class:`SourceError` for an exception of others."""
     passes = may_pass(exc) and not isinstance(exc, FileNotFoundError)

@@ -7,6 +7,8 @@ The line is the ``message`` of Glance's task. It reads, for example::
     copying: 43 %, 220200960 bytes/s, 6 s left; image 2147483648 bytes, \
 staged 50 % 1073741824; s1 40 % 858993459; s2 done; s3 queued
 
+with "read" instead of "staged" for an image that is read where it is, and
+with ", taken over" behind the first part if another process has begun it;
 and :func:`parse` turns it back into numbers.
 """
 
@@ -21,6 +23,9 @@ DONE, FAILED = 'done', 'failed'
 # What a queued copy waits for.
 A_PLACE = 'until other copies of this process have ended'
 SPACE = 'until other copies leave room in the staging area'
+# What is said between the process that began a copy and the one that ends it.
+SUSPENDED = 'suspended: its process was stopped; another one carries it on'
+_TAKEN_OVER = ', taken over'
 # Long enough to even out bursts, short enough to notice a slow store.
 _RATE_SECONDS = 10.0
 
@@ -37,10 +42,12 @@ class Progress:
         self._lock = threading.Lock()
         self._states = dict.fromkeys(stores, QUEUED)
         self._bytes = dict.fromkeys(stores, 0)
-        self._staged = None
+        self._read = None
+        self._read_how = 'read'
         self._samples = collections.deque()
         self.phase = PLANNING
         self.begun = False      # bytes are moved, or were
+        self.taken_over = False
         self.size = 0
         self._reason = ''
 
@@ -60,18 +67,23 @@ class Progress:
             self.begun = True
             self.phase = COPYING
 
-    def staged(self, count):
-        """``count`` bytes of the image have been staged."""
+    def read(self, count):
+        """``count`` bytes of the image have been read where they are."""
         with self._lock:
-            self._staged = count
+            self._read, self._read_how = count, 'read'
+
+    def staged(self, count):
+        """``count`` bytes of the image have been read and staged."""
+        with self._lock:
+            self._read, self._read_how = count, 'staged'
 
     def copied(self, store, count):
         """``store`` has received ``count`` bytes so far."""
         with self._lock:
             if count and not self._done():
-                # Until now the pace was that of staging.
+                # Until now the pace was that of reading.
                 self._samples = collections.deque(
-                    (when, 0) for when, _staged in self._samples
+                    (when, 0) for when, _read in self._samples
                 )
             self._states[store] = COPYING
             self._bytes[store] = count
@@ -88,6 +100,8 @@ class Progress:
         with self._lock:
             rate, left = self._pace()
             parts = [self._headline(rate, left)]
+            if self.taken_over:
+                parts[0] += _TAKEN_OVER
             if self.phase == COPYING:
                 parts.append(self._image_part())
             for store, state in self._states.items():
@@ -109,9 +123,9 @@ class Progress:
 
     def _image_part(self):
         text = f'image {self.size} bytes'
-        if self._staged is None:
+        if self._read is None:
             return text
-        return f'{text}, staged {self._share(self._staged)}'
+        return f'{text}, {self._read_how} {self._share(self._read)}'
 
     def _share(self, count):
         return f'{self._percent(count, self.size)} % {count}'
@@ -133,10 +147,10 @@ class Progress:
     def _pace(self):
         """Return bytes per second into all stores, and seconds left.
 
-        While nothing but staging moves, its pace stands for the stores'.
+        While the image is only read, its pace stands for the stores'.
         """
         now = self._clock()
-        done = self._done() or self._staged or 0
+        done = self._done() or self._read or 0
         self._samples.append((now, done))
         while now - self._samples[0][0] > _RATE_SECONDS:
             self._samples.popleft()
@@ -153,7 +167,8 @@ _HEADLINE = re.compile(
     r'(?:(?P<left>\d+) s|unknown time) left$'
 )
 _IMAGE = re.compile(
-    r'image (?P<size>\d+) bytes(?:, staged \d+ % (?P<staged>\d+))?$'
+    r'image (?P<size>\d+) bytes'
+    r'(?:, read \d+ % (?P<read>\d+)|, staged \d+ % (?P<staged>\d+))?$'
 )
 _SHARE = re.compile(r'(?P<name>.+) (?P<percent>\d+) % (?P<bytes>\d+)$')
 
@@ -161,12 +176,15 @@ _SHARE = re.compile(r'(?P<name>.+) (?P<percent>\d+) % (?P<bytes>\d+)$')
 def parse(message):
     """Turn a progress line back into numbers.
 
-    :returns: ``{'phase', 'percent', 'rate', 'seconds_left', 'size',
-        'staged', 'stores': {name: {'state', 'percent', 'bytes'}}}`` with
-        None for what the line does not say; None if ``message`` is not a
-        progress line (a task that has ended has another message)
+    :returns: ``{'phase', 'taken_over', 'percent', 'rate', 'seconds_left',
+        'size', 'read', 'staged', 'stores': {name: {'state', 'percent',
+        'bytes'}}}`` with None for what the line does not say; None if
+        ``message`` is not a progress line (a task that has ended has another
+        message)
     """
     head, *parts = (message or '').split('; ')
+    taken_over = head.endswith(_TAKEN_OVER)
+    head = head.removesuffix(_TAKEN_OVER)
     match = _HEADLINE.match(head)
     phase = COPYING if match else head.partition(':')[0]
     if phase not in (PLANNING, QUEUED, COPYING):
@@ -174,10 +192,12 @@ def parse(message):
     numbers = match.groupdict() if match else {}
     result = {
         'phase': phase,
+        'taken_over': taken_over,
         'percent': _number(numbers.get('percent')),
         'rate': _number(numbers.get('rate')),
         'seconds_left': _number(numbers.get('left')),
         'size': None,
+        'read': None,
         'staged': None,
         'stores': {},
     }
@@ -186,6 +206,7 @@ def parse(message):
         if image is None:
             return None
         result['size'] = _number(image['size'])
+        result['read'] = _number(image['read'])
         result['staged'] = _number(image['staged'])
     for part in parts:
         share = _SHARE.match(part)
@@ -199,6 +220,11 @@ def parse(message):
             'bytes': int(share['bytes']) if share else None,
         }
     return result
+
+
+def is_of_a_copy(message):
+    """True if a process that makes, or made, a copy has said that."""
+    return message == SUSPENDED or parse(message) is not None
 
 
 def _number(text):

@@ -197,7 +197,7 @@ class Staging:
                 failures[exc.store] = exc
                 spool.reject(exc)
                 break
-        raise _no_source_left(list(failures.values()))
+        raise errors.no_source_left(list(failures.values()))
 
     def _fill_patiently(self, spool, sources, failures):
         """Fill ``spool`` in a thread that is left behind if it hangs."""
@@ -286,14 +286,3 @@ class Staging:
     def _wake(self):
         with self._changed:
             self._changed.notify_all()
-
-
-def _no_source_left(failures):
-    if not failures:
-        return errors.SourceError('no location of the image can be read')
-    if len(failures) == 1:
-        return failures[0]
-    return errors.SourceError(
-        'no location of the image is usable: '
-        + '; '.join(f'{f.store}: {f.reason}' for f in failures)
-    )

@@ -97,10 +97,11 @@ class DevStack:
         database.sync(self.conf, database.sqlite_url(self.folder))
 
     def without_check(self):
-        """Have ``glance-copy`` do nothing: it would load Glance."""
+        """Have the commands do nothing: they would load Glance."""
         programs = self.folder / 'programs'
         programs.mkdir()
-        (programs / 'glance-copy').symlink_to('/bin/true')
+        for name in ('glance-copy', 'glance-copy-worker'):
+            (programs / name).symlink_to('/bin/true')
         self.localrc += f'\nGLANCE_BIN_DIR={programs}'
 
     def run(self, *phases):

@@ -12,12 +12,14 @@ import pytest
 from tests import irods_server
 from tests.functional import helpers
 from tests.harness import Client
+from tests.harness import database
 from tests.harness import GlanceServer
 from tests.harness import postgres
 from tests.harness.wsgi import gunicorn
 from tests.harness.wsgi import uwsgi
 from tests.parts import boards
 from tests.parts import irods
+from tests.parts import starting
 
 # Looking often makes tests short; the default is a second.
 INTERVAL = '0.5'
@@ -186,14 +188,41 @@ def stock(start_for_all):
 
 @pytest.fixture(scope='session')
 def cloud_a(start_for_all, usual):
-    """A cloud that images are copied from."""
-    return start_for_all('cloud-a', **usual)
+    """A cloud that images are copied from; its properties may be null."""
+    schema = dict.fromkeys(('kernel_id', 'ramdisk_id'), {
+        'type': ['null', 'string'],
+    })
+    return start_for_all('cloud-a', schema=schema, **usual)
 
 
 @pytest.fixture(scope='session')
 def cloud_b(start_for_all, usual):
     """Another cloud, which images are copied to."""
     return start_for_all('cloud-b', **usual)
+
+
+@pytest.fixture(scope='session')
+def loaded():
+    """A process that starts a Glance, or a check, as often as it is asked."""
+    made = starting.Starter()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope='session')
+def tables(tmp_path_factory):
+    """A database that nothing is in but Glance's tables."""
+    folder = tmp_path_factory.mktemp('tables')
+    url = database.sqlite_url(folder)
+    made = starting.Configuration(folder / 'glance', url)
+    database.sync(made.write() / 'glance-api.conf', url)
+    return url
+
+
+@pytest.fixture
+def configuration(tmp_path, tables):
+    """The configuration of a Glance, to be spoiled."""
+    return starting.Configuration(tmp_path / 'glance', tables)
 
 
 @pytest.fixture(scope='module')

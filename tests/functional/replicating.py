@@ -64,10 +64,10 @@ def arguments(command, *sides, token=ADMIN):
     return [command, *named, *(f'{each}={token}' for each in options)]
 
 
-def start(*given, **more):
+def start(*given, command=COMMAND, **more):
     """Start the tool; return the process."""
     return subprocess.Popen(
-        [*COMMAND, *map(str, given), '--format', 'json'],
+        [*command, *map(str, given), '--format', 'json'],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, env=environment(**more),
     )

@@ -129,7 +129,7 @@ def test_the_source_can_be_removed_while_it_is_read(slow):
     task_id = helpers.start(client, image_id, ['s1', 's2'])
     helpers.wait_until(
         lambda: (progress.parse(helpers.task_of(
-            client, image_id, task_id)['message']) or {}).get('staged'),
+            client, image_id, task_id)['message']) or {}).get('read'),
         'reading to begin',
     )
     client.delete(image_id, 'src')

@@ -1,41 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""``glance-copy check`` and ``audit`` with a database that is not ready."""
-
-import configparser
-import pathlib
-import shutil
-import subprocess
-import sys
+"""``glance-copy check`` and ``audit`` with a Glance that is not ready."""
 
 import pytest
 
 pytestmark = pytest.mark.functional
 
-PROGRAM = pathlib.Path(sys.executable).with_name('glance-copy')
 
-
-@pytest.mark.parametrize('command', [
-    'check', pytest.param('audit', marks=pytest.mark.long),
-])
-def test_an_empty_database_is_one_sentence_with_the_command(
-    glance, tmp_path, command
+def test_a_good_configuration_shows_how_each_store_is_written(
+    loaded, configuration
 ):
-    folder = tmp_path / 'etc'
-    shutil.copytree(glance.conf.parent, folder)
-    conf = configparser.RawConfigParser(default_section='no such group')
-    conf.optionxform = str
-    conf.read(folder / 'glance-api.conf')
-    conf['database']['connection'] = f'sqlite:///{tmp_path}/empty.db'
-    with (folder / 'glance-api.conf').open('w') as stream:
-        conf.write(stream)
-    done = subprocess.run(
-        [PROGRAM, command, '--config-dir', folder],
-        env=glance.process_environment(), cwd=glance.folder, text=True,
-        stdin=subprocess.DEVNULL, capture_output=True,
+    folder = configuration.write()
+    status, said = loaded.check(folder)
+    assert status == 0, said
+    assert said.count('| copier file |') == 4
+    assert loaded.glance(folder)[0] == 0
+
+
+def test_a_filter_in_another_pipeline_than_the_one_in_use_is_missed(
+    loaded, configuration
+):
+    text = configuration.paste.read_text()
+    configuration.paste.write_text(
+        text.replace('context copy_image rootapp', 'context rootapp')
+        + '\n[pipeline:other]\npipeline = context copy_image rootapp\n'
     )
-    assert done.returncode == 1
-    assert 'Traceback' not in done.stderr
-    assert done.stderr.strip().splitlines()[-1] == (
+    status, said = loaded.check(configuration.write())
+    assert status == 1
+    assert 'not in the paste pipeline in use' in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize('group, options, says', [
+    ('DEFAULT', {'enabled_backends': 'nonsense'}, 'enabled_backends'),
+    ('paste_deploy', {'flavor': 'salty'}, 'glance-api-salty'),
+    ('paste_deploy', {'config_file': '/no/such.ini'}, 'paste config file'),
+    ('database', {'connection': 'sqlite:////no/such/folder/db'},
+     'cannot be used'),
+])
+def test_what_glance_does_not_start_with_is_one_sentence(
+    loaded, configuration, group, options, says
+):
+    configuration.set(group, **options)
+    status, said = loaded.check(configuration.write())
+    assert status == 1
+    assert 'Traceback' not in said
+    assert says in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize('command', ['check', 'audit'])
+def test_an_empty_database_is_one_sentence_with_the_command(
+    loaded, configuration, tmp_path, command
+):
+    configuration.set('database', connection=f'sqlite:///{tmp_path}/empty.db')
+    status, said = loaded.run(command, configuration.write())
+    assert status == 1
+    assert 'Traceback' not in said
+    assert said.strip().splitlines()[-1] == (
         'the database of the Image service is empty: run glance-manage db sync'
     )

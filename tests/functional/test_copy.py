@@ -172,7 +172,7 @@ def test_the_task_tells_bytes_percent_rate_and_time_left(watched):
     _images, messages, task = watched
     seen = [progress.parse(message) for message in messages]
     seen = [p for p in seen if p and p['phase'] == 'copying']
-    assert len({p['staged'] for p in seen}) > 1
+    assert len({p['read'] for p in seen}) > 1
     for found in seen:
         assert set(found['stores']) == set(TARGETS)
         assert found['size'] == SIZE

@@ -49,7 +49,8 @@ TASKS = 'curl -H "X-Auth-Token: $TOKEN" $GLANCE/v2/images/<image>/tasks'
 
 @pytest.fixture(scope='module')
 def north(start_glance):
-    return start_glance('documented-north', stores=STORES)
+    # The check is content only if every store can be used.
+    return start_glance('documented-north', stores=STORES, backends={})
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_cloud_that_is_killed_gives_or_gets_the_rest_later(
 ):
     source, target = clouds
     replicating.small(Client(source), 4, size=2 * MIB)
-    running = begin(held, target, '--workers=2')
+    running = begin(held, target, '--workers=2', '--retries=1')
     assert held.held.wait(LIMIT)
     killed = source if which == 'source' else target
     killed.kill()

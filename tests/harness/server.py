@@ -2,6 +2,7 @@
 
 """Start and end a real Glance: its WSGI application under some server."""
 
+import json
 import os
 import pathlib
 import time
@@ -37,6 +38,8 @@ class GlanceServer:
     :param database_url: an empty database; a SQLite file by default
     :param graceful_timeout: seconds that ``stop`` leaves running copies
     :param environment: further environment variables
+    :param schema: {property: its JSON schema} for what users add to images,
+        as operators say it in ``schema-image.json``
     :param wsgi: the server that runs the application, of
         :mod:`tests.harness.wsgi`; gunicorn by default
     """
@@ -58,6 +61,7 @@ class GlanceServer:
         database_url=None,
         graceful_timeout=30,
         environment=None,
+        schema=None,
         wsgi=None,
     ):
         self.folder = pathlib.Path(folder).resolve()
@@ -71,6 +75,7 @@ class GlanceServer:
         self.database_url = database_url or database.sqlite_url(self.folder)
         self.graceful_timeout = graceful_timeout
         self.environment = dict(environment or {})
+        self.schema = dict(schema or {})
         self.wsgi = wsgi or gunicorn.Gunicorn()
         self.port = 0
         self.places = {}
@@ -220,6 +225,9 @@ class GlanceServer:
             self.folder, self.stores, self.store_dirs
         )
         config.write_paste(self._paste, self.plugin, self.auth)
+        self.conf.with_name('schema-image.json').write_text(
+            json.dumps(self.schema)
+        )
         self._write_conf()
         try:
             database.sync(self.conf, self.database_url)

@@ -14,6 +14,7 @@ import threading
 import urllib.parse
 import uuid
 
+LOST = 0, 'it is done, but nobody is told'
 PAGE = 2  # images of one answer, whatever is asked for
 
 
@@ -24,17 +25,23 @@ class ImageApi:
     and ``tasks`` the tasks, each by image id. ``asked`` has (method, path)
     of each request, ``headers`` has the headers of each, and ``copies`` what
     was asked for of copies. ``largest_part`` is the size of the largest part
-    of a body that came without a length.
+    of a body that came without a length, and ``seeks`` is false for a store
+    that gives data from their beginning only.
 
     :param stores: what it tells of its stores, or None if it has one only
+
+    ``schema`` is that of its images.
     """
 
     def __init__(self, stores=('s1', 's2')):
         self.stores = stores
+        self.schema = {
+            'properties': {}, 'additionalProperties': {'type': 'string'},
+        }
         self.images, self.data, self.members = {}, {}, {}
         self.tasks, self.used = {}, set()
         self.asked, self.headers, self.copies = [], [], []
-        self.largest_part = 0
+        self.largest_part, self.seeks = 0, True
         self._rules = []
         self._server = http.server.ThreadingHTTPServer(
             ('127.0.0.1', 0), self._handler()
@@ -58,9 +65,11 @@ class ImageApi:
         """Let requests be answered otherwise, so many times.
 
         :param path: a regular expression that is found in path and query
-        :param do: called first; returns (status, body), or None to answer
-            as always. Or that answer itself. A status of 0 breaks the
-            connection, and one of 307 leads to the same place again.
+        :param do: called first; returns (status, body), with headers as
+            a third if need be, or None to answer as always. Or that answer
+            itself. A status of 0 breaks the connection, one of 307 leads to
+            the same place again, and a number of bytes instead of headers
+            breaks it after these. ``LOST`` breaks it when all is done.
         """
         self._rules.append([method, path, do, times])
 
@@ -96,7 +105,7 @@ class ImageApi:
         )
 
     def answer(self, method, path, headers, body):
-        """Return status and body (bytes, or something for JSON)."""
+        """Return status, body (bytes, or something for JSON), and more."""
         self.asked.append((method, path))
         self.headers.append(headers)
         for rule in self._rules:
@@ -104,14 +113,21 @@ class ImageApi:
                 rule[3] -= 1
                 do = rule[2]
                 found = do() if callable(do) else do
+                if found == LOST:
+                    self._done(method, path, headers, body)
                 if found is not None:
                     return found
+        return self._done(method, path, headers, body)
+
+    def _done(self, method, path, headers, body):
         parts = urllib.parse.urlsplit(path)
         words = parts.path.split('/')[2:]
         if words == ['images']:
             return self._all(method, parts.query, body)
         if words == ['info', 'stores']:
             return self._stores()
+        if words == ['schemas', 'image']:
+            return 200, self.schema
         if words[1] not in self.images:
             return 404, {'message': 'no such image'}
         kind = words[2] if len(words) > 2 else 'record'
@@ -152,6 +168,8 @@ class ImageApi:
             return 204, b''
         for change in json.loads(body) if method == 'PATCH' else ():
             name = change['path'][1:].replace('~1', '/').replace('~0', '~')
+            if change['op'] != 'add' and name not in image:
+                return 409, {'message': f'Property {name} does not exist.'}
             if change['op'] == 'remove':
                 del image[name]
             else:
@@ -162,9 +180,11 @@ class ImageApi:
         if method == 'PUT':
             self.fill(image_id, body)
             return 204, b''
-        begin = headers.get('Range', 'bytes=0-')[6:-1]
-        status = 206 if 'Range' in headers else 200
-        return status, self.data[image_id][int(begin):]
+        if 'Range' not in headers:
+            return 200, self.data[image_id]
+        if not self.seeks:
+            return 400, {'message': 'no random access'}
+        return 206, self.data[image_id][int(headers['Range'][6:-1]):]
 
     def _members(self, method, image_id, _headers, body):
         members = self.members.setdefault(image_id, [])
@@ -187,6 +207,7 @@ class ImageApi:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = 'HTTP/1.1'
+            disable_nagle_algorithm = True  # or an answer takes 40 ms
 
             def _do(self):
                 body = self._body()
@@ -194,9 +215,10 @@ class ImageApi:
                     # The client has ended it in the middle.
                     self.close_connection = True
                     return
-                status, found = api.answer(
+                status, found, *more = api.answer(
                     self.command, self.path, dict(self.headers), body
                 )
+                more = more[0] if more else {}
                 self.close_connection = not status
                 if not status:
                     return
@@ -204,10 +226,15 @@ class ImageApi:
                     found = found.encode()
                 elif not isinstance(found, bytes):
                     found = json.dumps(found).encode()
-                self.send_response(status)
+                self.send_response_only(status)
                 self.send_header('Content-Length', str(len(found)))
                 if status == 307:
                     self.send_header('Location', api.url + self.path)
+                if isinstance(more, int):
+                    found, more = found[:more], {}
+                    self.close_connection = True
+                for name, value in more.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(found)
 
@@ -217,7 +244,8 @@ class ImageApi:
                 """Return what was sent, or None if not all has come."""
                 if self.headers.get('Transfer-Encoding') != 'chunked':
                     length = int(self.headers.get('Content-Length', 0))
-                    return self.rfile.read(length)
+                    found = self.rfile.read(length)
+                    return found if len(found) == length else None
                 found = b''
                 while line := self.rfile.readline():
                     size = int(line, 16)

@@ -9,14 +9,25 @@ from glance_copy_plugin.replicator import delivering
 from glance_copy_plugin.replicator import items
 from glance_copy_plugin.replicator import putting
 from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import retrying
 from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import sending
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
 
 
-def connect(api):
-    """Return what speaks to a server that has a URL."""
-    return clouds.connect(clouds.Endpoint(name=api.url), print)
+def connect(api, token=None, **more):
+    """Return what speaks to a server that has a URL, and does not sleep."""
+    return clouds.connect(
+        clouds.Endpoint(name=api.url), print, retries(token, **more)
+    )
+
+
+def retries(token=None, **more):
+    """Return what tries again without a pause, a few times."""
+    return retrying.Retries(
+        **{'times': 5, 'cancel': token or Token(), **more}
+    )
 
 
 class Token(cancel.CancelToken):
@@ -37,28 +48,28 @@ class Side:
     def __init__(self, source, target):
         self.source, self.target = source, target
         self.token = Token()
-        self.moved = []
+        self.moved, self.said = [], []
 
-    def put(self, image_id, *, patience=0, redo=False, rules=None, **options):
+    def put(self, image_id, *, redo=False, rules=None, **options):
         """Put one image; return the result."""
-        here, there = connect(self.source), connect(self.target)
-        # Tests have their own look at what is repeated.
-        there.attempts = 1
+        here = connect(self.source, self.token, say=self.said.append)
+        there = connect(self.target, self.token, say=self.said.append)
         rules = rules or records.Rules()
-        putter = putting.Putter(
-            service=there, rules=rules, cancel=self.token, display=self,
-            index=comparing.Index(selecting.everything(there)),
-            options=putting.Options(**options),
-            claims=claims.Claims(
-                there, rules, self.token, patience=patience, redo=redo
-            ),
+        sender = sending.Sender(
+            service=there, display=self,
+            claims=claims.Claims(there, rules, redo=redo),
             delivery=delivering.Streaming(
                 service=there, cancel=self.token,
                 limit=limits.BandwidthLimit(None, self.token),
             ),
         )
+        putter = putting.Putter(
+            service=there, rules=rules, sender=sender,
+            index=comparing.Index(selecting.everything(there)),
+            options=putting.Options(**options),
+        )
         image = records.of_api(here.image(image_id))
-        return putter.put(items.CloudItem(here, image))
+        return putter.put(items.CloudItem(here, image, chunk=1))
 
     def begin(self, key, name, size):
         self.moved.append([name, size])

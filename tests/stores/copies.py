@@ -88,6 +88,8 @@ class Copy:
         self.plan = run_.Plan(
             size=len(content), expected=expected,
             checksum=data.md5(content), locations=tuple(locations),
+            hash_algorithm='sha512',
+            unrecorded=(),
             copiers=dict.fromkeys(names, copier),
         )
         self.entry = Entry()

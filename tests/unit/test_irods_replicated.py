@@ -140,6 +140,7 @@ def test_the_collection_can_be_named_instead_of_asking_for_locations(
     (['irods://tempZone/home/rods/hidden'], {}, 'no object in iRODS'),
     (None, {'os_hash_algo': 'sha3_512'}, 'has no hash of it'),
     (None, {'os_hash_value': None}, 'has no hash of it'),
+    (None, {'size': None}, 'does not know its size'),
 ])
 def test_an_image_without_an_object_or_a_hash_is_one_sentence(
     zone, via, source, driver, urls, changes, told

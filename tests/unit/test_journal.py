@@ -275,3 +275,19 @@ def test_what_cannot_be_opened_does_not_hide_the_others(
     (pathlib.Path(folder) / '00000000-0000-0000-0000-000000000000').mkdir()
     found = list(journal_.Journal(folder).abandoned())
     assert [each.image_id for each in found] == [image_id]
+
+
+def test_a_closed_journal_is_closed_for_all_until_it_is_opened(
+    journal, folder, image_id
+):
+    journal.open()
+    assert not journal.closed
+    journal.close()
+    assert journal_.Journal(folder).closed
+    # The mark is no copy; those that there are go on.
+    assert journal.names() == []
+    entry = journal.claim(image_id, 'req-1')
+    journal.close()
+    assert entry.held
+    journal_.Journal(folder).open()
+    assert not journal.closed

@@ -39,7 +39,7 @@ def test_every_state_of_a_store_survives_the_round_trip(clock):
     shown = parsed(counted)
     assert shown['phase'] == 'copying'
     assert shown['size'] == 1000
-    assert shown['staged'] == 700
+    assert (shown['read'], shown['staged']) == (None, 700)
     assert shown['stores'] == {
         's1': {'state': 'queued', 'percent': None, 'bytes': None},
         'ceph-ssd': {'state': 'copying', 'percent': 50, 'bytes': 500},
@@ -57,6 +57,28 @@ def test_a_copy_that_has_not_begun_says_what_it_waits_for(clock, phase):
     assert shown['phase'] == phase
     assert shown['percent'] is None
     assert set(shown['stores']) == {'s1', 's2'}
+
+
+def test_an_image_that_is_read_where_it_is_is_not_called_staged(clock):
+    counted = make(clock)
+    counted.read(700)
+    assert 'staged' not in counted.render()
+    assert (parsed(counted)['read'], parsed(counted)['staged']) == (700, None)
+    # Its store failed half-way, and the rest comes from elsewhere.
+    counted.staged(800)
+    assert (parsed(counted)['read'], parsed(counted)['staged']) == (None, 800)
+
+
+@pytest.mark.parametrize('phase', [
+    progress.PLANNING, progress.QUEUED, progress.COPYING,
+])
+def test_a_copy_that_was_taken_over_says_so_in_each_phase(clock, phase):
+    counted = make(clock)
+    counted.phase = phase
+    before = parsed(counted)
+    assert not before['taken_over']
+    counted.taken_over = True
+    assert parsed(counted) == {**before, 'taken_over': True}
 
 
 def test_percent_is_the_share_of_all_bytes_into_all_stores(clock):

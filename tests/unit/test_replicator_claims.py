@@ -9,6 +9,7 @@ import pytest
 
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import marks
+from glance_copy_plugin.replicator import records
 from tests.parts import image_api
 from tests.parts import replication
 
@@ -38,8 +39,8 @@ def test_an_upload_of_a_dead_process_may_still_have_to_end(side):
             side.target.images[image_id]['status'] = 'queued'
 
     side.target.on('GET', f'/{image_id}$', look, times=9)
-    assert side.put(image_id, patience=600).what == 'copied'
-    assert side.token.waited == [0.2, 0.2]
+    assert side.put(image_id).what == 'copied'
+    assert side.token.waited == [0.2, 0.4]
     assert side.target.data[image_id] == DATA
 
 
@@ -50,10 +51,22 @@ def test_an_upload_of_a_dead_process_may_still_have_to_end(side):
 def test_a_record_that_stays_busy_is_replaced_in_the_end(side, busy):
     image_id = side.source.add(DATA)
     side.target.add(None, id=image_id, **busy, **mark(image_id))
-    result = side.put(image_id, patience=-1)
+    result = side.put(image_id)
     assert result.what == 'copied'
-    assert side.token.waited == []
+    # It was waited for until it could not have been at work any more.
+    assert 600 <= sum(side.token.waited) < 640
+    assert f'at work on {image_id}, which is ' in side.said[0]
+    assert 'for up to 0:10:00' in side.said[0]
     assert side.target.data[result.copy_id or image_id] == DATA
+
+
+def test_what_a_dead_process_left_of_an_image_that_is_refused_is_removed(side):
+    image_id = side.source.add(DATA)
+    side.target.add(None, id=image_id, **mark(image_id))
+    side.source.on('GET', 'file', (403, {'message': 'no'}))
+    with pytest.raises(errors.Refused, match='403: no'):
+        side.put(image_id)
+    assert side.target.images == {}
 
 
 def test_right_data_of_a_dead_process_are_not_sent_again(side):
@@ -107,3 +120,42 @@ def test_what_appears_meanwhile_is_judged_by_its_bytes(
     assert side.put(image_id).what == 'copied'
     assert side.target.count('PUT', 'file') == (data is None)
     assert side.target.images.keys() == {image_id}
+
+
+def test_an_unfinished_record_gets_everything_of_today(side):
+    image_id = side.source.add(
+        DATA, name='new', tags=['b'], min_ram=5, visibility='public',
+        protected=True, kept='x', img_signature='y', added='z',
+    )
+    side.target.add(
+        None, id=image_id, name='old', tags=['a'], kept='w', gone='x',
+        img_signature='y', disk_format=None, **mark(image_id),
+    )
+    seen = []
+    side.target.on('PUT', 'file', lambda: seen.append(
+        dict(side.target.images[image_id])
+    ))
+    rules = records.Rules(dropped=('img_signature*',))
+    assert side.put(image_id, rules=rules).what == 'copied'
+    (during,) = seen
+    assert {'gone', 'img_signature'}.isdisjoint(during)
+    wanted = {
+        'name': 'new', 'tags': ['b'], 'min_ram': 5, 'kept': 'x', 'added': 'z',
+        'disk_format': 'raw', 'visibility': 'private', 'protected': False,
+    }
+    assert {name: during[name] for name in wanted} == wanted
+    assert marks.parse(during[marks.UNFINISHED]).is_ours
+    assert side.target.images[image_id]['visibility'] == 'public'
+
+
+@pytest.mark.parametrize('used', [True, False])
+def test_a_record_whose_answer_was_lost_is_not_made_twice(side, used):
+    image_id = side.source.add(DATA)
+    if used:
+        side.target.used.add(image_id)
+        side.target.on('POST', 'images', lambda: None)
+    side.target.on('POST', 'images', image_api.LOST)
+    result = side.put(image_id)
+    assert result.what == 'copied'
+    assert side.target.images.keys() == {result.copy_id or image_id}
+    assert bool(result.copy_id) is used

@@ -28,11 +28,12 @@ def test_options_say_how_records_differ():
     found = arguments.rules(parsed(
         '--drop-property=a', '--drop-property=b*', '--map-property=old=new',
         '--set-property=region=south', '--keep-owner',
+        '--set-visibility=private',
         add=(arguments.add_rules,),
     ))
     assert found == records.Rules(
         renamed={'old': 'new'}, changed={'region': 'south'},
-        dropped=('a', 'b*'), keep_owner=True,
+        dropped=('a', 'b*'), keep_owner=True, visibility='private',
     )
     nothing = arguments.rules(parsed(add=(arguments.add_rules,)))
     assert nothing == records.Rules()
@@ -78,6 +79,29 @@ def test_the_first_store_is_written_to_and_the_target_copies_to_others(sides):
     stores = [found.get('X-Image-Meta-Store') for found in target.headers]
     assert list(filter(None, stores)) == ['s1']
     assert target.images[image_id]['stores'] == 's1,s2'
+    # A store that is not there costs no image its id.
+    source.add(DATA)
+    for stores in (['--store=nowhere'], ['--store=s1', '--store=nowhere']):
+        done = replicating.livecopy(source, target, *stores)
+        assert (done.status, done.out) == (1, ''), done
+        assert 'has no store nowhere' in done.err
+    assert target.images.keys() == {image_id}
+
+
+def test_options_say_how_often_and_how_long_something_is_tried(sides):
+    source, target = sides
+    source.add(DATA)
+    target.on('POST', 'images', (503, {}, {'Retry-After': '61'}), times=3)
+    for options, told in (
+        (['--timeout=60'], 'tried once, and is to be asked again in 61 s'),
+        (['--retries=0'], 'tried once'),
+        (['--retries=1', '--timeout=60'], 'tried once'),
+    ):
+        done = replicating.livecopy(source, target, *options)
+        assert done.status == 1
+        assert told in done.rows[0]['Detail']
+    for wrong in ('--retries=-1', '--retries=x', '--timeout=0'):
+        assert replicating.here('size', source.url, wrong).status == 2
 
 
 def test_images_are_filled_in_the_order_that_is_asked_for(sides):
@@ -131,13 +155,26 @@ def test_a_bad_image_keeps_no_other_from_being_loaded(sides, tmp_path):
     assert target.data == {good: dumps.GOOD}
     assert list(target.images) == [good]
     # A filter leaves out what it does not mean, if that can be told.
-    assert replicating.load(target, top, '--name=another').by_image() == {}
+    done = replicating.load(target, top, '--name=another', '--allow-empty')
+    assert done.by_image() == {}
     # What is no dump is told in one sentence.
     for folder in (tmp_path, tmp_path / 'absent'):
         done = replicating.load(target, folder)
         assert done.status == 1
         assert len(done.err.strip().splitlines()) == 1, done
     assert not (tmp_path / 'absent').exists()
+
+
+def test_what_is_no_image_is_left_out_and_ends_no_command(sides, tmp_path):
+    source, target = sides
+    good, bad = source.add(DATA), source.add(DATA, id='../../etc')
+    for done, what in (
+        (replicating.livecopy(source, target), 'copied'),
+        (replicating.dump(source, tmp_path), 'copied'),
+        (replicating.on(source, 'fill', 's2'), 'copied'),
+    ):
+        assert (done.status, done.by_image()) == (0, {good: what}), done
+        assert f'{bad} is not the id of an image' in done.err
 
 
 def test_an_image_without_a_size_is_counted_as_nothing(sides):

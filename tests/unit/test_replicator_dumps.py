@@ -14,6 +14,7 @@ from glance_copy_plugin.replicator import loading
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
 from tests.parts import dumps
+from tests.parts import replication
 
 ID = dumps.IMAGE
 
@@ -28,7 +29,8 @@ def dumper(made, **more):
     token = cancel.CancelToken()
     return dumping.Dumper(made, **{
         'members': False, 'dry_run': False, 'display': dumps.Silent(),
-        'limit': limits.BandwidthLimit(None, token), 'cancel': token, **more,
+        'limit': limits.BandwidthLimit(None, token), 'cancel': token,
+        'retries': replication.retries(), **more,
     })
 
 

@@ -52,9 +52,10 @@ def api():
 
 
 def filler(api, *stores, **more):
+    token = Token()
     return filling.Filler(
-        service=connect(api), stores=stores, display=Moved(), cancel=Token(),
-        **more,
+        service=connect(api, token), stores=stores, display=Moved(),
+        cancel=token, **more,
     )
 
 
@@ -221,10 +222,12 @@ def test_on_a_terminal_there_are_bars(monkeypatch):
             shown.begin('a', '[/]first\x1b', 2000)
             shown.advance('a', 2000)
             shown.end('a', result)
+            shown.begin('b', 'of unknown size', None)
+            shown.advance('b', 10)
             shown.say('a [/] sentence\x1b')
     text = stream.getvalue()
     # What looks like markup of the library is shown as it is.
-    for part in ('1/2 images', '[/]first?', '2.0 KiB', 'failed: a: why',
+    for part in ('1/2 images', '[/]first?', '2.0 KiB', '? B', 'failed: a: why',
                  'a [/] sentence?'):
         assert part in text, text
     with contextlib.redirect_stderr(io.StringIO()):
@@ -277,18 +280,29 @@ def test_after_a_stop_nothing_new_begins():
     assert not found[1].is_good
 
 
-def test_a_defect_is_no_result_and_stops_the_rest():
+def test_an_error_of_the_tool_is_the_result_of_one_image_only():
+    def do(image, _token):
+        if image.id == 'i0':
+            raise TypeError('odd\x1b')
+        return results.Result(what=results.COPIED, image_id=image.id)
+
+    found = each(do)
+    assert [r.what for r in found] == ['failed', 'copied', 'copied']
+    assert 'TypeError: odd' in found[0].detail
+
+
+def test_what_ends_the_program_stops_the_rest():
     begun = []
 
     def do(image, token):
         begun.append(image.id)
         if image.id == 'i0':
-            raise ZeroDivisionError
+            raise KeyboardInterrupt
         with pytest.raises(errors.Stopped):
             token.wait(60)
         token.check()
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(KeyboardInterrupt):
         each(do, count=9)
     assert len(begun) < 9
 

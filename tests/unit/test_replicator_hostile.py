@@ -20,6 +20,7 @@ from glance_copy_plugin.replicator import text
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
 from tests.parts import dumps
+from tests.parts import replication
 
 IMAGE = dumps.IMAGE
 GOOD = dumps.GOOD
@@ -29,7 +30,7 @@ ABSENT = object()  # the field is taken away
 
 # One of each kind of nonsense.
 NOT_SIZES = (-1, 2 ** 63, True, '5', 5.0)
-NOT_WORDS = ('', 'a\nb', 'x' * 256, 7, '\u202e')
+NOT_TEXTS = (7, ['x'], 'x\udfff')
 NOT_LISTS = (None, 'x', {}, [[]])
 NOT_DICTS = (None, 'x', [['x', 'y']])
 NOT_IDS = (
@@ -61,20 +62,20 @@ LIST = {
 RECORD = {
     'id': NOT_IDS,
     'checksum': ('x',),
-    'owner': ('a\nb',),
-    'tags': (*NOT_LISTS, *([word] for word in NOT_WORDS), ABSENT),
-    'members': (*NOT_LISTS, *([word] for word in NOT_WORDS)),
+    'owner': NOT_TEXTS,
+    'tags': (*NOT_LISTS, [None], *([each] for each in NOT_TEXTS), ABSENT),
+    'members': (*NOT_LISTS, [None], *([each] for each in NOT_TEXTS)),
     'locations': ([{'url': 'file:///etc'}],),
-    'properties': (*NOT_DICTS, {'a\nb': 'x'}),
-    'properties/x': ('a\x1bb', 'x' * 65536, None, [], '\x9b31m'),
+    'properties': NOT_DICTS,
+    'properties/x': NOT_TEXTS,
     **{
         f'properties/{name}': ('x',)
         for name in (*sorted(records.OWN), 'os_glance_import_task')
     },
     'base': NOT_DICTS,
-    'base/name': ('a\x1bb', 'x\udfff', ABSENT),
-    'base/disk_format': NOT_WORDS,
-    'base/container_format': ('a\nb',),
+    'base/name': (*NOT_TEXTS, ABSENT),
+    'base/disk_format': NOT_TEXTS,
+    'base/container_format': NOT_TEXTS,
     'base/min_disk': NOT_SIZES,
     'base/min_ram': (-1,),
     'base/visibility': ('', 'PUBLIC', None),
@@ -112,6 +113,7 @@ def outcome(top):
             for item in found:
                 if isinstance(item, loading.Unusable):
                     return item.problem
+                item.refresh()
                 item.prepare()
                 return None
             return 'it lists nothing'
@@ -208,6 +210,7 @@ def dump(top, item):
         return dumping.Dumper(
             made, members=False, dry_run=False, display=dumps.Silent(),
             limit=limits.BandwidthLimit(None, token), cancel=token,
+            retries=replication.retries(),
         ).put(item)
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Putting an image on a target that fails, answers late, or has changed."""
+"""What the record of a copy has, whatever the source and the target have."""
+
+import hashlib
 
 import pytest
 
@@ -39,87 +41,193 @@ def test_an_image_is_private_and_marked_until_it_is_whole(side):
     assert (found['tags'], found['hw_disk']) == (['a', 'b'], 'x')
     assert marks.UNFINISHED not in found
     assert side.target.data[image_id] == DATA
-    assert side.moved == [['one', len(DATA), len(DATA)]]
+    assert side.moved == [['one', len(DATA), *[1] * len(DATA)]]
     assert side.token.waited == []
 
 
-@pytest.mark.parametrize('status', [0, 409, 429, 500, 502, 503, 504])
-def test_an_upload_that_failed_is_made_again_later_and_later(side, status):
+def test_another_image_with_the_same_id_is_left_alone(side):
     image_id = side.source.add(DATA)
-    side.target.on('PUT', 'file', (status, {}), times=2)
-    assert side.put(image_id).what == 'copied'
-    assert side.token.waited == [0.5, 1.0]
-    assert side.target.data[image_id] == DATA
-    assert len(side.moved) == 3
-    # In the end it is given up.
-    other = side.source.add(DATA)
-    side.target.on('PUT', 'file', (status, {'message': 'no'}), times=9)
-    with pytest.raises(errors.ReplicatorError, match='no|cannot be reached'):
-        side.put(other)
-    assert side.target.count('PUT', other) == 3
-    assert side.target.images[other][marks.UNFINISHED]
-
-
-def test_an_upload_that_is_refused_for_good_is_not_made_again(side):
-    image_id = side.source.add(DATA)
-    side.target.on('PUT', 'file', (413, {'message': 'too large'}), times=9)
-    with pytest.raises(errors.Refused, match='too large'):
-        side.put(image_id)
-    assert side.target.count('PUT', 'file') == 1
-    side.target.on('POST', 'images', (403, {'message': 'forbidden'}))
-    with pytest.raises(errors.Refused, match='forbidden'):
-        side.put(side.source.add(DATA))
-
-
-def test_an_answer_that_was_lost_is_no_second_upload(side):
-    image_id = side.source.add(DATA)
-
-    def lose():
-        side.target.fill(image_id, DATA)
-        return 0, ''
-
-    side.target.on('PUT', 'file', lose)
-    assert side.put(image_id).what == 'copied'
-    assert side.target.count('PUT', 'file') == 1
-    assert marks.UNFINISHED not in side.target.images[image_id]
-
-
-def test_other_bytes_than_those_that_were_sent_are_thrown_away(side):
-    image_id = side.source.add(DATA)
-
-    def spoil():
-        side.target.fill(next(
-            i for i, image in side.target.images.items()
-            if image['status'] == 'queued'
-        ), b'x' * len(DATA))
-        return 204, b''
-
-    side.target.on('PUT', 'file', spoil, times=2)
-    result = side.put(image_id)
-    assert result.what == 'copied'
-    # Its id cannot be had again: the copy tells whose it is.
-    assert side.target.images.keys() == {result.copy_id}
-    found = side.target.images[result.copy_id]
-    assert found[marks.SOURCE] == image_id
-    assert side.target.data[result.copy_id] == DATA
-    side.target.images.clear()
-    side.target.on('PUT', 'file', spoil, times=3)
-    with pytest.raises(errors.WrongData, match='others, each of 3 times'):
-        side.put(image_id)
-
-
-def test_an_image_without_a_hash_that_fits_is_never_thought_the_same(side):
-    image_id = side.source.add(DATA)
-    side.target.add(DATA, id=image_id, os_hash_algo='sha256', checksum=None)
-    with pytest.raises(errors.ReplicatorError, match='whose hash cannot be'):
-        side.put(image_id)
-    side.target.images[image_id]['size'] += 1
+    side.target.add(DATA, id=image_id, size=len(DATA) + 1)
     with pytest.raises(errors.ReplicatorError, match='whose data is other'):
         side.put(image_id)
     side.target.images[image_id]['status'] = 'deactivated'
     with pytest.raises(errors.ReplicatorError, match='which is deactivated'):
         side.put(image_id)
     assert {m for m, _path in side.target.asked} == {'GET'}
+
+
+NONE = {'os_hash_algo': None, 'os_hash_value': None, 'checksum': None}
+
+
+@pytest.mark.parametrize('theirs', [
+    {}, {'checksum': None}, {'os_hash_algo': None, 'os_hash_value': None},
+    NONE,
+])
+@pytest.mark.parametrize('ours', [
+    NONE, {**NONE, 'size': None}, {'checksum': None, 'os_hash_algo': 'odd'},
+    {'checksum': None, 'os_hash_algo': 'sha256',
+     'os_hash_value': hashlib.sha256(DATA).hexdigest().upper()},
+])
+def test_an_image_without_a_common_hash_is_sent_once(side, ours, theirs):
+    image_id = side.source.add(DATA, **ours)
+
+    def take():
+        side.target.fill(image_id, DATA)
+        side.target.images[image_id].update(theirs)
+        return 204, b''
+
+    side.target.on('PUT', 'file', take)
+    result = side.put(image_id)
+    assert (result.what, result.copy_id) == ('copied', '')
+    assert ('no hash' in result.detail) is (
+        ours.get('os_hash_algo') != 'sha256' or theirs == NONE
+    )
+    assert side.put(image_id).what == 'same'
+    assert side.target.count('PUT', 'file') == 1
+    # Other bytes are noticed by what was computed on the way.
+    side.target.images.clear()
+    side.target.on('PUT', 'file', lambda: side.target.fill(
+        image_id, b'x' * len(DATA)) or (204, b''))
+    assert side.put(image_id).copy_id != image_id
+    assert set(side.target.data.values()) >= {DATA}
+
+
+def test_bytes_are_read_again_where_no_hash_tells_and_much_depends_on_it(
+    side
+):
+    """Anybody may have made an image of that id and that size."""
+    image_id = side.source.add(DATA, visibility='public', **NONE)
+    side.target.add(b'x' * len(DATA), id=image_id)
+    result = side.put(image_id, dry_run=True)
+    assert result.what == 'would update'
+    assert 'no hash tells' in result.detail
+    with pytest.raises(errors.ReplicatorError, match='whose data is other'):
+        side.put(image_id)
+    assert side.target.images[image_id]['visibility'] == 'private'
+    side.target.add(DATA, id=image_id)
+    assert side.put(image_id).what == 'updated'
+    assert side.target.images[image_id]['visibility'] == 'public'
+    # So it is with the answer to an upload that was lost.
+    other = side.source.add(DATA, **NONE)
+    side.target.on(
+        'PUT', 'file', lambda: side.target.fill(other, DATA) or (0, '')
+    )
+    assert side.put(other).what == 'copied'
+    assert side.target.count('PUT', 'file') == 1
+
+
+def test_an_image_without_bytes_in_any_store_is_no_empty_one(side):
+    image_id = side.source.add(DATA, size=None, **NONE)
+    side.source.on('GET', 'file', (204, b''), times=9)
+    with pytest.raises(errors.Refused, match='no data of it in any store'):
+        side.put(image_id)
+    assert side.target.images == {}
+
+
+POLICY = 'cinder_encryption_key_deletion_policy'
+
+
+@pytest.mark.parametrize('name', [POLICY, 'os_encrypt_key_deletion_policy'])
+def test_a_copy_owns_no_key_unless_that_is_asked_for_and_then_at_last(
+    side, name
+):
+    image_id = side.source.add(
+        DATA, protected=True, **{name: 'on_image_deletion'}
+    )
+    seen = []
+    for method in ('PUT', 'PATCH'):
+        side.target.on(method, image_id, lambda: seen.append(
+            name in side.target.images[image_id]
+        ), times=2)
+    assert side.put(image_id).what == 'copied'
+    # One that an earlier release has copied is taken away.
+    side.target.images[image_id][name] = 'on_image_deletion'
+    assert side.put(image_id).detail == name
+    assert name not in side.target.images[image_id]
+    side.target.images.clear()
+    side.target.used.clear()
+    rules = records.Rules(keep_key_policy=True)
+    assert side.put(image_id, rules=rules).what == 'copied'
+    assert side.target.images[image_id][name] == 'on_image_deletion'
+    assert side.put(image_id, rules=rules).what == 'same'
+    assert seen == [False, False, True, False]
+    # Another value is a wish, too.
+    rules = records.Rules(changed={name: 'do_not_delete'})
+    assert side.put(image_id, rules=rules).what == 'updated'
+    assert side.target.images[image_id][name] == 'do_not_delete'
+    # Under another name it is not let in.
+    rules = records.Rules(renamed={'kind': name})
+    other = side.source.add(DATA, kind='on_image_deletion')
+    assert side.put(other, rules=rules).what == 'copied'
+    assert name not in side.target.images[other]
+
+
+def test_what_an_earlier_release_left_is_deleted_without_its_key(side):
+    image_id = side.source.add(DATA)
+    side.target.add(b'other', id=image_id, **{
+        POLICY: 'on_image_deletion', 'cinder_encryption_key_id': 'k',
+        marks.UNFINISHED: str(marks.new(image_id)),
+    })
+    deleted = []
+    side.target.on('DELETE', image_id, lambda: deleted.append(
+        dict(side.target.images[image_id])
+    ))
+    assert side.put(image_id).what == 'copied'
+    assert POLICY not in deleted[0]
+    # So it is if the answer to taking it away was lost.
+    lost = side.source.add(DATA)
+    side.target.add(b'other', id=lost, **{
+        POLICY: 'on_image_deletion',
+        marks.UNFINISHED: str(marks.new(lost)),
+    })
+    side.target.on('PATCH', lost, image_api.LOST)
+    assert side.put(lost).what == 'copied'
+    # Who cannot take the policy away deletes nothing.
+    other = side.source.add(DATA)
+    side.target.add(b'other', id=other, **{
+        POLICY: 'on_image_deletion',
+        marks.UNFINISHED: str(marks.new(other)),
+    })
+    side.target.on('PATCH', other, (403, {'message': 'protected'}))
+    with pytest.raises(errors.Refused, match='protected'):
+        side.put(other)
+    assert other in side.target.images
+
+
+def test_what_the_schema_of_the_target_lets_be_empty_is_copied(side):
+    side.target.schema['properties']['kernel_id'] = {
+        'type': ['null', 'string'],
+    }
+    image_id = side.source.add(DATA, kernel_id=None, ramdisk_id=None)
+    result = side.put(image_id)
+    assert result.what == 'copied'
+    assert 'no empty value of ramdisk_id' in result.detail
+    found = side.target.images[image_id]
+    assert found['kernel_id'] is None
+    assert 'ramdisk_id' not in found
+    assert side.put(image_id).what == 'same'
+    # A server may have no schema to tell.
+    side.target.on('GET', 'schemas', (404, {'message': 'no'}))
+    other = side.source.add(DATA, kernel_id=None)
+    assert 'takes no empty value' in side.put(other).detail
+    # A value that is not wanted any more goes.
+    found['ramdisk_id'] = 'x'
+    assert side.put(image_id).what == 'updated'
+    assert 'ramdisk_id' not in found
+
+
+def test_a_name_that_a_patch_cannot_name_is_told_of_and_left_alone(side):
+    image_id = side.source.add(DATA, **{f' {POLICY}': 'x', '': 'y', 'z ': 'w'})
+    assert side.put(image_id).what == 'copied'
+    found = side.target.images[image_id]
+    assert (found['z '], found[''], found[f' {POLICY}']) == ('w', 'y', 'x')
+    del found['z '], found[''], found[f' {POLICY}']
+    result = side.put(image_id)
+    assert result.what == 'updated'
+    assert 'cannot change' in result.detail
+    assert found[''] == 'y'
+    assert POLICY not in found
+    assert side.put(image_id).what == 'same'
 
 
 def test_what_is_on_the_target_is_looked_at_again_just_before(side):
@@ -158,57 +266,6 @@ def test_properties_are_dropped_renamed_and_changed(side):
     assert side.put(image_id).what == 'updated'
 
 
-def test_what_vanishes_on_the_source_leaves_nothing(side):
-    image_id = side.source.add(DATA)
-    for when in ('PUT', 'POST'):
-        side.target.used.clear()
-        side.target.on(when, 'images', lambda: side.source.images[
-            image_id].update(status='deactivated'))
-        result = side.put(image_id)
-        assert (result.what, side.target.images) == ('vanished', {})
-        assert 'it is deactivated' in result.detail
-        side.source.images[image_id]['status'] = 'active'
-
-
-def test_what_the_source_refuses_is_told_unless_it_has_vanished(side):
-    image_id = side.source.add(DATA)
-    side.source.on('GET', 'file', (403, {'message': 'no'}))
-    with pytest.raises(errors.Refused, match='403: no'):
-        side.put(image_id)
-    assert side.target.images.keys() == {image_id}
-    del side.target.images[image_id]
-    side.source.on('GET', 'file', lambda: side.source.images.clear())
-    result = side.put(image_id)
-    assert (result.what, side.target.images) == ('vanished', {})
-    assert 'it was deleted' in result.detail
-    assert side.target.count('DELETE', image_id) == 1
-
-
-def test_a_source_that_breaks_off_is_read_on_after_a_pause(side):
-    image_id = side.source.add(DATA)
-    side.source.on('GET', 'file', (0, ''))
-    assert side.put(image_id).what == 'copied'
-    assert side.token.waited == [0.5]
-    side.source.on('GET', 'file', (0, ''), times=99)
-    side.target.images.clear()
-    side.target.used.clear()
-    with pytest.raises(errors.Unreachable, match='cannot be reached'):
-        side.put(image_id)
-
-
-def test_what_is_spoiled_once_on_the_way_here_is_sent_again(side):
-    image_id = side.source.add(DATA)
-    side.source.on('GET', 'file', (200, b'x' * len(DATA)))
-    assert side.put(image_id).what == 'copied'
-    assert side.target.data[image_id] == DATA
-    side.target.images.clear()
-    side.target.used.clear()
-    side.source.on('GET', 'file', (200, b'x' * len(DATA)), times=9)
-    with pytest.raises(errors.WrongData, match='another sha512'):
-        side.put(image_id)
-    assert side.target.images[image_id]['status'] == 'queued'
-
-
 def test_members_are_added_where_they_lack(side):
     image_id = side.source.add(DATA, visibility='shared')
     side.source.members[image_id] = ['b', 'a']
@@ -239,12 +296,17 @@ def test_the_target_copies_into_further_stores_or_says_why_not(side):
         side.put(other, stores=('s1', 's2'))
 
 
-def test_a_stop_ends_it_and_the_next_run_goes_on(side):
+def test_a_change_that_is_refused_is_told(side):
     image_id = side.source.add(DATA)
-    stopped = errors.Stopped('stop')
-    side.target.on('PUT', 'file', lambda: side.token.cancel(stopped) or (0, 0))
-    with pytest.raises(errors.Stopped):
+    side.target.add(DATA, id=image_id, old='x')
+    side.target.on('PATCH', image_id, (409, {'message': 'locked'}), times=2)
+    with pytest.raises(errors.Refused, match='locked'):
         side.put(image_id)
-    side.token = replication.Token()
-    assert side.put(image_id).what == 'copied'
-    assert side.target.images.keys() == {image_id}
+
+    def vanish():
+        side.target.images.clear()
+        return 409, {'message': 'locked'}
+
+    side.target.on('PATCH', image_id, vanish)
+    with pytest.raises(errors.Refused, match='locked'):
+        side.put(image_id)

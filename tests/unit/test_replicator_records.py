@@ -4,18 +4,20 @@
 
 import argparse
 import dataclasses
+import datetime
 
 import pytest
 
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import errors
+from glance_copy_plugin.replicator import hashes
 from glance_copy_plugin.replicator import marks
 from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import streams
 from glance_copy_plugin.replicator.commands import arguments
 from tests.parts import dumps
 
 ID = dumps.IMAGE
+SHA512, MD5 = 'a0' * 64, 'b1' * 16
 
 
 def parsed(*given, add=(arguments.add_filters,)):
@@ -32,12 +34,21 @@ def parsed(*given, add=(arguments.add_filters,)):
     ('--visibility=private', True), ('--visibility=public', False),
     ('--property=kind=x', True), ('--property=kind=y', False),
     ('--property=sort=x', False), ('--tag=t', True), ('--tag=u', False),
+    ('--name=g*', True), ('--name=?oo[a-d]', True), ('--name=*x', False),
+    ('--name=G*', False), ('--name=', False),
+    ('--exclude=x', True), ('--exclude=good', False), ('--exclude=g*', False),
+    (f'--exclude={ID}', False), ('--exclude=', True),
+    ('--newer-than=2020-01-01', True), ('--newer-than=2999-01-01', False),
+    ('--newer-than=2026-01-01', False),
+    ('--newer-than=2025-12-31T23:59:59Z', True),
+    ('--newer-than=2026-01-01T01:00:00+02:00', True),
+    ('--newer-than=2025-12-31T23:00:00-02:00', False),
 ])
 def test_each_filter_decides_by_itself(option, meets):
     found = arguments.filters(parsed(option))
     assert found.meets(dumps.image()) is meets
     # All of them have to be met.
-    both = arguments.filters(parsed('--name=good', '--tag=t', option))
+    both = arguments.filters(parsed('--owner=demo', '--tag=t', option))
     assert both.meets(dumps.image()) is meets
 
 
@@ -49,17 +60,47 @@ def test_the_service_is_asked_for_what_it_can_look_for():
         'kind': 'x=y', 'name': 'in:"a:b"', 'owner': 'o', 'tag': ['t', 'u'],
         'visibility': 'all',
     }
-    quoted = arguments.filters(parsed('--name=a"b', '--visibility=public'))
-    assert quoted.query() == {'visibility': 'public'}
+    # What it would not understand as it is meant is looked for here.
+    for given in (
+        ('--name=a"b',), ('--name=a\\b',), ('--name=',), ('--name=a*',),
+        ('--name=a', '--name=b'), ('--exclude=a',), ('--property=limit=1',),
+    ):
+        found = arguments.filters(parsed(*given, '--visibility=public'))
+        assert found.query() == {'visibility': 'public'}
+    since = arguments.filters(parsed('--newer-than=2026-01-31T12:00:00.5+02'))
+    assert since.query()['created_at'] == 'gte:2026-01-31T10:00:00Z'
     twice = arguments.filters(parsed(f'--id={ID}', f'--id={ID}'))
     assert twice.ids == (ID,)
     with pytest.raises(errors.ReplicatorError, match='not the id'):
         arguments.filters(parsed('--id=../x'))
+    for name in ('os_hidden', 'min_ram', 'os_glance_import_task'):
+        with pytest.raises(errors.ReplicatorError, match='not a property'):
+            arguments.filters(parsed(f'--property={name}=x'))
+
+
+def test_an_image_of_an_unknown_time_is_not_thought_new():
+    image = dataclasses.replace(dumps.image(), created_at='')
+    found = arguments.filters(parsed('--newer-than=2000-01-01'))
+    assert not found.meets(image)
+    assert found.meets(dumps.image())
+
+
+@pytest.mark.parametrize(('age', 'seconds'), [
+    ('30m', 1800), ('12h', 43200), ('7d', 604800), ('2w', 1209600),
+])
+def test_an_age_is_counted_from_now(age, seconds):
+    ago = datetime.timedelta(seconds=seconds)
+    before = datetime.datetime.now(datetime.UTC) - ago
+    found = arguments.filters(parsed(f'--newer-than={age}')).newer_than
+    assert before <= found <= datetime.datetime.now(datetime.UTC) - ago
 
 
 @pytest.mark.parametrize('given', [
     '--property=kind', '--property==x', '--workers=0', '--workers=-1',
     '--workers=x', '--bandwidth=0', '--bandwidth=x', '--visibility=x',
+    '--newer-than=x', '--newer-than=', '--newer-than=7', '--newer-than=-7d',
+    '--newer-than=999999w', '--newer-than=2026-02-30',
+    '--newer-than=0001-01-01T00:00:00+02:00',
 ])
 def test_what_an_option_cannot_be_is_refused(given, capsys):
     with pytest.raises(SystemExit):
@@ -115,18 +156,19 @@ def test_a_token_that_is_no_text_is_told_so(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(('image', 'known'), [
-    ({}, ('sha512', 'd')), ({'algorithm': 'odd'}, ('md5', 'c')),
-    ({'digest': None}, ('md5', 'c')),
+    ({}, ('sha512', SHA512)), ({'algorithm': 'odd'}, ('md5', MD5)),
+    ({'digest': None}, ('md5', MD5)), ({'digest': 'x'}, ('md5', MD5)),
+    ({'algorithm': 'shake_128'}, ('md5', MD5)),
     ({'digest': None, 'checksum': None}, ('sha512', None)),
+    ({'digest': '', 'checksum': 'x'}, ('sha512', None)),
+    ({'algorithm': 'md5', 'digest': MD5[::-1]}, ('md5', MD5[::-1])),
+    ({'algorithm': 'md5', 'digest': None}, ('md5', MD5)),
 ])
-def test_the_best_hash_that_is_known_is_compared(image, known):
-    record = {'algorithm': 'sha512', 'digest': 'd', 'checksum': 'c', **image}
-    made = records.Image(
-        id=ID, status='active', size=1, owner=None, base={}, properties={},
-        tags=frozenset(), stores=(), **record,
+def test_the_best_hash_that_can_be_computed_is_compared(image, known):
+    made = dataclasses.replace(
+        dumps.image(), **{'digest': SHA512, 'checksum': MD5, **image}
     )
-    assert streams.expectation(made) == known
-    assert made.name == ''
+    assert hashes.expectation(made) == known
 
 
 def test_the_owner_is_the_targets_own_unless_it_is_to_be_kept():

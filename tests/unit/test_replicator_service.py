@@ -16,6 +16,7 @@ from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
 from tests.parts import dumps
 from tests.parts import image_api
+from tests.parts import replication
 
 NOBODY = '11111111-2222-4333-8444-555555555555'
 
@@ -31,9 +32,10 @@ def service(api):
     return connect(api.url)
 
 
-def connect(url):
+def connect(url, token=None, **more):
     return clouds.connect(
-        clouds.Endpoint(name=url, token='t'), lambda sentence: None
+        clouds.Endpoint(name=url, token='t'), lambda sentence: None,
+        replication.retries(token, **more),
     )
 
 
@@ -48,29 +50,90 @@ def test_all_pages_of_images_are_read_hidden_ones_too(api, service):
 
 def test_only_images_that_are_active_and_whole_are_meant(api, service):
     late, early = api.add(created_at='2026-02-02'), api.add()
-    api.add(None)
+    queued = api.add(None)
     half = api.add(glance_replicate_unfinished=f'{early} host 1 1')
     assert [
         image.id for image in selecting.active(service, selecting.Filters())
     ] == [early, late]
-    named = selecting.Filters(ids=(late, half))
+    named = selecting.Filters(ids=(late,))
     assert [image.id for image in selecting.active(service, named)] == [late]
-    with pytest.raises(errors.ReplicatorError, match='There is no image'):
-        selecting.active(service, selecting.Filters(ids=(NOBODY,)))
+    for image_id, told in (
+        (NOBODY, 'There is no image'), (queued, 'is queued'),
+        (half, 'is an unfinished copy'),
+    ):
+        with pytest.raises(errors.ReplicatorError, match=told):
+            selecting.active(service, selecting.Filters(ids=(late, image_id)))
 
 
-@pytest.mark.parametrize('status', [0, 429, 500, 502, 503, 504])
-def test_a_request_that_does_no_harm_is_repeated_three_times(
-    api, service, status
-):
+@pytest.mark.parametrize('status', [0, 408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again_later_and_later(api, status):
+    token, said = replication.Token(), []
+    service = connect(api.url, token, times=7, say=said.append)
+    assert service.stores()
     image_id = api.add()
-    api.on('GET', image_id, (status, {}), times=3)
+    api.on('GET', image_id, (status, {'message': 'away'}), times=7)
     assert service.image(image_id)['id'] == image_id
-    assert api.count('GET', image_id) == 4
-    api.on('GET', image_id, (status, {}), times=9)
-    with pytest.raises(errors.ReplicatorError):
-        service.image(image_id)
     assert api.count('GET', image_id) == 8
+    assert all(
+        wanted <= seconds <= wanted + 0.5 for wanted, seconds
+        in zip((0.5, 1, 2, 4, 8, 16, 30), token.waited, strict=True)
+    )
+    # What is over at once is not worth a sentence.
+    (sentence,) = said
+    assert 'tried again for up to 0:10:00' in sentence
+    api.on('GET', image_id, (status, {'message': 'away'}), times=8)
+    with pytest.raises(errors.GivenUp, match='it was tried 8 times in 0:00'):
+        service.image(image_id)
+
+
+def test_a_server_that_never_answers_is_given_up_soon(api):
+    said = []
+    service = connect(api.url, say=said.append)
+    api.on('GET', '', (0, ''), times=9)
+    with pytest.raises(errors.GivenUp, match='cannot be reached.*3 times'):
+        service.stores()
+    assert said == []
+
+
+def test_three_attempts_are_made_however_long_they_take(api):
+    service = connect(api.url, timeout=2)
+    api.on('GET', 'stores', (503, {}), times=9)
+    with pytest.raises(errors.GivenUp, match='tried 3 times'):
+        service.stores()
+    service = connect(api.url, times=0)
+    with pytest.raises(errors.GivenUp, match='503: .*; it was tried once$'):
+        service.stores()
+
+
+@pytest.mark.parametrize(('told', 'seconds'), [
+    ('7', 7), ('Tue, 01 Dec 2026 12:00:50 GMT', 50), (' 7 ', 7),
+    ('0', None), ('soon', None), ('-7', None), ('', None),
+    ('Tue, 01 Dec 2026 11:00:00 GMT', None), ('Tue, 01 Dec 2026', None),
+])
+@pytest.mark.parametrize('status', [429, 503])
+def test_a_server_that_tells_when_to_come_back_is_obeyed(
+    api, status, told, seconds
+):
+    token, said = replication.Token(), []
+    service = connect(api.url, token, say=said.append)
+    api.on('GET', 'stores', (status, {}, {
+        'Retry-After': told, 'Date': 'Tue, 01 Dec 2026 12:00:00 GMT',
+    }))
+    assert service.stores()
+    (waited,) = token.waited
+    if seconds is None:
+        assert 0.5 <= waited <= 1
+        assert said == []
+    else:
+        assert waited == seconds
+        assert f'again in 0:00:{seconds:02}, as the server' in said[0]
+
+
+def test_a_server_that_wants_more_time_than_there_is_is_left_at_once(api):
+    service = connect(api.url, timeout=60)
+    api.on('GET', 'stores', (503, {}, {'Retry-After': '3600'}))
+    with pytest.raises(errors.GivenUp, match='once, and is to be .* 3600 s'):
+        service.stores()
 
 
 @pytest.mark.parametrize('status', [400, 401, 403, 413, 501])
@@ -83,10 +146,9 @@ def test_what_is_refused_for_good_is_not_repeated(api, service, status):
     assert api.count('GET', image_id) == 1
 
 
-def test_what_might_be_done_twice_is_not_repeated(api, service):
+def test_what_might_be_done_twice_is_not_repeated_here(api, service):
     image_id = api.add(None)
     for method, path, send in (
-        ('POST', 'images$', lambda: service.create({'id': NOBODY})),
         ('PUT', 'file$', lambda: service.upload(image_id, iter([b'x']))),
         ('GET', 'file$', lambda: service.open(image_id)),
         ('POST', 'locations$', lambda: service.add_location(
@@ -100,9 +162,10 @@ def test_what_might_be_done_twice_is_not_repeated(api, service):
         assert api.count(method, path) == before + 1, path
 
 
-def test_changes_and_their_like_are_repeated(api, service):
+def test_everything_else_is_repeated(api, service):
     image_id = api.add()
     for method, path, send in (
+        ('POST', 'images$', lambda: service.create({'id': NOBODY})),
         ('PATCH', image_id, lambda: service.patch(image_id, [])),
         ('POST', 'members$', lambda: service.add_member(image_id, 'p')),
         ('POST', 'import$', lambda: service.copy(image_id, ['s2'])),
@@ -111,7 +174,7 @@ def test_changes_and_their_like_are_repeated(api, service):
         api.on(method, path, (503, {}))
         send()
         assert api.count(method, path) == 2, path
-    assert api.images == {}
+    assert api.images.keys() == {NOBODY}
 
 
 @pytest.mark.parametrize(('answer', 'told'), [
@@ -155,31 +218,71 @@ def test_a_project_may_have_been_added_already(api, service):
     assert service.members(image_id) == set()
 
 
-def test_data_are_read_from_the_middle_on_or_not_at_all(api, service):
+def test_data_are_read_from_the_middle_on_where_that_can_be(api, service):
     image_id = api.add(b'0123456789')
-    with service.open(image_id, 4) as answer:
-        assert answer.content == b'456789'
-    with service.open(image_id) as answer:
-        assert answer.content == b'0123456789'
+    for answer, begin, data in (
+        (None, 4, b'456789'),
+        ((206, b'456789', {'Content-Range': 'bytes 4-9/10'}), 4, b'456789'),
+        # Some begin where they like, or do not care at all.
+        ((206, b'89', {'Content-Range': 'bytes 8-9/10'}), 0, b'0123456789'),
+        ((200, b'0123456789'), 0, b'0123456789'),
+        ((400, {}), 0, b'0123456789'), ((416, {}), 0, b'0123456789'),
+        ((500, {}), 0, b'0123456789'),
+    ):
+        if answer:
+            api.on('GET', 'file', answer)
+        found, begins = service.open(image_id, 4)
+        with found:
+            assert (begins, found.content) == (begin, data)
+    found, begins = service.open(image_id)
+    with found:
+        assert (begins, found.content) == (0, b'0123456789')
     assert 'Range' not in api.headers[-1]
-    api.on('GET', 'file', (200, b'0123456789'))
-    with pytest.raises(errors.Refused, match='from the middle'):
+    # What is over is asked for in the same way again.
+    before = len(api.asked)
+    api.on('GET', 'file', (503, {}))
+    with pytest.raises(errors.Refused, match='503'):
         service.open(image_id, 4)
+    assert len(api.asked) == before + 1
 
 
-def test_data_are_sent_in_parts_that_uwsgi_takes_to_a_store(api, service):
+@pytest.mark.parametrize('offset', [0, 4])
+def test_an_image_whose_data_are_gone_is_told_so(api, service, offset):
+    image_id = api.add(b'0123456789')
+    # Glance says so with an answer that looks like a success.
+    api.on('GET', 'file', (204, b''))
+    with pytest.raises(errors.Refused, match='has no data of it'):
+        service.open(image_id, offset)
+
+
+@pytest.mark.parametrize(('size', 'length'), [
+    (2560000, '2560000'), (None, None),
+])
+def test_the_length_of_data_is_told_if_it_is_known(api, service, size, length):
     image_id = api.add(None)
     data = bytes(range(256)) * 10000
-    service.upload(image_id, iter([data[:1], b'', data[1:]]), 's2')
+    service.upload(image_id, iter([data[:1], b'', data[1:]]), size, 's2')
     assert api.data[image_id] == data
-    assert 0 < api.largest_part < 1024 * 1024
-    assert api.headers[-1]['X-Image-Meta-Store'] == 's2'
-    service.upload(image_id, iter([b'ab', b'c']))
+    found = api.headers[-1]
+    assert found['X-Image-Meta-Store'] == 's2'
+    assert found.get('Content-Length') == length
+    assert found.get('X-OpenStack-Image-Size') == length
+    # In parts that uWSGI takes.
+    assert api.largest_part == (0 if size else 64 * 1024)
+    service.upload(image_id, iter([b'ab', b'c']), 3)
     assert 'X-Image-Meta-Store' not in api.headers[-1]
     assert api.data[image_id] == b'abc'
 
 
-def test_a_body_is_not_sent_twice_as_if_it_were_empty(api, service):
+def test_no_data_have_a_length_too(api, service):
+    image_id = api.add(None)
+    service.upload(image_id, iter([]), 0)
+    assert api.headers[-1]['Content-Length'] == '0'
+    assert api.data[image_id] == b''
+
+
+@pytest.mark.parametrize('size', [5, None])
+def test_a_body_is_not_sent_twice_as_if_it_were_empty(api, service, size):
     image_id = api.add(None)
     token = cancel.CancelToken()
     body = streams.Body(
@@ -188,7 +291,7 @@ def test_a_body_is_not_sent_twice_as_if_it_were_empty(api, service):
     )
     api.on('PUT', 'file', (307, b''))
     with pytest.raises(errors.Unreachable):
-        service.upload(image_id, body)
+        service.upload(image_id, body, size)
     assert image_id not in api.data
 
 
@@ -204,15 +307,15 @@ def test_tasks_come_in_the_order_of_their_times(api, service):
 
 def test_stores_that_cannot_be_written_are_not_offered(api, service):
     assert service.stores() == ['s1', 's2']
-    filling.check_stores(service, ['s2'])
+    filling.checked_stores(service, ['s2'])
     with pytest.raises(errors.ReplicatorError, match='no store fixed that'):
-        filling.check_stores(service, ['s1', 'fixed'])
+        filling.checked_stores(service, ['s1', 'fixed'])
     api.stores = None
     with pytest.raises(errors.ReplicatorError, match='has one store only'):
-        filling.check_stores(service, ['s1'])
+        filling.checked_stores(service, ['s1'])
     api.on('GET', 'stores', (403, {}))
     with pytest.raises(errors.Refused, match='403'):
-        filling.check_stores(service, ['s1'])
+        filling.checked_stores(service, ['s1'])
 
 
 @pytest.mark.parametrize(('endpoint', 'url'), [
@@ -234,6 +337,9 @@ def test_a_cloud_may_tell_the_version_or_not(endpoint, url):
 def test_a_token_that_anybody_can_read_is_warned_of(url, warned):
     for token in ('secret', None):
         said = []
-        clouds.connect(clouds.Endpoint(name=url, token=token), said.append)
+        clouds.connect(
+            clouds.Endpoint(name=url, token=token), said.append,
+            replication.retries(),
+        )
         assert bool(said) is bool(warned and token)
         assert 'secret' not in ''.join(said)

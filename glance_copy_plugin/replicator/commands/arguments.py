@@ -8,15 +8,18 @@ import os
 from glance_copy_plugin.replicator import clouds
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import records
+from glance_copy_plugin.replicator import retrying
 from glance_copy_plugin.replicator import selecting
 from glance_copy_plugin.replicator import text
 
 _NAMED = (
-    'a cloud of clouds.yaml, "env" for the OS_* variables, a URL, or host:port'
+    'a cloud of clouds.yaml, "env" for the OS_* variables, either with '
+    '/REGION behind it or $OS_REGION_NAME; a URL, or host:port'
 )
 _VISIBILITIES = ('public', 'private', 'shared', 'community')
 ENVIRONMENT = 'GLANCE_REPLICATE_{}'
 _HIDDEN = 'ARGUMENT_OF_'
+_COVER = '***'
 
 
 def add_clouds(parser, *sides):
@@ -57,6 +60,17 @@ def _add_access(parser, *sides):
         '--insecure', action='store_true',
         help='do not verify the certificates of the servers',
     )
+    parser.add_argument(
+        '--retries', metavar='N', type=_natural, default=retrying.TIMES,
+        help='how often to try again what may pass, such as a lost '
+             'connection or a server that is busy (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--timeout', metavar='SECONDS', type=positive,
+        default=int(retrying.TIMEOUT),
+        help='how long to try that, and to wait for a server that does not '
+             'answer or has not finished an upload (default: %(default)s)',
+    )
 
 
 def _token_option(side):
@@ -69,8 +83,11 @@ def _variable(side):
     )
 
 
-def endpoint(parsed, side):
-    """Return the :class:`Endpoint` of one side."""
+def endpoint(parsed, side, region=None):
+    """Return the :class:`Endpoint` of one side.
+
+    :param region: of a cloud whose name has none; else $OS_REGION_NAME
+    """
     name = getattr(parsed, side) or os.environ.get(
         'OS_CLOUD', clouds.ENVIRONMENT[0]
     )
@@ -80,6 +97,7 @@ def endpoint(parsed, side):
     return clouds.Endpoint(
         name=name, token=token, ca_file=parsed.ca_file,
         insecure=parsed.insecure,
+        region=region or os.environ.get('OS_REGION_NAME'),
     )
 
 
@@ -92,7 +110,7 @@ def _is_given(parsed, side):
 def _given(parsed, side):
     """Return the token among the arguments, also if it was hidden."""
     hidden = os.environ.get(_HIDDEN + _variable(side))
-    return getattr(parsed, f'{side}_token') or hidden
+    return hidden or getattr(parsed, f'{side}_token')
 
 
 def _token(parsed, side):
@@ -118,7 +136,8 @@ def _token(parsed, side):
 def hidden(argv):
     """Return arguments without tokens, and the variables to put them into.
 
-    Every user of the machine can see the arguments of a process.
+    Every user of the machine can see the arguments of a process. The options
+    stay: a command that does not have one has to refuse it.
     """
     options = {
         _token_option(side): _HIDDEN + _variable(side)
@@ -128,13 +147,12 @@ def hidden(argv):
     left = iter(argv)
     for argument in left:
         option, equals, value = argument.partition('=')
-        if option not in options:
-            kept.append(argument)
-            continue
-        value = value if equals else next(left, None)
-        if value is None:
+        if option in options and not equals:
+            value = next(left, None)
+        if option not in options or value in (None, _COVER):
             kept.append(argument)
         else:
+            kept.append(f'{option}={_COVER}')
             variables[options[option]] = value
     return kept, variables
 
@@ -146,7 +164,23 @@ def add_filters(parser):
         '--id', metavar='IMAGE', action='append', default=[], dest='ids',
         help='only this image; may be repeated',
     )
-    group.add_argument('--name', help='only images of this name')
+    group.add_argument(
+        '--name', action='append', default=[], dest='names',
+        help='only images of this name, such as golden or "ubuntu-*"; may be '
+             'repeated',
+    )
+    group.add_argument(
+        '--exclude', metavar='NAME', action='append', default=[],
+        dest='excluded',
+        help='no images of this name, such as "*-test", or id; may be '
+             'repeated',
+    )
+    group.add_argument(
+        '--newer-than', metavar='TIME', type=_time,
+        help='only images that were created after that time, such as '
+             '2026-01-31 or 2026-01-31T12:00:00Z, or since an age such as '
+             '30m, 12h, 7d or 2w',
+    )
     group.add_argument(
         '--property', metavar='NAME=VALUE', action='append', default=[],
         type=_pair, dest='properties',
@@ -163,6 +197,10 @@ def add_filters(parser):
         '--visibility', choices=_VISIBILITIES,
         help='only images of this visibility',
     )
+    group.add_argument(
+        '--allow-empty', action='store_true',
+        help='let it be a success if these filters mean no image at all',
+    )
 
 
 def filters(parsed):
@@ -172,8 +210,15 @@ def filters(parsed):
             raise errors.ReplicatorError(
                 f'{text.safe(image_id)} is not the id of an image'
             )
+    for name, _value in parsed.properties:
+        if name in records.OWN or name.startswith(records.RESERVED):
+            raise errors.ReplicatorError(
+                f'{text.safe(name)} is not a property that users give to '
+                f'images, which --property is for'
+            )
     return selecting.Filters(
-        ids=tuple(dict.fromkeys(parsed.ids)), name=parsed.name,
+        ids=tuple(dict.fromkeys(parsed.ids)), names=tuple(parsed.names),
+        excluded=tuple(parsed.excluded), newer_than=parsed.newer_than,
         owner=parsed.owner, visibility=parsed.visibility,
         properties=dict(parsed.properties), tags=tuple(parsed.tags),
     )
@@ -197,9 +242,19 @@ def add_rules(parser):
                          'value; may be repeated',
     )
     group.add_argument(
+        '--set-visibility', choices=_VISIBILITIES,
+        help='give all copies this visibility, such as private where you may '
+             'not publish',
+    )
+    group.add_argument(
         '--keep-owner', action='store_true',
         help='let copies belong to the projects of the same ids '
              '(administrators only)',
+    )
+    group.add_argument(
+        '--keep-key-deletion-policy', action='store_true',
+        help='let the encryption key of an image be deleted together with '
+             'the copy, as on the source: only where TO has keys of its own',
     )
 
 
@@ -208,6 +263,8 @@ def rules(parsed):
     return records.Rules(
         renamed=dict(parsed.map_property), changed=dict(parsed.set_property),
         dropped=tuple(parsed.drop_property), keep_owner=parsed.keep_owner,
+        keep_key_policy=parsed.keep_key_deletion_policy,
+        visibility=parsed.set_visibility,
     )
 
 
@@ -239,8 +296,9 @@ def add_putting(parser):
     )
     parser.add_argument(
         '--store', action='append', default=[], dest='stores',
-        help='the store of the target that images are written to; if it is '
-             'repeated, the target copies them to the others',
+        help='a store of the target that images have to be in; new ones are '
+             'written to the first, and the target copies to the others '
+             'itself',
     )
     parser.add_argument(
         '--redo-unfinished', action='store_true',
@@ -267,11 +325,27 @@ def positive(argument):
     return int(argument)
 
 
-def _size(argument):
+def _natural(argument):
+    if not argument.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f'{text.safe(argument)} is not a number'
+        )
+    return int(argument)
+
+
+def _time(argument):
+    return _parsed(text.parse_time, argument)
+
+
+def _parsed(parse, argument):
     try:
-        found = text.parse_size(argument)
+        return parse(argument)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from None
+
+
+def _size(argument):
+    found = _parsed(text.parse_size, argument)
     if not found:
         raise argparse.ArgumentTypeError('0 bytes per second is never')
     return found

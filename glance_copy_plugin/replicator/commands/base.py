@@ -12,28 +12,45 @@ from glance_copy_plugin.replicator import clouds
 from glance_copy_plugin.replicator import display
 from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import results
+from glance_copy_plugin.replicator import retrying
 from glance_copy_plugin.replicator import running
-from glance_copy_plugin.replicator import service
+from glance_copy_plugin.replicator import selecting
 from glance_copy_plugin.replicator import text
 from glance_copy_plugin.replicator.commands import arguments
+from glance_copy_plugin.transfer import cancel as cancelling
 
 COLUMNS = ('Image', 'Name', 'Result', 'Bytes', 'Copy', 'Detail')
 _INTERRUPTED = 128 + signal.SIGINT
 
 
 class Command(lister.Lister):
-    """A command whose status is 0 only if everything succeeded."""
+    """A command whose status is 0 only if everything succeeded.
+
+    ``cancel`` is the :class:`CancelToken` that stops it, and ``trouble`` the
+    status if it could not be done at all.
+    """
+
+    trouble = 1
 
     def run(self, parsed_args):
+        """Return the status; what went wrong is said in one sentence."""
         self.status = 0
+        self.cancel = cancelling.CancelToken()
         try:
             super().run(parsed_args)
         except errors.Stopped as exc:
             print(f'Interrupted: {exc}.', file=sys.stderr)
             return _INTERRUPTED
-        except errors.ReplicatorError as exc:
-            # cliff shows it as one sentence.
-            raise RuntimeError(text.safe(exc, 1000)) from None
+        except BrokenPipeError:
+            raise
+        except Exception as exc:
+            # cliff would make 1 of all of them, which is a result of compare.
+            known = isinstance(exc, errors.ReplicatorError)
+            self.app.LOG.error(
+                text.safe(exc, 1000),
+                exc_info=self.app.options.debug and not known,
+            )
+            return self.trouble
         return self.status
 
     def warn(self, sentence):
@@ -42,14 +59,42 @@ class Command(lister.Lister):
 
     def connect(self, parsed, side):
         """Return the :class:`ImageService` of one side."""
+        retries = retrying.Retries(
+            times=parsed.retries, timeout=parsed.timeout, cancel=self.cancel,
+            say=self.warn,
+        )
         manager = getattr(self.app, 'client_manager', None)
         if getattr(parsed, side) is None and manager is not None:
             # This runs as a command of openstack, which has logged in.
-            return service.ImageService(
+            return clouds.service_of(
                 clouds.with_version(manager.sdk_connection.image),
-                'the cloud',
+                'the cloud', retries,
             )
-        return clouds.connect(arguments.endpoint(parsed, side), self.warn)
+        # That of openstack --os-region-name, where this is such a command.
+        region = getattr(self.app.options, 'region_name', None)
+        return clouds.connect(
+            arguments.endpoint(parsed, side, region), self.warn, retries
+        )
+
+    @staticmethod
+    def check_some(found, parsed, where, say):
+        """Say so if no image is meant.
+
+        :param found: the images that are meant
+        :param where: what they were looked for in
+        :raises: :class:`ReplicatorError` if there are filters, which are
+            wrong then, and no --allow-empty
+        """
+        if found:
+            return
+        sentence = f'{text.safe(where)} has no active image'
+        if arguments.filters(parsed) != selecting.Filters():
+            sentence += ' that the filters mean'
+            if not parsed.allow_empty:
+                raise errors.ReplicatorError(
+                    f'{sentence}; if that is no mistake, add --allow-empty'
+                )
+        say(f'{sentence}.')
 
 
 class Job(Command):
@@ -57,6 +102,7 @@ class Job(Command):
 
     def take_action(self, parsed_args):
         with running.stoppable() as cancel, display.suitable() as shown:
+            self.cancel = cancel
             found = self.work(parsed_args, cancel, shown)
         self._summarize(found)
         if cancel.cancelled:

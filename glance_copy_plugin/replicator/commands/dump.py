@@ -38,6 +38,7 @@ class Dump(base.Job):
     def work(self, parsed, cancel, shown):
         source = self.connect(parsed, 'from')
         images = selecting.active(source, arguments.filters(parsed))
+        self.check_some(images, parsed, source.name, shown.say)
         shown.expect(len(images), sum(image.size or 0 for image in images))
         limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
         todo = [
@@ -48,6 +49,7 @@ class Dump(base.Job):
             dumper = dumping.Dumper(
                 dump, members=parsed.members, dry_run=parsed.dry_run,
                 display=shown, limit=limit, cancel=cancel,
+                retries=source.retries,
             )
             return running.each(
                 todo, dumper.put, workers=parsed.workers, display=shown,

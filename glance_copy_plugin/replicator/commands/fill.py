@@ -40,14 +40,14 @@ class Fill(base.Job):
 
     def work(self, parsed, cancel, shown):
         service = self.connect(parsed, 'server')
-        stores = tuple(dict.fromkeys(parsed.stores))
-        filling.check_stores(service, stores)
+        stores = filling.checked_stores(service, parsed.stores)
         images = sorted(
             selecting.active(service, arguments.filters(parsed)),
             key=filling.ORDERS[parsed.order],
         )
+        self.check_some(images, parsed, service.name, shown.say)
         shown.expect(len(images), sum(
-            image.size * len(set(stores) - set(image.stores))
+            (image.size or 0) * len(image.lacks(stores))
             for image in images
         ))
         filler = filling.Filler(

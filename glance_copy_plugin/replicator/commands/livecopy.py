@@ -5,17 +5,17 @@
 from glance_copy_plugin.replicator import claims
 from glance_copy_plugin.replicator import comparing
 from glance_copy_plugin.replicator import delivering
+from glance_copy_plugin.replicator import filling
 from glance_copy_plugin.replicator import items
 from glance_copy_plugin.replicator import putting
 from glance_copy_plugin.replicator import running
 from glance_copy_plugin.replicator import selecting
+from glance_copy_plugin.replicator import sending
 from glance_copy_plugin.replicator import streams
 from glance_copy_plugin.replicator.commands import arguments
 from glance_copy_plugin.replicator.commands import base
 from glance_copy_plugin.replicator.commands import irods
 from glance_copy_plugin.transfer import limits
-
-_PATIENCE = 30.0
 
 
 class Livecopy(base.Job):
@@ -42,13 +42,14 @@ class Livecopy(base.Job):
         source = self.connect(parsed, 'from')
         target = self.connect(parsed, 'to')
         images = selecting.active(source, arguments.filters(parsed))
+        self.check_some(images, parsed, source.name, shown.say)
         shown.expect(len(images), sum(image.size or 0 for image in images))
         limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
         if parsed.via_irods:
             delivery = irods.delivery(parsed, source, target, cancel)
         else:
             delivery = streaming(parsed, target, limit, cancel)
-        putter = make_putter(parsed, target, delivery, cancel, shown)
+        putter = make_putter(parsed, target, delivery, shown)
         todo = [
             items.CloudItem(source, image, chunk_of(limit))
             for image in images
@@ -72,22 +73,20 @@ def streaming(parsed, target, limit, cancel):
     )
 
 
-def make_putter(parsed, target, delivery, cancel, shown):
+def make_putter(parsed, target, delivery, shown):
     """Return the :class:`Putter` that the options of a command ask for."""
     rules = arguments.rules(parsed)
+    stores = filling.checked_stores(target, parsed.stores)
     return putting.Putter(
         service=target,
         index=comparing.Index(selecting.everything(target)),
         rules=rules,
         options=putting.Options(
             members=parsed.members, metadata_only=parsed.metadata_only,
-            dry_run=parsed.dry_run, stores=tuple(parsed.stores[1:]),
+            dry_run=parsed.dry_run, stores=stores,
         ),
-        claims=claims.Claims(
-            target, rules, cancel, patience=_PATIENCE,
-            redo=parsed.redo_unfinished,
+        sender=sending.Sender(
+            service=target, delivery=delivery, display=shown,
+            claims=claims.Claims(target, rules, redo=parsed.redo_unfinished),
         ),
-        delivery=delivery,
-        display=shown,
-        cancel=cancel,
     )

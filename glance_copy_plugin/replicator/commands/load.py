@@ -36,11 +36,8 @@ class Load(base.Job):
             folders.Folder.of_user(parsed.directory) as top,
             loading.opened(top, cancel) as found,
         ):
-            todo = [
-                item for item in found
-                if isinstance(item, loading.Unusable)
-                or filters.meets(item.image)
-            ]
+            todo = [item for item in found if _is_meant(item, filters)]
+            self.check_some(todo, parsed, parsed.directory, shown.say)
             target = self.connect(parsed, 'to')
             return self._load(todo, target, parsed, cancel, shown)
 
@@ -53,7 +50,7 @@ class Load(base.Job):
         limit = limits.BandwidthLimit(parsed.bandwidth, cancel)
         putter = livecopy.make_putter(
             parsed, target, livecopy.streaming(parsed, target, limit, cancel),
-            cancel, shown,
+            shown,
         )
 
         def put(item):
@@ -64,3 +61,10 @@ class Load(base.Job):
         return running.each(
             todo, put, workers=parsed.workers, display=shown, cancel=cancel,
         )
+
+
+def _is_meant(item, filters):
+    """True also for what cannot be read, if it may be meant."""
+    if isinstance(item, loading.Unusable):
+        return not filters.ids or item.id in filters.ids
+    return filters.meets(item.image)

@@ -20,7 +20,14 @@ class Size(base.Command):
     def take_action(self, parsed_args):
         service = self.connect(parsed_args, 'server')
         images = selecting.active(service, arguments.filters(parsed_args))
+        self.check_some(images, parsed_args, service.name, self.warn)
         total = sum(image.size or 0 for image in images)
+        unknown = sum(image.size is None for image in images)
+        if unknown:
+            self.warn(
+                f'{service.name} does not know the size of {unknown} of them, '
+                f'which count as 0 bytes.'
+            )
         return ('Images', 'Bytes', 'Size'), [
             (len(images), total, text.size(total))
         ]

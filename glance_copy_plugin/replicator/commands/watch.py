@@ -29,8 +29,9 @@ class Watch(base.Command):
             raise errors.ReplicatorError(
                 f'{text.safe(parsed_args.image)} is not the id of an image'
             )
-        service = self.connect(parsed_args, 'server')
         with running.stoppable() as cancel:
+            self.cancel = cancel
+            service = self.connect(parsed_args, 'server')
             seen = watching.watch(
                 service, parsed_args.image, cancel, watching.suitable()
             )

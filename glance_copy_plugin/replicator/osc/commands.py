@@ -6,6 +6,7 @@ from glance_copy_plugin.replicator import errors
 from glance_copy_plugin.replicator import filling
 from glance_copy_plugin.replicator import records
 from glance_copy_plugin.replicator import running
+from glance_copy_plugin.replicator import selecting
 from glance_copy_plugin.replicator import text
 from glance_copy_plugin.replicator.commands import arguments
 from glance_copy_plugin.replicator.commands import base
@@ -34,8 +35,7 @@ class Copy(base.Job):
 
     def work(self, parsed, cancel, shown):
         service = self.connect(parsed, 'server')
-        stores = tuple(dict.fromkeys(parsed.stores))
-        filling.check_stores(service, stores)
+        stores = filling.checked_stores(service, parsed.stores)
         image = _find(service, parsed.image)
         filler = filling.Filler(
             service=service, stores=stores, display=shown, cancel=cancel,
@@ -58,7 +58,7 @@ def _find(service, name):
         found = [] if record is None else [record]
     else:
         found = [
-            record for record in service.images(name=f'in:"{name}"')
+            record for record in service.images(**selecting.of_name(name))
             if record.get('name') == name
         ]
     if len(found) != 1:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What has to be so for copies to work, beyond that the service starts.
+
+Each rule yields one sentence for each thing that is not so.
+"""
+
+import os
+
+from glance import housekeeping
+from glance_store import exceptions as store_exceptions
+from oslo_config import cfg
+
+from glance_copy_plugin import activation
+from glance_copy_plugin import opts
+from glance_copy_plugin import settings
+from glance_copy_plugin import stores
+from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.recovery import process
+
+CONF = cfg.CONF
+
+
+def broken():
+    """Yield a sentence for each rule that does not hold.
+
+    The service has to be loaded. Changes nothing.
+
+    :raises RuntimeError: if the filter is missing, so that no other rule
+        means anything
+    """
+    if not activation.is_active():
+        raise RuntimeError(
+            'the filter copy_image is not in the paste pipeline in use: put '
+            'it behind "context" there'
+        )
+    for rule in (
+        _method, settings.unknown, _staging, _closed, _stores, _board
+    ):
+        yield from rule(CONF)
+
+
+def _method(conf):
+    if 'copy-image' not in conf.enabled_import_methods:
+        yield (
+            'copy-image is not among the enabled_import_methods: add it '
+            'there, or every request for a copy is refused'
+        )
+
+
+def _staging(conf):
+    folder = opts.copy_options(
+        conf, housekeeping.staging_store_path()
+    ).staging_dir
+    if not os.path.isdir(folder):
+        yield (
+            f'the staging directory {folder} does not exist: make it, or set '
+            '[copy_image] staging_dir'
+        )
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield (
+            f'the staging directory {folder} cannot be written by this user: '
+            'give it to the user of the Image service'
+        )
+
+
+def _closed(_conf):
+    if process.journal().closed:
+        yield (
+            'glance-copy drain was run on this host, so that no copies are '
+            'accepted: glance-copy drain --undo ends that'
+        )
+
+
+def _stores(conf):
+    for name in stores.names():
+        if stores.is_writable(name):
+            continue
+        why = _why_not(stores.driver(name), conf.enabled_backends[name])
+        if why:
+            yield (
+                f'store {name} cannot be written: {why}; mend that, or take '
+                'the store out of enabled_backends'
+            )
+
+
+def _why_not(driver, kind):
+    """Say why a store was disabled; None if its kind is only to be read."""
+    if driver is None:
+        return f'its driver {kind} could not be loaded'
+    try:
+        driver.configure(re_raise_bsc=True)
+    except store_exceptions.BadStoreConfiguration as exc:
+        return stores.reason(exc).rpartition('Reason: ')[2]
+    return None
+
+
+def _board(_conf):
+    if not board.is_enabled():
+        return
+    try:
+        workers = board.of_process().workers()
+    except board.BoardSilent as exc:
+        yield f'the board of copies does not answer: {exc}'
+    else:
+        if not workers:
+            yield (
+                'no worker takes copies from the board: start '
+                'glance-copy-worker, or they wait for ever'
+            )

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The copies that wait on the board, and what their tasks say meanwhile."""
+
+import time
+
+from oslo_log import log as logging
+
+from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import details as details_
+from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import posting
+from glance_copy_plugin.records import tasks
+
+LOG = logging.getLogger(__name__)
+
+# A task that is written to less often than each hour loses its image.
+_SAY_AGAIN_SECONDS = 600
+
+
+class Waiting:
+    """Looks after the copies that no worker has taken yet.
+
+    A task that nobody writes to would lose its hold on the image, and its
+    message says what it waits for. Those that the board has forgotten are
+    posted again.
+
+    :param board: :class:`Board`
+    """
+
+    def __init__(self, board):
+        self._board = board
+        self._said = {}
+
+    def look_after(self, workers):
+        """Look at each of them once.
+
+        :param workers: :class:`~placement.Stores` of the workers that live
+        :raises: :class:`BoardSilent`
+        """
+        known = set()
+        waiting = {}
+        for job, owner in self._board.jobs():
+            known.add(job.uuid)
+            details = details_.of_job(job)
+            if owner is None and details is not None:
+                why = placement.obstacle(details, workers)
+                waiting[details.task_id] = self._say(
+                    details.task_id,
+                    f'waiting: {why}' if why else 'waiting for a worker',
+                )
+        self._said = waiting
+        posting.post_forgotten(known)
+
+    def _say(self, task_id, message):
+        """Write a message to a task, unless it was written lately.
+
+        :returns: what was written, and when
+        """
+        now = time.monotonic()
+        before, when = self._said.get(task_id, (None, now))
+        if message == before and now - when < _SAY_AGAIN_SECONDS:
+            return before, when
+        tasks.say_waiting(task_id, message)
+        return message, now
+
+
+class WithoutWorkers:
+    """Does so in the Image service, as long as there is no worker to do it."""
+
+    def __init__(self):
+        self._waiting = None
+
+    def look_after(self):
+        """Look at the board once; a silent one is looked at again later."""
+        board = board_.of_process()
+        try:
+            if board.workers():
+                self._waiting = None
+                return
+            if self._waiting is None:
+                self._waiting = Waiting(board)
+            self._waiting.look_after(())
+        except board_.BoardSilent as exc:
+            LOG.debug('The board of copies does not answer: %s', exc)
+
+
+WITHOUT_WORKERS = WithoutWorkers()
