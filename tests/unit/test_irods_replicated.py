@@ -98,6 +98,7 @@ def via(source, target, driver):
 def deliver(via, what=None):
     """Deliver an image; return how many bytes were counted."""
     counted = []
+    via.prepare(None, what or image())
     via.deliver(None, what or image(), NEW, counted.append)
     return sum(counted)
 
