@@ -33,16 +33,18 @@ class Lines:
 
 
 class Bars:
-    """Draws a bar for each store, and for staging."""
+    """Draws a bar for each store, and for reading or staging."""
 
     def __init__(self, console):
         self._bars = rich.progress.Progress(
             rich.progress.TextColumn('{task.description}', markup=False),
             rich.progress.BarColumn(),
+            rich.progress.TextColumn('{task.percentage:.0f} %'),
             rich.progress.TextColumn('{task.fields[state]}', markup=False),
             console=console,
         )
         self._rows = {}
+        self._stores = set()
 
     def __enter__(self):
         self._bars.start()
@@ -54,24 +56,46 @@ class Bars:
     def show(self, seen):
         """Take one look at the copy."""
         numbers = seen.numbers
-        if numbers is None:
+        if seen.ended:
+            self._end(seen)
+        elif numbers is None:
             self._row('copy', None, text.safe(seen.message))
-            return
+        else:
+            self._advance(numbers)
+
+    def _advance(self, numbers):
         rate = f'{text.size(numbers["rate"] or 0)}/s'
         left = text.seconds(numbers['seconds_left'])
         self._row('copy', numbers['percent'], f'{rate}, {left} left')
-        if numbers['staged'] is not None and numbers['size']:
-            share = 100 * numbers['staged'] // numbers['size']
-            self._row('staging', share, '')
+        for name in ('read', 'staged'):
+            if numbers[name] is not None and numbers['size']:
+                share = 100 * numbers[name] // numbers['size']
+                self._row('image', share, name)
         for name, store in numbers['stores'].items():
             share = 100 if store['state'] == 'done' else store['percent']
-            self._row(text.safe(name), share, store['state'])
+            self._stores.add(name)
+            self._row(_label(name), share, store['state'])
+
+    def _end(self, seen):
+        """Show what became of it: full bars, or where they stopped."""
+        done = (seen.task or {}).get('status') == 'success'
+        self._row('copy', 100 if done else None, text.safe(seen.message))
+        if done and 'image' in self._rows:
+            self._row('image', 100, '')
+        missing = () if done else following.missing(seen, self._stores)
+        for name in self._stores:
+            state = 'failed' if name in missing else 'done'
+            self._row(_label(name), None if state == 'failed' else 100, state)
 
     def _row(self, name, percent, state):
         if name not in self._rows:
             self._rows[name] = self._bars.add_task(name, total=100, state='')
         told = {} if percent is None else {'completed': percent}
         self._bars.update(self._rows[name], state=state, **told)
+
+
+def _label(store):
+    return f'store {text.safe(store)}'
 
 
 def suitable():

@@ -13,6 +13,7 @@ import sys
 import time
 
 from glance_copy_plugin.audit import findings
+from glance_copy_plugin.recovery import journal
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SETTLE_SECONDS = 120
@@ -88,14 +89,13 @@ class Invariants:
 
         :param image_id: only with this image
         """
-        journal = self._server.staging / 'copy-image' / 'journal'
-        entries = sorted(journal.iterdir()) if journal.exists() else []
+        folder = self._server.staging / 'copy-image' / 'journal'
         return [
             task for task in self._server.execute(LIVE)
             if image_id in (None, task['image_id'])
         ] + [
-            path.name for path in entries
-            if path.name[0] != '.' and image_id in (None, path.name)
+            name for name in journal.Journal(str(folder)).names()
+            if image_id in (None, name)
         ]
 
     def wait_settled(self, timeout=SETTLE_SECONDS, image_id=None):

@@ -4,6 +4,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -328,21 +329,34 @@ def test_bytes_of_a_second_attempt_are_not_counted_twice():
     assert (count.bytes, count.images) == (30, 1)
 
 
-def test_a_watched_copy_has_a_bar_for_each_store():
-    stream = io.StringIO()
-    console = rich.console.Console(file=stream, force_terminal=True)
+@pytest.mark.parametrize(('status', 'shown'), [
+    (None, ['copy 43 % 2.0 MiB/s, 0:00:06 left', 'image 50 % staged',
+            'store fast 40 % copying', 'store slow 100 % done',
+            'store late 0 % queued']),
+    ('success', ['copy 100 % the end', 'image 100 %',
+                 'store fast 100 % done', 'store slow 100 % done',
+                 'store late 100 % done']),
+    ('failure', ['copy 43 % the end', 'image 50 % staged',
+                 'store fast 40 % failed', 'store slow 100 % done',
+                 'store late 0 % failed']),
+])
+def test_a_watched_copy_has_a_bar_for_each_store(status, shown):
     message = (
         'copying: 43 %, 2097152 bytes/s, 6 s left; image 1000 bytes, '
         'staged 50 % 500; fast 40 % 400; slow done; late queued'
     )
-    with watching.Bars(console) as shown:
-        shown.show(following.Seen(task=None, record={}, ended=False))
-        shown.show(following.Seen(
-            task={'message': message}, record={}, ended=False
-        ))
-    for part in ('2.0 MiB/s, 0:00:06 left', 'staging', 'fast', 'slow',
-                 'late', 'queued'):
-        assert part in stream.getvalue()
+    looks = [(None, {}, False), ({'message': message}, {}, False)]
+    if status:
+        task = {'message': 'the end', 'status': status}
+        looks.append((task, {'stores': 'slow'}, True))
+    # Without a terminal, only the last frame is drawn.
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    with watching.Bars(console) as bars:
+        for task, record, ended in looks:
+            bars.show(following.Seen(task=task, record=record, ended=ended))
+    lines = console.file.getvalue().splitlines()
+    assert [re.sub('[ \u2501\u2578\u257a]+', ' ', line).strip()
+            for line in lines] == shown
 
 
 def test_a_watched_copy_is_told_in_lines_when_it_changes():
