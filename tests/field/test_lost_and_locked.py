@@ -3,6 +3,7 @@
 """What was lost, or stayed locked, when nobody looked after it."""
 
 import os
+import signal
 import subprocess
 import uuid
 
@@ -145,6 +146,25 @@ def test_a_copy_that_was_lost_could_not_be_made_again(server, image, harm):
     assert fix(server, 'repair', verify=True) == ['copied anew']
     assert path.read_bytes() == source.read_bytes()
     helpers.assert_unlocked(server, Client(server), image)
+
+
+def test_nobody_carried_on_a_repair_whose_process_was_killed(
+    server, image, tmp_path,
+):
+    server.store_file('s1', image).unlink()
+    order = tmp_path / 'kill'
+    order.write_text('import-written')
+    done = subprocess.run(
+        [auditing.PROGRAM, 'audit', '--repair'], cwd=auditing.ROOT,
+        env={
+            **auditing.environment(server),
+            'GLANCE_COPY_PLUGIN_KILL_FILE': str(order),
+        },
+    )
+    assert done.returncode == -signal.SIGKILL
+    # The service that runs here does.
+    server.invariants.wait_settled(image_id=image)
+    helpers.assert_copied(server, Client(server), image, ['src', 's1'])
 
 
 def test_an_image_stayed_locked_when_the_filter_was_removed_during_its_copy(

@@ -212,8 +212,14 @@ def test_two_locations_in_one_store_are_shown(server, image):
         ' WHERE image_id = :image AND value = :value',
         image=image_id, value=helpers.rows(server, image_id)['s1'],
     )
-    assert found(server) == [('two-locations-in-store', 's1', image_id)]
+    two = ('two-locations-in-store', 's1', image_id)
+    assert found(server) == [two]
     assert fix(server) == [BY_A_PERSON]
+    # Each of them is told to be without data.
+    server.invariants.expect_damage(image_id)
+    server.store_file('s1', image_id).unlink()
+    missing = ('location-without-object', 's1', image_id)
+    assert sorted(found(server)) == [missing, missing, two]
 
 
 def test_an_image_whose_locations_are_all_gone_is_shown(server, image):
