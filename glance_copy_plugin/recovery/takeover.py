@@ -38,14 +38,18 @@ def resume(entry):
     :param entry: :class:`Entry`, locked by this process
     """
     LOG.warning('Taking over the interrupted copy of image %s', entry.image_id)
-    carry_on(entry, tasks.newest_copy(entry.image_id, entry.request_id))
+    carry_on(
+        entry, tasks.newest_copy(entry.image_id, entry.request_id),
+        taken_over=True,
+    )
 
 
-def carry_on(entry, task):
+def carry_on(entry, task, taken_over=False):
     """Bring a copy to its end, however far others have come with it.
 
     :param entry: :class:`Entry` or :class:`Claim`, this process's own
     :param task: as Glance's database gives it; None if there is none
+    :param taken_over: another process is known to have had it
     """
     if task is None:
         drop_stray_lock(entry.image_id)
@@ -72,7 +76,7 @@ def carry_on(entry, task):
     if not run.enter():
         return
     run.progress.taken_over = bool(
-        entry.attempts or progress.is_of_a_copy(task['message'])
+        taken_over or entry.attempts or task['message'] == progress.SUSPENDED
     )
     if entry.attempts:
         observing.observer().taken_over()

@@ -222,10 +222,5 @@ def parse(message):
     return result
 
 
-def is_of_a_copy(message):
-    """True if a process that makes, or made, a copy has said that."""
-    return message == SUSPENDED or parse(message) is not None
-
-
 def _number(text):
     return None if text is None else int(text)
