@@ -23,12 +23,6 @@ DEAD = 4194305  # no process has this number
 
 
 @pytest.fixture
-def clouds(cloud_a, cloud_b):
-    with replicating.emptied(cloud_a, cloud_b):
-        yield cloud_a, cloud_b
-
-
-@pytest.fixture
 def sides():
     """Two small Image services, whose network fails as a test likes."""
     with image_api.ImageApi() as source, image_api.ImageApi() as target:

@@ -21,13 +21,6 @@ POLICY = 'cinder_encryption_key_deletion_policy'
 KEPT = '--keep-key-deletion-policy'
 
 
-@pytest.fixture
-def clouds(cloud_a, cloud_b):
-    """Two clouds that are empty, and are emptied again."""
-    with replicating.emptied(cloud_a, cloud_b):
-        yield cloud_a, cloud_b
-
-
 def encrypted(server, key):
     """Make an image of an encrypted volume; return its id."""
     return Client(server).create_image(

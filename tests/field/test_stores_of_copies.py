@@ -11,12 +11,6 @@ from tests.harness import Client
 pytestmark = pytest.mark.functional
 
 
-@pytest.fixture
-def clouds(cloud_a, cloud_b):
-    with replicating.emptied(cloud_a, cloud_b):
-        yield cloud_a, cloud_b
-
-
 def fields(done):
     return {row['Image']: row['Fields'] for row in done.rows}
 

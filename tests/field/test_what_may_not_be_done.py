@@ -7,16 +7,10 @@ import pytest
 from tests.functional import helpers
 from tests.functional import replicating
 from tests.harness import Client
+from tests.harness import MEMBER
 
 pytestmark = pytest.mark.functional
 
-MEMBER = 'alice:demo:member,reader'
-
-
-@pytest.fixture
-def clouds(cloud_a, cloud_b):
-    with replicating.emptied(cloud_a, cloud_b):
-        yield cloud_a, cloud_b
 
 
 def test_a_user_who_may_not_publish_could_copy_no_public_image(

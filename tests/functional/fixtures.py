@@ -11,6 +11,7 @@ import pytest
 
 from tests import irods_server
 from tests.functional import helpers
+from tests.functional import replicating
 from tests.harness import Client
 from tests.harness import database
 from tests.harness import GlanceServer
@@ -199,6 +200,13 @@ def cloud_a(start_for_all, usual):
 def cloud_b(start_for_all, usual):
     """Another cloud, which images are copied to."""
     return start_for_all('cloud-b', **usual)
+
+
+@pytest.fixture
+def clouds(cloud_a, cloud_b):
+    """Two clouds that are empty, and are emptied again."""
+    with replicating.emptied(cloud_a, cloud_b):
+        yield cloud_a, cloud_b
 
 
 @pytest.fixture(scope='session')

@@ -4,11 +4,12 @@
 
 import contextlib
 import hashlib
-import http.server
 import json
 import os
 import threading
 import time
+
+from tests.parts import http_server
 
 MIB = 1024 * 1024
 HELD_SIZE = 10 * MIB
@@ -308,27 +309,17 @@ class Offer:
         stream.write(self.content[self.hold_at:])
 
 
-class Source:
-    """A real HTTP server that images are read from, as slowly as told."""
+class Source(http_server.HttpServer):
+    """A server that images are read from, as slowly as told."""
 
     def __init__(self):
         self._offers = {}
-        self._server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', 0), self._handler()
-        )
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
+        super().__init__(self._handler())
 
     def __exit__(self, *error):
         for offer in self._offers.values():
             offer.release()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(*error)
 
     def offer(
         self, content, hold_at=None, cut_at=None, cuts=None, status=200,
@@ -336,8 +327,7 @@ class Source:
     ):
         """Offer an image; return the :class:`Offer`."""
         path = f'/image-{len(self._offers)}'
-        port = self._server.server_address[1]
-        url = f'http://{credentials}127.0.0.1:{port}{path}'
+        url = f'http://{credentials}127.0.0.1:{self.port}{path}'
         offer = Offer(
             url, content, hold_at, cut_at, cuts, status, hold_size
         )
@@ -347,7 +337,7 @@ class Source:
     def _handler(self):
         offers = self._offers
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(http_server.Handler):
             def do_HEAD(self):
                 offers[self.path].wait_to_tell_size()
                 self._head()
@@ -367,9 +357,6 @@ class Source:
                 self.send_header('Content-Length', str(len(offer.content)))
                 self.end_headers()
                 return offer
-
-            def log_message(self, *arguments):
-                pass
 
         return Handler
 

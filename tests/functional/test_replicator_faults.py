@@ -27,12 +27,6 @@ SECRET = 'mallory:sesame-opens:admin,member,reader'
 
 
 @pytest.fixture
-def clouds(cloud_a, cloud_b):
-    with replicating.emptied(cloud_a, cloud_b):
-        yield cloud_a, cloud_b
-
-
-@pytest.fixture
 def held(clouds):
     """The source behind a line on which each image stops after a MiB."""
     source, _target = clouds

@@ -14,19 +14,12 @@ from tests.functional import helpers
 from tests.functional import replicating
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness import MEMBER
 from tests.irods_server import certificate
 from tests.parts import proxy
 
 pytestmark = pytest.mark.functional
 
-MEMBER = 'alice:demo:member,reader'
-
-
-@pytest.fixture
-def clouds(cloud_a, cloud_b):
-    """Two clouds that are empty, and are emptied again."""
-    with replicating.emptied(cloud_a, cloud_b):
-        yield cloud_a, cloud_b
 
 
 def share(client, image_id, *projects):

@@ -2,14 +2,14 @@
 
 """A small Identity service: it lets everybody in, and has a catalog."""
 
-import http.server
 import json
-import threading
+
+from tests.parts import http_server
 
 ENDS = '2099-01-01T00:00:00.000000Z'
 
 
-class Identity:
+class Identity(http_server.HttpServer):
     """The service; a context manager.
 
     :param token: what it gives to everybody
@@ -22,23 +22,8 @@ class Identity:
             {'interface': 'public', 'region': region, 'region_id': region,
              'url': url} for region, url in images.items()
         ]}]
-        self._server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', 0), self._handler()
-        )
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,)
-        )
-        self.url = f'http://127.0.0.1:{self._server.server_address[1]}/v3'
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(self._handler())
+        self.url += '/v3'
 
     @property
     def cloud(self):
@@ -60,7 +45,7 @@ class Identity:
     def _handler(self):
         service = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(http_server.Handler):
             def do_GET(self):
                 self._answer({'version': {
                     'id': 'v3.14', 'status': 'stable',
@@ -88,8 +73,5 @@ class Identity:
                 self.send_header('Content-Length', str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
-
-            def log_message(self, *arguments):
-                pass
 
         return Handler

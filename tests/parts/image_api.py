@@ -7,18 +7,18 @@ such as Glance's own checks, is tested with a real Glance.
 """
 
 import hashlib
-import http.server
 import json
 import re
-import threading
 import urllib.parse
 import uuid
+
+from tests.parts import http_server
 
 LOST = 0, 'it is done, but nobody is told'
 PAGE = 2  # images of one answer, whatever is asked for
 
 
-class ImageApi:
+class ImageApi(http_server.HttpServer):
     """The service; a context manager.
 
     ``images`` are its records, ``data`` the bytes, ``members`` the projects
@@ -43,23 +43,7 @@ class ImageApi:
         self.asked, self.headers, self.copies = [], [], []
         self.largest_part, self.seeks = 0, True
         self._rules = []
-        self._server = http.server.ThreadingHTTPServer(
-            ('127.0.0.1', 0), self._handler()
-        )
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,)
-        )
-        self.url = f'http://127.0.0.1:{self._server.server_address[1]}'
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     def on(self, method, path, do, times=1):
         """Let requests be answered otherwise, so many times.
@@ -205,7 +189,7 @@ class ImageApi:
     def _handler(self):
         api = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(http_server.Handler):
             protocol_version = 'HTTP/1.1'
             disable_nagle_algorithm = True  # or an answer takes 40 ms
 
@@ -255,8 +239,5 @@ class ImageApi:
                         return found
                     api.largest_part = max(api.largest_part, size)
                 return None
-
-            def log_message(self, *arguments):
-                pass
 
         return Handler
