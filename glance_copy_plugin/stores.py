@@ -145,23 +145,20 @@ def delete(store, url, context):
 def exists(store, url, context):
     """True if the object is there."""
     try:
-        glance_store.get_size_from_uri_and_backend(
-            url, store, context=context
-        )
+        size_of(store, url, context)
     except store_exceptions.NotFound:
         return False
     return True
 
 
-def size_of(location, context):
+def size_of(store, url, context):
     """Return the size of an object in bytes, as its store tells it.
 
-    :param location: :class:`~base.Location`
     :returns: 0 or None if the store does not know
     :raises: whatever the driver raises
     """
     return glance_store.get_size_from_uri_and_backend(
-        location.url, location.store, context=context
+        url, store, context=context
     )
 
 

@@ -2,7 +2,6 @@
 
 """Looking at the object of each location: there, whole, and right?"""
 
-import glance_store
 from glance_store import exceptions as store_exceptions
 
 from glance_copy_plugin import stores as stores_
@@ -35,9 +34,7 @@ def _look(scope, image, location):
     """Return what is wrong as (kind, detail), or None."""
     url, store = location['url'], location['metadata']['store']
     try:
-        size = glance_store.get_size_from_uri_and_backend(
-            url, store, context=scope.context
-        )
+        size = stores_.size_of(store, url, scope.context)
         if image.size not in (None, size):
             return findings.SIZE, f'{size} bytes instead of {image.size}'
         if scope.verify:

@@ -50,7 +50,9 @@ def _told(run, location):
     try:
         return _ask(
             run, location,
-            lambda _token, _silence: stores_.size_of(location, run.context),
+            lambda _token, _silence: stores_.size_of(
+                location.store, location.url, run.context
+            ),
         ) or 0
     except errors.SourceError as exc:
         LOG.info('The size of an image is not known there: %s', exc)
