@@ -104,15 +104,12 @@ def test_copies_outlive_a_board_that_comes_back_empty(server, board):
         check_all(server, board, begun)
 
 
-def test_what_an_empty_board_has_forgotten_is_posted_when_a_worker_comes(
-    server, board,
-):
+def test_what_an_empty_board_has_forgotten_is_posted_again(server, board):
     client = Client(server)
     image_id = client.create_image(helpers.data(SIZE))
     assert client.copy(image_id, STORES, method=LOW).status_code == 202
     board.forget()
-    assert jobboard.jobs(board) == 0
-    # It cannot make the copy.
+    # It cannot make the copy. The service may have posted it before.
     with jobboard.workers(server, 'host-a', stores=['src']):
         ((job, owner),) = helpers.wait_until(
             lambda: jobboard.jobs_on(board), 'the forgotten job',
