@@ -15,7 +15,6 @@ import os
 import signal
 import threading
 
-_FILE = os.environ.get('GLANCE_COPY_PLUGIN_KILL_FILE')
 _SEEN = collections.Counter()
 _LOCK = threading.Lock()
 # In which all threads have stopped.
@@ -24,15 +23,16 @@ _AT_MOST_SECONDS = 0.5
 
 def enabled():
     """Return the name of the file, or None."""
-    return _FILE
+    return os.environ.get('GLANCE_COPY_PLUGIN_KILL_FILE')
 
 
 def point(name):
     """The code has come to the place ``name``."""
-    if _FILE is None:
+    path = enabled()
+    if path is None:
         return
     try:
-        with open(_FILE, encoding='ascii') as file:
+        with open(path, encoding='ascii') as file:
             order = file.read()
     except FileNotFoundError:
         return
@@ -45,7 +45,7 @@ def point(name):
         if _SEEN[order] < int(count or 1):
             return
         _SEEN.clear()
-        os.unlink(_FILE)
+        os.unlink(path)
         if action == 'stop':
             os.kill(os.getpid(), signal.SIGSTOP)
             # The signal may reach another thread first, and this one later.

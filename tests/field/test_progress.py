@@ -12,6 +12,7 @@ from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
 from tests.harness import worker as worker_
+from tests.parts import starting
 
 pytestmark = pytest.mark.functional
 
@@ -92,7 +93,7 @@ def test_nobody_could_tell_an_interrupted_copy_from_one_that_hangs(
     shutil.which('redis-server') is None, reason='redis is not installed'
 )
 def test_a_copy_waited_in_silence_as_no_worker_ran(
-    start_glance, board, loaded
+    start_glance, board
 ):
     server = start_glance(
         'no-worker', jobboard.settings(board, recovery_interval=0.5),
@@ -107,10 +108,10 @@ def test_a_copy_waited_in_silence_as_no_worker_ran(
         'a message that says what is missing',
     )
     # Nor could anybody wait for its end without being told.
-    status, said_ = loaded.run('drain', server.conf.parent)
+    status, said_ = starting.glance_copy('drain', server.conf.parent)
     assert (status, 'no worker runs' in said_) == (1, True), said_
     with worker_.Worker(server, 'host-a'):
         helpers.wait_until(lambda: jobboard.announced(board), 'a worker')
-        status, said_ = loaded.run('drain', server.conf.parent)
+        status, said_ = starting.glance_copy('drain', server.conf.parent)
     assert status == 0, said_
     assert helpers.status(server, task['id']) == 'success'

@@ -9,24 +9,23 @@ import pytest
 
 from glance_copy_plugin import opts
 from tests.harness import process
+from tests.parts import starting
 
 pytestmark = pytest.mark.functional
 
 
-def asked(loaded, configuration):
+def asked(configuration):
     """Return the status of the check, its words, and if Glance starts."""
     folder = configuration.write()
-    status, said = loaded.check(folder)
+    status, said = starting.check(folder)
     assert 'Traceback' not in said
     assert 'NoneType' not in said
-    return status, said, loaded.glance(folder)[0] == 0
+    return status, said, starting.glance(folder)[0] == 0
 
 
-def test_copies_were_refused_as_the_method_was_not_enabled(
-    loaded, configuration
-):
+def test_copies_were_refused_as_the_method_was_not_enabled(configuration):
     configuration.set('DEFAULT', enabled_import_methods='[glance-direct]')
-    status, said, starts = asked(loaded, configuration)
+    status, said, starts = asked(configuration)
     assert (status, starts) == (1, True), said
     assert 'copy-image is not among the enabled_import_methods' in said
 
@@ -37,13 +36,13 @@ def test_copies_were_refused_as_the_method_was_not_enabled(
     'copy_image versionnegotiation test_token context rootapp',
 ])
 def test_each_copy_was_answered_500_as_the_filter_stood_before_another(
-    loaded, configuration, names
+    configuration, names
 ):
     text = configuration.paste.read_text()
     before = 'versionnegotiation test_token context copy_image rootapp'
     assert before in text
     configuration.paste.write_text(text.replace(before, names))
-    status, said, starts = asked(loaded, configuration)
+    status, said, starts = asked(configuration)
     assert (status, starts) == (1, False), said
     assert 'the filter copy_image stands before the filter context' in said
 
@@ -56,10 +55,10 @@ def test_each_copy_was_answered_500_as_the_filter_stood_before_another(
     ('wsgi', {'task_pool_threads': 'many'}, 'task_pool_threads'),
 ])
 def test_the_check_was_content_and_glance_did_not_start(
-    loaded, configuration, group, options, says
+    configuration, group, options, says
 ):
     configuration.set(group, **options)
-    status, said, starts = asked(loaded, configuration)
+    status, said, starts = asked(configuration)
     assert (status, starts) == (1, False), said
     assert says in said.splitlines()[-1], said
 
@@ -75,18 +74,18 @@ def test_the_check_was_content_and_glance_did_not_start(
     ('taskflow_executor', 'max_workers', 'some'),
 ])
 def test_each_copy_failed_with_a_path_as_a_value_could_not_be_read(
-    loaded, configuration, group, name, value
+    configuration, group, name, value
 ):
     configuration.set(group, **{name: value})
-    status, said, starts = asked(loaded, configuration)
+    status, said, starts = asked(configuration)
     assert (status, starts) == (1, False), said
     assert f'[{group}] {name} has a value that cannot be used: ' in said
     assert str(configuration.folder) not in said
 
 
-def test_a_misspelt_option_was_ignored_without_a_word(loaded, configuration):
+def test_a_misspelt_option_was_ignored_without_a_word(configuration):
     configuration.set('copy_image', staging_windows=1 << 20, wrong='x')
-    status, said, starts = asked(loaded, configuration)
+    status, said, starts = asked(configuration)
     assert (status, starts) == (1, True), said
     assert (
         '[copy_image] has no option staging_windows, did you mean '
@@ -102,13 +101,13 @@ def test_a_misspelt_option_was_ignored_without_a_word(loaded, configuration):
     ('no-such-driver', {}, 'its driver no-such-driver could not be loaded'),
 ])
 def test_a_store_that_could_not_be_written_was_found_by_a_user(
-    loaded, configuration, kind, options, why
+    configuration, kind, options, why
 ):
     configuration.set(
         'DEFAULT', enabled_backends=f'src:file, s1:{kind}, web:http'
     )
     configuration.set('s1', **options)
-    status, said, starts = asked(loaded, configuration)
+    status, said, starts = asked(configuration)
     assert (status, starts) == (1, True), said
     assert f'store s1 cannot be written: {why}' in said
     assert '| False    | -           |' in said

@@ -6,6 +6,7 @@ import pytest
 
 from tests.functional import helpers
 from tests.harness import Client
+from tests.parts import starting
 from tests.parts import threads
 
 pytestmark = pytest.mark.functional
@@ -20,19 +21,21 @@ def switched(start_glance):
 
 
 @pytest.fixture
-def server(switched, loaded):
+def server(switched):
     """The same, which has the filter and accepts copies, also afterwards."""
     yield switched
     switched.plugin = True
-    assert loaded.run('drain --undo', switched.conf.parent)[0] == 0
+    assert starting.glance_copy('drain --undo', switched.conf.parent)[0] == 0
     switched.restart()
 
 
 @pytest.fixture
-def drain(server, loaded):
+def drain(server):
     """Return a function that drains the server and returns what was said."""
     def run(options=''):
-        status, said = loaded.run(f'drain {options}', server.conf.parent)
+        status, said = starting.glance_copy(
+            f'drain {options}', server.conf.parent
+        )
         assert status == 0, said
         assert 'Traceback' not in said
         return said
@@ -90,7 +93,7 @@ def test_half_a_copy_could_not_be_taken_back_when_the_filter_was_out(
 
 
 def test_new_copies_began_while_the_last_ones_were_waited_for(
-    server, drain, copied, loaded
+    server, drain, copied
 ):
     image_id, offer, task_id = copied
     client = Client(server)
@@ -106,7 +109,7 @@ def test_new_copies_began_while_the_last_ones_were_waited_for(
     said = draining.result()
     assert 'No copy is left on this host' in said
     assert helpers.status(server, task_id) == 'success'
-    status, said = loaded.check(server.conf.parent)
+    status, said = starting.check(server.conf.parent)
     assert (status, 'glance-copy drain --undo' in said) == (1, True), said
     assert 'accepted again' in drain('--undo')
     assert helpers.copy(client, other, ['s1'])['status'] == 'success'

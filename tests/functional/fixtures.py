@@ -15,6 +15,7 @@ from tests.functional import replicating
 from tests.harness import Client
 from tests.harness import database
 from tests.harness import GlanceServer
+from tests.harness import loaded
 from tests.harness import postgres
 from tests.harness.wsgi import gunicorn
 from tests.harness.wsgi import uwsgi
@@ -209,12 +210,11 @@ def clouds(cloud_a, cloud_b):
         yield cloud_a, cloud_b
 
 
-@pytest.fixture(scope='session')
-def loaded():
-    """A process that starts a Glance, or a check, as often as it is asked."""
-    made = starting.Starter()
-    yield made
-    made.close()
+@pytest.fixture(scope='session', autouse=True)
+def end_loaded():
+    """Wait for what has been started: its CPU time is that of the tests."""
+    yield
+    loaded.end()
 
 
 @pytest.fixture(scope='session')

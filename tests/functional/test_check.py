@@ -4,28 +4,28 @@
 
 import pytest
 
+from tests.parts import starting
+
 pytestmark = pytest.mark.functional
 
 
-def test_a_good_configuration_shows_how_each_store_is_written(
-    loaded, configuration
-):
+def test_a_good_configuration_shows_how_each_store_is_written(configuration):
     folder = configuration.write()
-    status, said = loaded.check(folder)
+    status, said = starting.check(folder)
     assert status == 0, said
     assert said.count('| copier file |') == 4
-    assert loaded.glance(folder)[0] == 0
+    assert starting.glance(folder)[0] == 0
 
 
 def test_a_filter_in_another_pipeline_than_the_one_in_use_is_missed(
-    loaded, configuration
+    configuration,
 ):
     text = configuration.paste.read_text()
     configuration.paste.write_text(
         text.replace('context copy_image rootapp', 'context rootapp')
         + '\n[pipeline:other]\npipeline = context copy_image rootapp\n'
     )
-    status, said = loaded.check(configuration.write())
+    status, said = starting.check(configuration.write())
     assert status == 1
     assert 'not in the paste pipeline in use' in said.splitlines()[-1]
 
@@ -38,10 +38,10 @@ def test_a_filter_in_another_pipeline_than_the_one_in_use_is_missed(
      'cannot be used'),
 ])
 def test_what_glance_does_not_start_with_is_one_sentence(
-    loaded, configuration, group, options, says
+    configuration, group, options, says
 ):
     configuration.set(group, **options)
-    status, said = loaded.check(configuration.write())
+    status, said = starting.check(configuration.write())
     assert status == 1
     assert 'Traceback' not in said
     assert says in said.splitlines()[-1]
@@ -49,10 +49,10 @@ def test_what_glance_does_not_start_with_is_one_sentence(
 
 @pytest.mark.parametrize('command', ['check', 'audit'])
 def test_an_empty_database_is_one_sentence_with_the_command(
-    loaded, configuration, tmp_path, command
+    configuration, tmp_path, command
 ):
     configuration.set('database', connection=f'sqlite:///{tmp_path}/empty.db')
-    status, said = loaded.run(command, configuration.write())
+    status, said = starting.glance_copy(command, configuration.write())
     assert status == 1
     assert 'Traceback' not in said
     assert said.strip().splitlines()[-1] == (

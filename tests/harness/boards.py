@@ -87,7 +87,7 @@ class Server:
         fresh = not self.data.exists()
         self.data.mkdir(exist_ok=True)
         self._prepare()
-        self._group = process.ProcessGroup(
+        self._group = process.start(
             self._command(), self.folder / f'{self.kind}.log', self.folder,
             None,
         )

@@ -3,19 +3,14 @@
 """What must hold for a Glance in which nothing is going on."""
 
 import contextlib
-import functools
 import json
-import os
-import pathlib
 import socket
-import subprocess
-import sys
 import time
 
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.recovery import journal
+from tests.harness import loaded
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 SETTLE_SECONDS = 120
 # Reading and hashing all images of a busy server takes its time.
 ANSWER_SECONDS = 300
@@ -37,9 +32,7 @@ class NotSettled(AssertionError):
 
 
 class Invariants:
-    """Audits a server in a process of its own.
-
-    Loading Glance takes seconds: too long for every look and every server.
+    """Audits a server in a process of its own, which it keeps.
 
     :param server: a ``GlanceServer`` that has been started before
 
@@ -146,7 +139,8 @@ class Invariants:
         if self._stream is None:
             self._connect()
         try:
-            self._write(order)
+            self._stream.write(json.dumps(order) + '\n')
+            self._stream.flush()
             line = self._stream.readline()
         except OSError:
             line = ''
@@ -158,10 +152,6 @@ class Invariants:
             raise CheckerFailed(answer['error'])
         return answer['rows']
 
-    def _write(self, line):
-        self._stream.write(json.dumps(line) + '\n')
-        self._stream.flush()
-
     @property
     def _log(self):
         return self._server.folder / 'checker.log'
@@ -169,35 +159,11 @@ class Invariants:
     def _connect(self):
         self._connection, other = socket.socketpair()
         with other:
-            socket.send_fds(_control(), [b'x'], [other.fileno()])
+            loaded.start(
+                'tests.harness.checker:main', [other.fileno()],
+                log=self._log, folder=self._server.folder,
+                environment=self._server.process_environment(),
+                inherit=[other.fileno()],
+            )
         self._connection.settimeout(ANSWER_SECONDS)
         self._stream = self._connection.makefile('rw')
-        self._write({
-            'folder': str(self._server.conf.parent),
-            'cache': str(self._server.folder / 'cache'),
-            'log': str(self._log),
-        })
-
-
-@functools.cache
-def _control():
-    """Start the process that has Glance loaded; return the socket to it.
-
-    It ends when this process does.
-    """
-    ours, theirs = socket.socketpair()
-    paths = [str(ROOT), os.environ.get('PYTHONPATH', '')]
-    with theirs:
-        subprocess.Popen(
-            [
-                sys.executable, '-m', 'tests.harness.checker',
-                str(theirs.fileno()),
-            ],
-            cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            env={
-                **os.environ,
-                'PYTHONPATH': os.pathsep.join(filter(None, paths)),
-            },
-        )
-    return ours

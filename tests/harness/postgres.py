@@ -146,7 +146,7 @@ class Postgres:
 
     def _launch(self, deadline):
         log = self.folder / 'postgres.log'
-        self._group = process.ProcessGroup(
+        self._group = process.start(
             self._command, log, '/', _environment(), **self._options
         )
         self._wait(log, deadline)

@@ -27,29 +27,36 @@ def run(*command, **options):
     return done.stdout
 
 
+def start(command, log, cwd, environment, inherit=(), **options):
+    """Start a command as a :class:`ProcessGroup`.
+
+    :param log: file that its output is appended to
+    :param inherit: file descriptors that it keeps
+    :param options: more for ``subprocess.Popen``, such as the user
+    """
+    with pathlib.Path(log).open('ab') as stream:
+        return ProcessGroup(subprocess.Popen(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            pass_fds=tuple(inherit),
+            start_new_session=True,
+            **options,
+        ))
+
+
 class ProcessGroup:
-    """A command that leads a process group of its own."""
+    """A program that leads a process group of its own.
 
-    def __init__(self, command, log, cwd, environment, inherit=(), **options):
-        """Start it.
+    :param leader: what :func:`start` or :func:`loaded.start` has returned
+    """
 
-        :param log: file that its output is appended to
-        :param inherit: file descriptors that it keeps
-        :param options: more for ``subprocess.Popen``, such as the user
-        """
-        with pathlib.Path(log).open('ab') as stream:
-            self._process = subprocess.Popen(
-                [str(part) for part in command],
-                cwd=cwd,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                pass_fds=tuple(inherit),
-                start_new_session=True,
-                **options,
-            )
-        self.pid = self._process.pid
+    def __init__(self, leader):
+        self._process = leader
+        self.pid = leader.pid
 
     def returncode(self):
         """Return the leader's exit status, or None while it runs."""

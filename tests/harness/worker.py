@@ -3,11 +3,10 @@
 """Real worker processes, as if on hosts of their own."""
 
 import os
-import pathlib
 import signal
-import sys
 
 from tests.harness import config
+from tests.harness import loaded
 from tests.harness import process
 
 
@@ -65,16 +64,17 @@ class Worker:
     def start(self):
         """Start it, without waiting for anything."""
         self._write()
-        self._group = process.ProcessGroup(
+        self._group = process.ProcessGroup(loaded.start(
+            'glance_copy_plugin.cli.worker:main',
             [
-                pathlib.Path(sys.executable).with_name('glance-copy-worker'),
                 '--config-dir', self.conf.parent,
                 '--workers', self.workers,
                 '--concurrency', self.concurrency,
             ],
-            self.log, self.folder,
-            {**self.server.process_environment(), **self._environment},
-        )
+            log=self.log, folder=self.folder, environment={
+                **self.server.process_environment(), **self._environment,
+            },
+        ))
         return self
 
     def configure(self, group, **options):

@@ -1,22 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Starting Glance, and asking ``glance-copy check`` whether it would start.
+"""Starting Glance, and asking ``glance-copy check`` whether it would start."""
 
-Run as a program, it loads Glance once. For each line of JSON that it reads,
-such as ``{"how": "check", "folder": "/etc/glance"}``, a copy of it runs that
-command of ``glance-copy``, or loads the service (``glance``), and ends; what
-came of that is written as a line of JSON.
-"""
-
-import contextlib
-import json
 import os
-import subprocess
-import sys
-import tempfile
+
+from glance.common import wsgi_app
 
 from tests.harness import config
-from tests.harness import process
+from tests.harness import loaded
 
 
 class Configuration:
@@ -50,80 +41,36 @@ class Configuration:
         return self.folder
 
 
-class Starter:
-    """A process with Glance loaded, which starts as often as it is asked."""
-
-    def __init__(self):
-        self._process = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-m', 'tests.parts.starting'],
-            cwd=process.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def check(self, folder):
-        """Run ``glance-copy check``; return its status and its words."""
-        return self.run('check', folder)
-
-    def run(self, command, folder):
-        """Run a command of ``glance-copy``; return what :meth:`check` does.
-
-        :param command: it and its options, with spaces between
-        """
-        return self._ask(command, folder)
-
-    def glance(self, folder):
-        """Load Glance as a server does; return 0 if that goes well."""
-        return self._ask('glance', folder)
-
-    def close(self):
-        self._process.communicate()
-
-    def _ask(self, how, folder):
-        self._process.stdin.write(
-            json.dumps({'how': how, 'folder': str(folder)}) + '\n'
-        )
-        self._process.stdin.flush()
-        return tuple(json.loads(self._process.stdout.readline()))
+def check(folder):
+    """Run ``glance-copy check``; return its status and its words."""
+    return glance_copy('check', folder)
 
 
-def _serve():
-    for line in sys.stdin:
-        with tempfile.TemporaryFile('w+') as said:
-            if (pid := os.fork()) == 0:
-                os.dup2(said.fileno(), 1)
-                os.dup2(said.fileno(), 2)
-                status = 1
-                with contextlib.suppress(BaseException):
-                    status = _start(**json.loads(line))
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-            _pid, status = os.waitpid(pid, 0)
-            said.seek(0)
-            answer = os.waitstatus_to_exitcode(status), said.read()
-        print(json.dumps(answer), flush=True)
+def glance_copy(command, folder):
+    """Run a command of ``glance-copy``; return its status and its words.
+
+    :param command: it and its options, with spaces between
+    :param folder: of the configuration
+    """
+    return loaded.run(
+        'glance_copy_plugin.cli.main:main',
+        [*command.split(), '--config-dir', folder],
+    )
 
 
-def _start(how, folder):
-    if how != 'glance':
-        return main.main([*how.split(), '--config-dir', folder])
-    os.environ['OS_GLANCE_CONFIG_DIR'] = folder
+def glance(folder):
+    """Load Glance as a server does; return 0 and its words if it starts."""
+    return loaded.run(
+        'tests.parts.starting:init', [],
+        environment={**os.environ, 'OS_GLANCE_CONFIG_DIR': str(folder)},
+    )
+
+
+def init():
+    """What :func:`glance` runs."""
     try:
         wsgi_app.init_app()
     except Exception as exc:
         print(exc)
         return 1
     return 0
-
-
-if __name__ == '__main__':
-    import glance.api.v2.router  # noqa: F401
-    from glance.common import wsgi_app
-    import glance_store._drivers.filesystem  # noqa: F401
-    import keystonemiddleware.auth_token  # noqa: F401
-
-    from glance_copy_plugin.cli import check  # noqa: F401
-    from glance_copy_plugin.cli import main
-    import glance_copy_plugin.paste  # noqa: F401
-
-    _serve()

@@ -6,6 +6,7 @@ import functools
 import subprocess
 import sys
 
+from tests.harness import loaded
 from tests.harness import process
 
 
@@ -30,25 +31,35 @@ class Gunicorn:
 
         :returns: its :class:`~tests.harness.process.ProcessGroup`
         """
-        return process.ProcessGroup(
-            [
-                self._python,
-                '-m',
-                'gunicorn',
-                *_extra_options(self._python),
-                '--worker-class=gthread',
-                f'--workers={server.workers}',
-                f'--threads={server.threads}',
-                f'--graceful-timeout={server.graceful_timeout}',
-                '--timeout=300',
-                *self._options,
-                f'--bind=fd://{listener.fileno()}',
-                'glance.wsgi.api:application',
-            ],
-            server.log,
-            server.folder,
-            server.process_environment(),
+        arguments = [
+            *_extra_options(self._python),
+            '--worker-class=gthread',
+            f'--workers={server.workers}',
+            f'--threads={server.threads}',
+            f'--graceful-timeout={server.graceful_timeout}',
+            '--timeout=300',
+            *self._options,
+            f'--bind=fd://{listener.fileno()}',
+            'glance.wsgi.api:application',
+        ]
+        environment = server.process_environment()
+        if self._has_to_load(server):
+            return process.start(
+                [self._python, '-m', 'gunicorn', *arguments],
+                server.log, server.folder, environment,
+                inherit=[listener.fileno()],
+            )
+        return process.ProcessGroup(loaded.start(
+            'gunicorn.app.wsgiapp:run', arguments, log=server.log,
+            folder=loaded.ROOT, environment=environment,
             inherit=[listener.fileno()],
+        ))
+
+    def _has_to_load(self, server):
+        """True if other code is to be loaded than that of the tests."""
+        return (
+            self._python != sys.executable
+            or 'PYTHONPATH' in server.environment
         )
 
     def workers(self, group):

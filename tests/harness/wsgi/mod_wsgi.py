@@ -84,7 +84,7 @@ class ModWsgi:
         user = postgres.unprivileged_user()
         if user:
             _give(server.folder, user)
-        return process.ProcessGroup(
+        return process.start(
             [_apache(), '-DFOREGROUND', '-f', path],
             server.log,
             server.folder,

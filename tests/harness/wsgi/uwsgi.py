@@ -63,7 +63,7 @@ class Uwsgi:
         listener.close()
         ini = server.conf.parent / 'glance-uwsgi.ini'
         ini.write_text(self._ini(server))
-        group = process.ProcessGroup(
+        group = process.start(
             [sys.executable, '-c', 'import pyuwsgi; pyuwsgi.run()', ini],
             server.log,
             server.folder,
