@@ -4,7 +4,6 @@
 
 import os
 import signal
-import subprocess
 import uuid
 
 import pytest
@@ -154,12 +153,8 @@ def test_nobody_carried_on_a_repair_whose_process_was_killed(
     server.store_file('s1', image).unlink()
     order = tmp_path / 'kill'
     order.write_text('import-written')
-    done = subprocess.run(
-        [auditing.PROGRAM, 'audit', '--repair'], cwd=auditing.ROOT,
-        env={
-            **auditing.environment(server),
-            'GLANCE_COPY_PLUGIN_KILL_FILE': str(order),
-        },
+    done = auditing.audit(
+        server, '--repair', GLANCE_COPY_PLUGIN_KILL_FILE=str(order)
     )
     assert done.returncode == -signal.SIGKILL
     # The service that runs here does.
@@ -239,10 +234,7 @@ def test_an_image_that_nobody_copied_any_more_could_not_be_copied(
 
 
 def test_an_audit_of_hours_said_nothing_at_all(server, image):
-    done = subprocess.run(
-        [auditing.PROGRAM, 'audit', '--verify'], capture_output=True,
-        text=True, cwd=auditing.ROOT, env=auditing.environment(server),
-    )
+    done = auditing.audit(server, '--verify')
     assert (done.returncode, done.stdout) == (
         0, 'Nothing was found: the records fit the stores.\n'
     )

@@ -20,7 +20,7 @@ def asked(configuration):
     status, said = starting.check(folder)
     assert 'Traceback' not in said
     assert 'NoneType' not in said
-    return status, said, starting.glance(folder)[0] == 0
+    return status, said, starting.glance(folder) == 0
 
 
 def test_copies_were_refused_as_the_method_was_not_enabled(configuration):

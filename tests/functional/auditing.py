@@ -5,14 +5,10 @@
 import datetime
 import json
 import os
-import pathlib
-import subprocess
-import sys
 
 from tests.functional import helpers
+from tests.harness import loaded
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(sys.executable).with_name('glance-copy')
 INSERT = (
     'INSERT INTO image_properties (image_id, name, value, created_at,'
     ' deleted) VALUES (:image, :name, :value, :now, :no)'
@@ -21,22 +17,17 @@ INSERT = (
 
 def command(server, *arguments):
     """Run the command; return its status, what it found, and its words."""
-    done = subprocess.run(
-        [PROGRAM, 'audit', '-f', 'json', *arguments],
-        capture_output=True, text=True, cwd=ROOT,
-        env=environment(server),
-    )
+    done = audit(server, '-f', 'json', *arguments)
     assert 'Traceback' not in done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout or '[]'), done.stderr
 
 
-def environment(server):
-    """Return the environment in which the command finds a server."""
-    return {
-        **os.environ,
-        'OS_GLANCE_CONFIG_DIR': str(server.conf.parent),
-        'PYTHONPATH': str(ROOT),
-    }
+def audit(server, *arguments, **environment):
+    """Run the command; return the ``CompletedProcess``."""
+    return loaded.run(
+        'glance_copy_plugin.cli.main:main', ['audit', *arguments],
+        environment={**server.process_environment(), **environment},
+    )
 
 
 def found(server, **how):

@@ -73,7 +73,9 @@ class Copy:
         return self.returncode
 
 
-def start(function, arguments, *, log, folder, environment, inherit=()):
+def start(
+    function, arguments, *, log, folder, environment, inherit=(), errors=None,
+):
     """Run a function as a program; return its :class:`Copy`.
 
     :param function: what is called, ``module:function``; what it returns is
@@ -82,6 +84,7 @@ def start(function, arguments, *, log, folder, environment, inherit=()):
     :param log: file that its output is appended to
     :param environment: its environment variables, all of them
     :param inherit: file descriptors that it keeps
+    :param errors: file that its errors are appended to, if not ``log``
     """
     order = json.dumps({
         'function': function, 'arguments': [str(each) for each in arguments],
@@ -89,10 +92,10 @@ def start(function, arguments, *, log, folder, environment, inherit=()):
         'files': list(inherit),
     }).encode()
     ours, theirs = socket.socketpair()
-    with theirs, open(log, 'ab') as output:
+    with theirs, open(log, 'ab') as out, open(errors or log, 'ab') as err:
         socket.send_fds(
             _process().control, [order],
-            [theirs.fileno(), output.fileno(), *inherit],
+            [theirs.fileno(), out.fileno(), err.fileno(), *inherit],
         )
     return Copy(ours)
 
@@ -100,14 +103,17 @@ def start(function, arguments, *, log, folder, environment, inherit=()):
 def run(function, arguments, *, folder=ROOT, environment=os.environ):
     """Run a function as a program to its end.
 
-    :returns: its exit status, and what it has written
+    :returns: a :class:`subprocess.CompletedProcess`, with texts
     """
-    with tempfile.NamedTemporaryFile('r') as log:
+    with tempfile.NamedTemporaryFile('r') as out, \
+            tempfile.NamedTemporaryFile('r') as err:
         status = start(
-            function, arguments, log=log.name, folder=folder,
-            environment=environment,
+            function, arguments, log=out.name, errors=err.name,
+            folder=folder, environment=environment,
         ).wait()
-        return status, log.read()
+        return subprocess.CompletedProcess(
+            [function, *arguments], status, out.read(), err.read()
+        )
 
 
 def end():
@@ -177,14 +183,14 @@ def _reap(how):
 
 def _keep(received, files, **program):
     """Start a program, and tell its status when it has ended."""
-    connection, output, *others = received
+    connection, out, err, *others = received
     pid = os.fork()
     if pid == 0:
         os.setsid()
         os.write(connection, f'{os.getpid()}\n'.encode())
-        _give(output, dict(zip(files, others, strict=True)))
+        _give(out, err, dict(zip(files, others, strict=True)))
         return _become(**program)
-    for file in (output, *others):
+    for file in (out, err, *others):
         os.close(file)
     _pid, status = os.waitpid(pid, 0)
     try:
@@ -195,14 +201,14 @@ def _keep(received, files, **program):
     os._exit(0)
 
 
-def _give(output, files):
+def _give(out, err, files):
     """Let the program have its files, and no others.
 
     :param files: ``{number: file descriptor}``
     """
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
     kept = {
         number: fcntl.fcntl(file, fcntl.F_DUPFD, _ABOVE)
         for number, file in files.items()

@@ -52,18 +52,19 @@ def glance_copy(command, folder):
     :param command: it and its options, with spaces between
     :param folder: of the configuration
     """
-    return loaded.run(
+    done = loaded.run(
         'glance_copy_plugin.cli.main:main',
         [*command.split(), '--config-dir', folder],
     )
+    return done.returncode, done.stdout + done.stderr
 
 
 def glance(folder):
-    """Load Glance as a server does; return 0 and its words if it starts."""
+    """Load Glance as a server does; return 0 if it starts."""
     return loaded.run(
         'tests.parts.starting:init', [],
         environment={**os.environ, 'OS_GLANCE_CONFIG_DIR': str(folder)},
-    )
+    ).returncode
 
 
 def init():

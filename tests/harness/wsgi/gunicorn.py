@@ -56,9 +56,10 @@ class Gunicorn:
         ))
 
     def _has_to_load(self, server):
-        """True if other code is to be loaded than that of the tests."""
-        return (
-            self._python != sys.executable
+        """True if it is to load Glance in a way, or from a place, of its own."""
+        return bool(
+            self._options
+            or self._python != sys.executable
             or 'PYTHONPATH' in server.environment
         )
 
