@@ -109,6 +109,7 @@ def launched(kind, make_glance, database):
     (folder / 'staging' / 'copy-image' / 'journal').mkdir(parents=True)
     server.launch()
     yield server
+    server.invariants.close()
     server.stop()
     shutil.rmtree(folder)
 

@@ -29,7 +29,7 @@ _ORDER_BYTES = 1 << 17
 _FILES = 8
 # Where files wait for their numbers.
 _ABOVE = 500
-_END_SECONDS = 30
+_END_SECONDS = 120
 
 
 class Copy:
