@@ -14,6 +14,8 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES WORKERS WORKER_COPIES EVERY BOARD
+# Hundreds of processes load the same modules.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-long test-all test-unit \
 	test-cloud mutants cloud \
