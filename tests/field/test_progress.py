@@ -42,18 +42,6 @@ def test_an_image_was_said_to_be_staged_that_was_read_where_it_is(slow):
     assert not any('staged' in message for message in seen), seen
 
 
-def test_an_image_that_comes_over_the_network_is_staged(streaming, source):
-    client = Client(streaming)
-    image_id, offer = helpers.held_image(streaming, client, source)
-    task_id = helpers.start(client, image_id, ['s1'])
-    helpers.wait_until(
-        lambda: (progress.parse(said(streaming, task_id)) or {}).get('staged'),
-        'staged bytes',
-    )
-    offer.release()
-    assert client.wait_copy(image_id, task_id)['status'] == 'success'
-
-
 @pytest.fixture(scope='module')
 def own(start_glance):
     """A server that is stopped and killed, with nothing beside the driver."""

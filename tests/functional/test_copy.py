@@ -82,7 +82,7 @@ def test_an_image_from_elsewhere_is_staged_and_copied(either, source):
     helpers.assert_copied(either, client, image_id, ['src', *TARGETS])
 
 
-def test_staged_data_is_private(glance, client, source):
+def test_staged_data_is_told_and_is_private(glance, client, source):
     image_id, held = helpers.held_image(glance, client, source)
     task_id = helpers.start(client, image_id, ['s1', 's2'])
     assert held.reached.wait(60)
@@ -94,6 +94,11 @@ def test_staged_data_is_private(glance, client, source):
     for path in staged:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    helpers.wait_until(
+        lambda: (
+            progress.parse(helpers.message(glance, task_id)) or {}
+        ).get('staged'), 'a message of what is staged',
+    )
     folder = glance.staging / 'copy-image' / task_id
     assert sorted(path.parent.name for path in staged) == sorted(
         [task_id, 'space']
