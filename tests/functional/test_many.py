@@ -14,7 +14,7 @@ from tests.harness import Client
 
 pytestmark = pytest.mark.functional
 
-IMAGES = 20
+IMAGES = 12
 TARGETS = ['s1', 's2', 's3']
 
 

@@ -56,7 +56,7 @@ class Gunicorn:
         ))
 
     def _has_to_load(self, server):
-        """True if it loads Glance in a way, or from a place, of its own."""
+        """True if it loads Glance in its own way, or from its own place."""
         return bool(
             self._options
             or self._python != sys.executable

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import sys
 
+from tests.harness import loaded
 from tests.harness import process
 
 # The values of the template that comes with Glance, but for addresses, the
@@ -63,12 +64,18 @@ class Uwsgi:
         listener.close()
         ini = server.conf.parent / 'glance-uwsgi.ini'
         ini.write_text(self._ini(server))
-        group = process.start(
-            [sys.executable, '-c', 'import pyuwsgi; pyuwsgi.run()', ini],
-            server.log,
-            server.folder,
-            server.process_environment(),
-        )
+        environment = server.process_environment()
+        if self._settings:
+            # It may start itself anew, and loads Glance in its own way.
+            group = process.start(
+                [sys.executable, '-c', 'import pyuwsgi; pyuwsgi.run()', ini],
+                server.log, server.folder, environment,
+            )
+        else:
+            group = process.ProcessGroup(loaded.start(
+                'tests.harness.wsgi.uwsgi:run', [ini], log=server.log,
+                folder=server.folder, environment=environment,
+            ))
         self._logs[group.pid] = server.log
         return group
 
@@ -93,3 +100,10 @@ class Uwsgi:
             for name, value in settings.items() if value is not None
         ]
         return '\n'.join(['[uwsgi]', *lines, ''])
+
+
+def run():
+    """Be a uWSGI."""
+    import pyuwsgi
+
+    pyuwsgi.run(sys.argv[1:])
