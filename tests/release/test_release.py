@@ -23,7 +23,8 @@ from tests.release.conftest import ROOT
 pytestmark = pytest.mark.long
 
 PACKAGES = (
-    'glance_copy_plugin', 'glance_copy_plugin_tempest', 'glance_store_irods',
+    'glance_copy_plugin', 'glance_copy_plugin_tempest', 'glance_store_cinder',
+    'glance_store_irods',
 )
 # pbr leaves it out, since it means nothing outside of git.
 NOT_IN_SDIST = {'.gitignore'}
@@ -156,7 +157,7 @@ def test_the_extras_bring_what_the_drivers_need(with_extras, server):
     code = 'from glance_copy_plugin.jobboard import launcher, redis_board, ' \
            'etcd_board, zookeeper_board, exporting; ' \
            'import glance_store._drivers.s3, glance_store_irods.store, ' \
-           'glance_copy_plugin.cinder_store.store as c; ' \
+           'glance_store_cinder.store as c; ' \
            'import boto3, irods, os_brick, cinderclient, openstack, rich; ' \
            'print("all there")'
     done = ask(with_extras, server, 'python', '-c', code)

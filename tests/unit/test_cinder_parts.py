@@ -17,15 +17,15 @@ from glance_store import exceptions
 from keystoneauth1 import exceptions as keystone_exceptions
 from oslo_utils import units
 
-from glance_copy_plugin.cinder_store import devices
-from glance_copy_plugin.cinder_store import errors
-from glance_copy_plugin.cinder_store import growth
-from glance_copy_plugin.cinder_store import legacy
-from glance_copy_plugin.cinder_store import locations
-from glance_copy_plugin.cinder_store import marks
-from glance_copy_plugin.cinder_store import processes
-from glance_copy_plugin.cinder_store import reading
-from glance_copy_plugin.cinder_store import sharing
+from glance_store_cinder import devices
+from glance_store_cinder import errors
+from glance_store_cinder import growth
+from glance_store_cinder import legacy
+from glance_store_cinder import locations
+from glance_store_cinder import marks
+from glance_store_cinder import processes
+from glance_store_cinder import reading
+from glance_store_cinder import sharing
 
 VOLUME = '3fa85f64-5717-4562-b3fc-2c963f66afa6'
 
@@ -96,7 +96,7 @@ def test_the_size_of_an_image_is_in_the_metadata_or_that_of_the_volume():
 
 def test_a_process_is_dead_when_it_was_killed_and_not_before():
     code = (
-        'from glance_copy_plugin.cinder_store import processes; '
+        'from glance_store_cinder import processes; '
         'print(processes.token(), flush=True); input()'
     )
     with subprocess.Popen(

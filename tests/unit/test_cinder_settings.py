@@ -8,9 +8,9 @@ from glance_store import driver
 from glance_store import exceptions
 from oslo_config import cfg
 
-from glance_copy_plugin.cinder_store import options
-from glance_copy_plugin.cinder_store import settings
-from glance_copy_plugin.cinder_store import store
+from glance_store_cinder import options
+from glance_store_cinder import settings
+from glance_store_cinder import store
 
 SECRET = 'xyzzy plugh'
 PASSWORD = {

@@ -7,8 +7,8 @@ import logging
 from glance_store import exceptions
 from oslo_utils import units
 
-from glance_copy_plugin.cinder_store import growth
-from glance_copy_plugin.cinder_store import volumes
+from glance_store_cinder import growth
+from glance_store_cinder import volumes
 
 LOG = logging.getLogger(__name__)
 

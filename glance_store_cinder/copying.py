@@ -13,11 +13,11 @@ import contextlib
 from cinderclient import exceptions as cinder_exceptions
 from glance_store import exceptions
 
-from glance_copy_plugin.cinder_store import errors
-from glance_copy_plugin.cinder_store import marks
-from glance_copy_plugin.cinder_store import snapshots
-from glance_copy_plugin.cinder_store import volume_types
-from glance_copy_plugin.cinder_store import volumes
+from glance_store_cinder import errors
+from glance_store_cinder import marks
+from glance_store_cinder import snapshots
+from glance_store_cinder import volume_types
+from glance_store_cinder import volumes
 
 
 class Refused(Exception):

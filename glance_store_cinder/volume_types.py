@@ -4,7 +4,7 @@
 
 from cinderclient import exceptions as cinder_exceptions
 
-from glance_copy_plugin.cinder_store import errors
+from glance_store_cinder import errors
 
 
 class Unusable(Exception):

@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 
-from glance_copy_plugin.cinder_store import errors
+from glance_store_cinder import errors
 
 _QUIET = 10
 _LONGEST_QUIET = 600

@@ -7,9 +7,9 @@ import logging
 from cinderclient import exceptions as cinder_exceptions
 from glance_store import exceptions
 
-from glance_copy_plugin.cinder_store import errors
-from glance_copy_plugin.cinder_store import marks
-from glance_copy_plugin.cinder_store import polling
+from glance_store_cinder import errors
+from glance_store_cinder import marks
+from glance_store_cinder import polling
 
 LOG = logging.getLogger(__name__)
 

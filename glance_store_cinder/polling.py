@@ -4,7 +4,7 @@
 
 import tenacity
 
-from glance_copy_plugin.cinder_store import errors
+from glance_store_cinder import errors
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 3

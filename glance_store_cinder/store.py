@@ -10,24 +10,24 @@ from glance_store import exceptions
 from glance_store._drivers.cinder import store as stock
 from oslo_config import cfg
 
-from glance_copy_plugin.cinder_store import attachments
-from glance_copy_plugin.cinder_store import copying
-from glance_copy_plugin.cinder_store import errors
-from glance_copy_plugin.cinder_store import growth
-from glance_copy_plugin.cinder_store import incoming
-from glance_copy_plugin.cinder_store import janitor
-from glance_copy_plugin.cinder_store import legacy
-from glance_copy_plugin.cinder_store import locations
-from glance_copy_plugin.cinder_store import marks
-from glance_copy_plugin.cinder_store import options
-from glance_copy_plugin.cinder_store import reading
-from glance_copy_plugin.cinder_store import sessions
-from glance_copy_plugin.cinder_store import settings
-from glance_copy_plugin.cinder_store import sharing
-from glance_copy_plugin.cinder_store import snapshots
-from glance_copy_plugin.cinder_store import volume_types
-from glance_copy_plugin.cinder_store import volumes
-from glance_copy_plugin.cinder_store import writing
+from glance_store_cinder import attachments
+from glance_store_cinder import copying
+from glance_store_cinder import errors
+from glance_store_cinder import growth
+from glance_store_cinder import incoming
+from glance_store_cinder import janitor
+from glance_store_cinder import legacy
+from glance_store_cinder import locations
+from glance_store_cinder import marks
+from glance_store_cinder import options
+from glance_store_cinder import reading
+from glance_store_cinder import sessions
+from glance_store_cinder import settings
+from glance_store_cinder import sharing
+from glance_store_cinder import snapshots
+from glance_store_cinder import volume_types
+from glance_store_cinder import volumes
+from glance_store_cinder import writing
 
 LOG = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 
-from glance_copy_plugin.cinder_store import errors
+from glance_store_cinder import errors
 
 LOG = logging.getLogger(__name__)
 

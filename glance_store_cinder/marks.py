@@ -7,7 +7,7 @@ import uuid
 from cinderclient.v3 import volumes_base
 from oslo_utils import units
 
-from glance_copy_plugin.cinder_store import processes
+from glance_store_cinder import processes
 
 IMAGE = 'glance_image_id'
 SIZE = 'image_size'

@@ -8,13 +8,13 @@ import time
 from cinderclient import exceptions as cinder_exceptions
 from glance_store.common import utils
 
-from glance_copy_plugin.cinder_store import brick
-from glance_copy_plugin.cinder_store import devices
-from glance_copy_plugin.cinder_store import errors
-from glance_copy_plugin.cinder_store import marks
-from glance_copy_plugin.cinder_store import polling
-from glance_copy_plugin.cinder_store import processes
-from glance_copy_plugin.cinder_store import volumes
+from glance_store_cinder import brick
+from glance_store_cinder import devices
+from glance_store_cinder import errors
+from glance_store_cinder import marks
+from glance_store_cinder import polling
+from glance_store_cinder import processes
+from glance_store_cinder import volumes
 
 LOG = logging.getLogger(__name__)
 

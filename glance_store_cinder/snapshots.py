@@ -7,10 +7,10 @@ import logging
 from cinderclient import exceptions as cinder_exceptions
 from glance_store import exceptions
 
-from glance_copy_plugin.cinder_store import errors
-from glance_copy_plugin.cinder_store import marks
-from glance_copy_plugin.cinder_store import polling
-from glance_copy_plugin.cinder_store import volumes
+from glance_store_cinder import errors
+from glance_store_cinder import marks
+from glance_store_cinder import polling
+from glance_store_cinder import volumes
 
 LOG = logging.getLogger(__name__)
 

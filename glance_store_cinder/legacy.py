@@ -13,10 +13,10 @@ import time
 from glance_store import exceptions
 from glance_store import location
 
-from glance_copy_plugin.cinder_store import errors
-from glance_copy_plugin.cinder_store import marks
-from glance_copy_plugin.cinder_store import volume_types
-from glance_copy_plugin.cinder_store import volumes
+from glance_store_cinder import errors
+from glance_store_cinder import marks
+from glance_store_cinder import volume_types
+from glance_store_cinder import volumes
 
 LOG = logging.getLogger(__name__)
 
