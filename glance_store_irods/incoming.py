@@ -2,15 +2,12 @@
 
 """An image on its way in: cut into pieces, counted and hashed."""
 
-import base64
 from concurrent import futures
 
 from glance_store import exceptions
 from glance_store.common import utils
 
-# How iRODS writes checksums: the name of the algorithm and base64, except for
-# md5, which it writes bare and in hexadecimal.
-_SCHEMES = {'sha2': 'sha256', 'sha1': 'sha1', 'sha512': 'sha512'}
+from glance_store_irods import checksums
 
 
 class Incoming:
@@ -92,26 +89,15 @@ class Incoming:
 
         :raises: BackendException if it differs, or cannot be compared
         """
-        scheme, colon, value = checksum.partition(':')
-        if not colon:
-            name, expected = 'md5', self.checksum
-            value = checksum
-        else:
-            name, expected = self._expected(scheme)
-        if expected is None:
+        algorithm, value = checksums.parse(checksum)
+        digest = self._digests.get(algorithm)
+        if digest is None:
             raise exceptions.BackendException(
                 f'The zone made a checksum of {path} that cannot be compared: '
-                f'its hash scheme is {scheme}.'
+                f'its hash scheme is {algorithm}.'
             )
-        if value != expected:
+        if value != digest.hexdigest():
             raise exceptions.BackendException(
-                f'The {name} checksum that iRODS computed of {path} is not '
-                f'that of the bytes that were sent.'
+                f'The {algorithm} checksum that iRODS computed of {path} is '
+                f'not that of the bytes that were sent.'
             )
-
-    def _expected(self, scheme):
-        name = _SCHEMES.get(scheme)
-        digest = self._digests.get(name)
-        if digest is None:
-            return name, None
-        return name, base64.b64encode(digest.digest()).decode()

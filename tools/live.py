@@ -4,8 +4,8 @@
 
 import rich.console
 
-from glance_copy_plugin.replicator import following
-from glance_copy_plugin.replicator import watching
+from glance_replicate import following
+from glance_replicate import watching
 
 
 class Lines:

@@ -45,7 +45,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PLUGIN = 'glance_copy_plugin'
 DEFAULT_FILES = (
     f'{PLUGIN}/transfer', f'{PLUGIN}/records', f'{PLUGIN}/recovery',
-    f'{PLUGIN}/audit', f'{PLUGIN}/replicator', f'{PLUGIN}/requests.py',
+    f'{PLUGIN}/audit', 'glance_replicate', f'{PLUGIN}/requests.py',
     f'{PLUGIN}/request_body.py', 'glance_store_irods',
 )
 WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
@@ -57,7 +57,7 @@ WITH_SERVERS = {
     f'{PLUGIN}/recovery': ('crashes', 'settling'),
     f'{PLUGIN}/audit': ('audit',),
     f'{PLUGIN}/request': ('requests', 'limits'),
-    f'{PLUGIN}/replicator': ('replicator',),
+    'glance_replicate': ('replicator',),
     'glance_store_irods': ('irods',),
 }
 # The same result for every program: numbers and constants are one object.

@@ -7,7 +7,6 @@ is that of the source; and that of the image, where the zone's hash scheme is
 one that the image has a hash in. ``verify = full`` also reads the copy back.
 """
 
-import base64
 import contextlib
 
 from glance_store import exceptions
@@ -15,10 +14,9 @@ from oslo_utils import uuidutils
 
 from glance_copy_plugin.copiers import base
 from glance_copy_plugin.copiers import read_back
+from glance_store_irods import checksums
 
 _SCHEME = 'irods'
-# How iRODS names algorithms. An md5 it writes bare, and in hexadecimal.
-_ALGORITHMS = {'sha2': 'sha256', 'sha512': 'sha512', 'sha1': 'sha1'}
 
 
 class IrodsCopier:
@@ -61,7 +59,9 @@ def _copy(source, request):
 
     def check(checksum, path):
         if request.verify != 'none':
-            compare(checksum, request.expected)
+            checksums.compare(
+                checksum, request.expected.algorithm, request.expected.value
+            )
         request.on_bytes(request.size)
         if request.verify == 'full':
             read_back.check(driver.read(path), request)
@@ -73,25 +73,6 @@ def _copy(source, request):
     return base.StoredObject(
         url=url, metadata={'store': request.target.store}
     )
-
-
-def compare(checksum, expected):
-    """Compare what the zone computed with the image's hash, if possible.
-
-    :param checksum: as iRODS writes it, such as 'sha2:' and base64
-    :param expected: :class:`Expected`
-    :raises: BackendException if it is another one
-    """
-    scheme, colon, value = checksum.partition(':')
-    if colon:
-        algorithm = _ALGORITHMS.get(scheme)
-        digest = base64.b64decode(value).hex()
-    else:
-        algorithm, digest = 'md5', checksum
-    if algorithm == expected.algorithm and digest != expected.value:
-        raise exceptions.BackendException(
-            f'the object has another {algorithm} than the image'
-        )
 
 
 def serves(driver):

@@ -2,7 +2,7 @@
 
 """Locations of former times, which Glance updates when they are shown.
 
-``glance-replicate migrate-locations`` does it before Glance comes to them.
+``glance-copy migrate-locations`` does it before Glance comes to them.
 """
 
 import pytest
@@ -155,9 +155,7 @@ def test_a_store_is_not_taken_for_one_whose_name_begins_like_its_own(
 
 
 def migrate(cloud, server, *more):
-    done = replicating.run(
-        'migrate-locations', '--config-dir', server.conf.parent, *more
-    )
+    done = replicating.migrate_locations(server, *more)
     assert cloud.password('glance') not in done.out + done.err
     return done
 

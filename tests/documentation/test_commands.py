@@ -14,7 +14,7 @@ import pytest
 
 from glance_copy_plugin.cli import main as glance_copy
 from glance_copy_plugin.cli import worker
-from glance_copy_plugin.replicator import main as glance_replicate
+from glance_replicate import main as glance_replicate
 from tests.documentation import pages
 
 ROOT = pages.ROOT

@@ -24,8 +24,13 @@ def command(server, *arguments):
 
 def audit(server, *arguments, **environment):
     """Run the command; return the ``CompletedProcess``."""
+    return glance_copy(server, 'audit', *arguments, **environment)
+
+
+def glance_copy(server, *arguments, **environment):
+    """Run a command for operators; return the ``CompletedProcess``."""
     return loaded.run(
-        'glance_copy_plugin.cli.main:main', ['audit', *arguments],
+        'glance_copy_plugin.cli.main:main', arguments,
         environment={**server.process_environment(), **environment},
     )
 

@@ -13,14 +13,15 @@ import threading
 from unittest import mock
 import warnings
 
-from glance_copy_plugin.replicator import main
+from glance_replicate import main
+from tests.functional import auditing
 from tests.functional import helpers
 from tests.harness import Client
 from tests.harness import process
 
 SECONDS = 300
 ADMIN = 'admin:admin:admin,member,reader'
-COMMAND = (sys.executable, '-m', 'glance_copy_plugin.replicator')
+COMMAND = (sys.executable, '-m', 'glance_replicate')
 MARK = 'glance_replicate_unfinished'
 SOURCE = 'glance_replicate_source'
 
@@ -85,6 +86,14 @@ def finish(running, timeout=SECONDS):
 def run(*given, timeout=SECONDS, **more):
     """Run the tool to its end; return :class:`Done`."""
     return finish(start(*given, **more), timeout)
+
+
+def migrate_locations(server, *given):
+    """Run this command for operators to its end; return :class:`Done`."""
+    done = auditing.glance_copy(
+        server, 'migrate-locations', '--format', 'json', *given
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 class Running:

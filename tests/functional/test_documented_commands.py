@@ -195,7 +195,7 @@ def test_the_other_commands_for_operators_end_well(reader):
     for command in (
         'glance-copy audit --config-dir /etc/glance',
         'glance-copy audit --fix', 'glance-copy audit --verify',
-        'glance-replicate migrate-locations --config-dir /etc/glance',
+        'glance-copy migrate-locations --config-dir /etc/glance',
         'oslo-config-generator --namespace glance.multi_store',
     ):
         reader.type(command)

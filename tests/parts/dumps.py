@@ -6,9 +6,9 @@ import hashlib
 import json
 import pathlib
 
-from glance_copy_plugin.replicator import dumped
-from glance_copy_plugin.replicator import manifest
-from glance_copy_plugin.replicator import records
+from glance_replicate import dumped
+from glance_replicate import manifest
+from glance_replicate import records
 
 IMAGE = 'a1b2c3d4-1111-4222-8333-abcdefabcdef'
 GOOD = b'the bytes of an image\n' * 500

@@ -2,18 +2,18 @@
 
 """What puts images from one Image service on another, without sleeping."""
 
-from glance_copy_plugin.replicator import claims
-from glance_copy_plugin.replicator import clouds
-from glance_copy_plugin.replicator import comparing
-from glance_copy_plugin.replicator import delivering
-from glance_copy_plugin.replicator import items
-from glance_copy_plugin.replicator import putting
-from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import retrying
-from glance_copy_plugin.replicator import selecting
-from glance_copy_plugin.replicator import sending
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
+from glance_replicate import claims
+from glance_replicate import clouds
+from glance_replicate import comparing
+from glance_replicate import delivering
+from glance_replicate import items
+from glance_replicate import putting
+from glance_replicate import records
+from glance_replicate import retrying
+from glance_replicate import selecting
+from glance_replicate import sending
 
 
 def connect(api, token=None, **more):

@@ -23,8 +23,8 @@ from tests.release.conftest import ROOT
 pytestmark = pytest.mark.long
 
 PACKAGES = (
-    'glance_copy_plugin', 'glance_copy_plugin_tempest', 'glance_store_cinder',
-    'glance_store_irods',
+    'glance_copy_plugin', 'glance_copy_plugin_tempest', 'glance_replicate',
+    'glance_store_cinder', 'glance_store_irods',
 )
 # pbr leaves it out, since it means nothing outside of git.
 NOT_IN_SDIST = {'.gitignore'}

@@ -9,13 +9,13 @@ import types
 
 import pytest
 
-from glance_copy_plugin import replicator
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import irods_store
-from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import via_irods
-from glance_copy_plugin.replicator.commands import irods as command
 from glance_copy_plugin.transfer import cancel
+import glance_replicate
+from glance_replicate import errors
+from glance_replicate import irods_store
+from glance_replicate import records
+from glance_replicate import via_irods
+from glance_replicate.commands import irods as command
 from tests.parts import data
 from tests.parts import irods
 
@@ -259,7 +259,7 @@ def test_options_that_cannot_work_are_one_sentence(changes, told):
 
 def test_without_the_library_of_irods_it_says_what_to_install(monkeypatch):
     name = irods_store.__name__
-    monkeypatch.delattr(replicator, name.rpartition('.')[2])
+    monkeypatch.delattr(glance_replicate, name.rpartition('.')[2])
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(
         errors.ReplicatorError,

@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import marks
-from glance_copy_plugin.replicator import records
+from glance_replicate import errors
+from glance_replicate import marks
+from glance_replicate import records
 from tests.parts import image_api
 from tests.parts import replication
 

@@ -7,9 +7,9 @@ from unittest import mock
 
 import pytest
 
-from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator.commands import arguments
 from glance_copy_plugin.transfer import limits
+from glance_replicate import records
+from glance_replicate.commands import arguments
 from tests.functional import replicating
 from tests.parts import dumps
 from tests.parts import image_api

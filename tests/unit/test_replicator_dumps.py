@@ -7,12 +7,12 @@ from unittest import mock
 
 import pytest
 
-from glance_copy_plugin.replicator import dumping
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import folders
-from glance_copy_plugin.replicator import loading
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
+from glance_replicate import dumping
+from glance_replicate import errors
+from glance_replicate import folders
+from glance_replicate import loading
 from tests.parts import dumps
 from tests.parts import replication
 

@@ -9,15 +9,15 @@ import signal
 
 import pytest
 
-from glance_copy_plugin.replicator import display
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import filling
-from glance_copy_plugin.replicator import following
-from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import results
-from glance_copy_plugin.replicator import running
-from glance_copy_plugin.replicator import watching
 from glance_copy_plugin.transfer import cancel
+from glance_replicate import display
+from glance_replicate import errors
+from glance_replicate import filling
+from glance_replicate import following
+from glance_replicate import records
+from glance_replicate import results
+from glance_replicate import running
+from glance_replicate import watching
 from tests.parts import image_api
 from tests.parts import replication
 

@@ -9,16 +9,16 @@ import shutil
 
 import pytest
 
-from glance_copy_plugin.replicator import dumped
-from glance_copy_plugin.replicator import dumping
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import folders
-from glance_copy_plugin.replicator import loading
-from glance_copy_plugin.replicator import manifest
-from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import text
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
+from glance_replicate import dumped
+from glance_replicate import dumping
+from glance_replicate import errors
+from glance_replicate import folders
+from glance_replicate import loading
+from glance_replicate import manifest
+from glance_replicate import records
+from glance_replicate import text
 from tests.parts import dumps
 from tests.parts import replication
 

@@ -11,19 +11,19 @@ import sys
 import pytest
 import rich.console
 
-from glance_copy_plugin.replicator import clouds
-from glance_copy_plugin.replicator import comparing
-from glance_copy_plugin.replicator import display
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import following
-from glance_copy_plugin.replicator import marks
-from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator import results
-from glance_copy_plugin.replicator import streams
-from glance_copy_plugin.replicator import text
-from glance_copy_plugin.replicator import watching
-from glance_copy_plugin.replicator.commands import arguments
 from glance_copy_plugin.transfer import cancel
+from glance_replicate import clouds
+from glance_replicate import comparing
+from glance_replicate import display
+from glance_replicate import errors
+from glance_replicate import following
+from glance_replicate import marks
+from glance_replicate import records
+from glance_replicate import results
+from glance_replicate import streams
+from glance_replicate import text
+from glance_replicate import watching
+from glance_replicate.commands import arguments
 from tests.parts import dumps
 from tests.parts import replication
 
@@ -373,7 +373,7 @@ WITHOUT_GLANCE = """
 import sys
 for name in ('glance', 'glance_store', 'irods', 'oslo_config'):
     sys.modules[name] = None
-from glance_copy_plugin.replicator import main
+from glance_replicate import main
 for given in {!r}:
     try:
         print(given, main.main(given))

@@ -8,12 +8,12 @@ import datetime
 
 import pytest
 
-from glance_copy_plugin.replicator import comparing
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import hashes
-from glance_copy_plugin.replicator import marks
-from glance_copy_plugin.replicator import records
-from glance_copy_plugin.replicator.commands import arguments
+from glance_replicate import comparing
+from glance_replicate import errors
+from glance_replicate import hashes
+from glance_replicate import marks
+from glance_replicate import records
+from glance_replicate.commands import arguments
 from tests.parts import dumps
 
 ID = dumps.IMAGE

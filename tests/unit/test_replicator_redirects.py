@@ -7,8 +7,8 @@ import io
 import pytest
 import requests
 
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import redirects
+from glance_replicate import errors
+from glance_replicate import redirects
 
 
 class Adapter:

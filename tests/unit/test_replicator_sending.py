@@ -5,8 +5,8 @@
 
 import pytest
 
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import marks
+from glance_replicate import errors
+from glance_replicate import marks
 from tests.parts import image_api
 from tests.parts import replication
 

@@ -7,13 +7,13 @@ from keystoneauth1 import noauth
 from keystoneauth1 import session
 import pytest
 
-from glance_copy_plugin.replicator import clouds
-from glance_copy_plugin.replicator import errors
-from glance_copy_plugin.replicator import filling
-from glance_copy_plugin.replicator import selecting
-from glance_copy_plugin.replicator import streams
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
+from glance_replicate import clouds
+from glance_replicate import errors
+from glance_replicate import filling
+from glance_replicate import selecting
+from glance_replicate import streams
 from tests.parts import dumps
 from tests.parts import image_api
 from tests.parts import replication

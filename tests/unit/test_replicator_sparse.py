@@ -4,7 +4,7 @@
 
 import itertools
 
-from glance_copy_plugin.replicator import sparse
+from glance_replicate import sparse
 
 BLOCK = 4096
 PIECES = (

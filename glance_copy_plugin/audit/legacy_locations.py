@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Locations of earlier times, brought up to date ahead of time.
+
+``cinder://<volume>`` becomes ``cinder://<store>/<volume>``: the store whose
+volume type is the volume's. ``irods://user:password@host/...`` becomes a URL
+of the path alone. Glance's own lazy update does the first when an image is
+used, if ever.
+"""
+
+import dataclasses
+
+from glance_store import exceptions
+
+from glance_copy_plugin import stores
+from glance_copy_plugin.records import urls
+from glance_copy_plugin.transfer import errors
+from glance_store_irods import location as irods_location
+
+UPDATED, WOULD_UPDATE = 'updated', 'would update'
+VANISHED, FAILED = 'vanished', 'failed'
+_CINDER = 'cinder://'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Migrated:
+    """What became of one location.
+
+    :param result: one of the words above
+    :param detail: a sentence without credentials
+    """
+
+    image_id: str
+    result: str
+    detail: str
+
+
+class _CannotTell(Exception):
+    """There is no store for a location; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Migration:
+    """Looks at all locations of the database.
+
+    :param context: a request context with admin rights, for Cinder
+    :param dry_run: change nothing
+    """
+
+    context: object
+    dry_run: bool
+
+    def run(self):
+        """Yield a :class:`Migrated` for each location that is not up to date."""
+        for recorded in urls.everything():
+            if is_legacy(recorded.url):
+                yield self._migrate(recorded)
+
+    def _migrate(self, recorded):
+        try:
+            store, url = self._modern(recorded.url)
+        except _CannotTell as exc:
+            return _result(FAILED, recorded, str(exc))
+        if self.dry_run:
+            return _result(
+                WOULD_UPDATE, recorded, f'store {store}: {url}'
+            )
+        metadata = {**recorded.metadata, 'store': store}
+        if not urls.change(recorded, url, metadata):
+            return _result(
+                VANISHED, recorded, 'it was changed meanwhile'
+            )
+        return _result(UPDATED, recorded, f'store {store}: {url}')
+
+    def _modern(self, url):
+        """Return the store of a location and its URL of today."""
+        if url.startswith(_CINDER):
+            return self._of_cinder(url.removeprefix(_CINDER))
+        return _of_irods(url)
+
+    def _of_cinder(self, volume):
+        problems = []
+        for name, driver in _drivers('cinder'):
+            try:
+                if driver.is_image_associated_with_store(
+                    self.context, volume
+                ):
+                    return name, f'{_CINDER}{name}/{volume}'
+            except (
+                exceptions.BackendException, exceptions.GlanceStoreException
+            ) as exc:
+                problems.append(errors.redact(exc))
+        raise _CannotTell('; '.join(problems) or (
+            f'no store of this node has the volume type of the volume '
+            f'{errors.redact(volume)}'
+        ))
+
+
+def is_legacy(url):
+    """True if a location is not as it would be written today."""
+    if url.startswith(_CINDER):
+        return '/' not in url.removeprefix(_CINDER)
+    return url.startswith('irods://') and irods_location.is_legacy(url)
+
+
+def _of_irods(url):
+    try:
+        path = irods_location.path_of(url)
+    except exceptions.BadStoreUri as exc:
+        raise _CannotTell(errors.redact(exc)) from None
+    for name, driver in _drivers('irods'):
+        if path.startswith(f'{driver.zone.settings.collection}/'):
+            return name, irods_location.url_of(path)
+    raise _CannotTell(f'no store of this node has the collection of {path}')
+
+
+def _drivers(scheme):
+    """Yield (name, driver) of each store of a scheme that can be used."""
+    for name in stores.names():
+        driver = stores.driver(name)
+        if driver is not None and scheme in driver.get_schemes():
+            yield name, driver
+
+
+def _result(result, recorded, detail):
+    return Migrated(
+        image_id=recorded.image_id, result=result,
+        detail=errors.redact(detail),
+    )

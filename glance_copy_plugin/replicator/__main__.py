@@ -1,9 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-
-"""The command ``glance-replicate``, run as a module."""
-
-import sys
-
-from glance_copy_plugin.replicator import main
-
-sys.exit(main.main())

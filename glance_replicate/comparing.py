@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What differs between the images of two clouds."""
+
+import dataclasses
+
+from glance_replicate import records
+
+SAME, MISSING, DIFFERENT, EXTRA = 'same', 'missing', 'different', 'extra'
+UNFINISHED = 'unfinished'
+DATA = 'data'
+STORE = 'store '
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One image, compared.
+
+    :param kind: one of the words above
+    :param fields: names of what is not the same; ``data`` for the bytes,
+        and for a store that it has to be in ``store`` with its name
+    :param size: bytes of the image where it is
+    :param is_proved: a hash has said that the bytes are the same, or not
+    """
+
+    kind: str
+    image_id: str
+    name: str
+    size: int
+    fields: tuple = ()
+    is_proved: bool = True
+
+
+class Index:
+    """The images of the target, found by what they are copies of.
+
+    :param images: all images of the target that the user sees
+    """
+
+    def __init__(self, images):
+        self._by_id = {image.id: image for image in images}
+        self._copies = {}
+        for image in images:
+            source = image.source or (image.mark and image.mark.source)
+            if source and source != image.id:
+                self._copies.setdefault(source, []).append(image)
+
+    def find(self, source):
+        """Return the target's :class:`Image` for one of the source, or None.
+
+        The same id comes first, unless it is another image and there is a
+        copy under an id of its own, which was made for that reason.
+        """
+        same = self._by_id.get(source.id)
+        found = [same] if same else []
+        found.extend(self._copies.get(source.id, ()))
+        for image in found:
+            # Anybody can write such a property: the bytes have to fit too.
+            if image.mark or same_data(source, image):
+                return image
+        for image in found:
+            if same_data(source, image) is None:
+                return image
+        return same
+
+    def others(self, sources):
+        """Return the active images that are no copies of these sources."""
+        known = {image.id for image in map(self.find, sources) if image}
+        return [
+            image for image in self._by_id.values()
+            if image.id not in known and image.status == 'active'
+        ]
+
+
+def same_data(source, target):
+    """Tell whether the target is active with the bytes of the source.
+
+    :returns: None if no hash says so or not, and the size, if both have one,
+        is the same
+    """
+    if target.status != 'active':
+        return False
+    if None not in (source.size, target.size) and source.size != target.size:
+        return False
+    theirs = target.hashes
+    for algorithm, value in source.hashes.items():
+        if algorithm in theirs:
+            return value == theirs[algorithm]
+    return None
+
+
+def compare(sources, everything, index, rules, filters, stores=()):
+    """Yield a :class:`Difference` for each image of either side.
+
+    :param sources: what a livecopy would copy with these filters
+    :param everything: what it would copy without them
+    :param index: :class:`Index` of the target
+    :param stores: what images have to be in on the target
+    """
+    for source in sources:
+        yield of_image(source, index.find(source), rules, stores)
+    for image in index.others(everything):
+        if filters.meets(image):
+            yield Difference(
+                kind=EXTRA, image_id=image.id, name=image.name,
+                size=image.size or 0,
+            )
+
+
+def of_image(source, target, rules, stores=()):
+    """Return the :class:`Difference` of one image of the source."""
+    known = {
+        'image_id': source.id, 'name': source.name, 'size': source.size or 0,
+    }
+    if target is None:
+        return Difference(kind=MISSING, **known)
+    if target.mark is not None:
+        return Difference(kind=UNFINISHED, **known)
+    fields = records.differing(records.wanted(source, rules), target)
+    same = same_data(source, target)
+    if same is False:
+        fields = [DATA, *fields]
+    fields += [STORE + name for name in target.lacks(stores)]
+    return Difference(
+        kind=DIFFERENT if fields else SAME, fields=tuple(fields),
+        is_proved=same is not None, **known,
+    )
