@@ -51,7 +51,7 @@ class Migration:
     dry_run: bool
 
     def run(self):
-        """Yield a :class:`Migrated` for each location that is not up to date."""
+        """Yield a :class:`Migrated` for each location of earlier times."""
         for recorded in urls.everything():
             if is_legacy(recorded.url):
                 yield self._migrate(recorded)

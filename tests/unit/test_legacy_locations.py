@@ -8,7 +8,7 @@ from glance_store import exceptions
 from oslo_db.sqlalchemy import enginefacade
 import pytest
 
-from glance_copy_plugin.audit import legacy_locations
+from glance_copy_plugin.audit import legacy_locations as legacy
 from glance_copy_plugin.records import urls
 from tests.parts import configured as stores
 from tests.parts import irods
@@ -44,7 +44,7 @@ def add(tmp_path, monkeypatch, configured, zone):
 
 
 def migrate(dry_run=False):
-    migration = legacy_locations.Migration(context=None, dry_run=dry_run)
+    migration = legacy.Migration(context=None, dry_run=dry_run)
     found = list(migration.run())
     assert PASSWORD not in ''.join(result.detail for result in found)
     assert {result.image_id for result in found} <= {IMAGE}
@@ -124,16 +124,16 @@ class Cinder:
 
 
 @pytest.mark.parametrize(('volume', 'what', 'told'), [
-    ('v1', legacy_locations.WOULD_UPDATE, 'store gold: cinder://gold/v1'),
-    ('v2', legacy_locations.WOULD_UPDATE, 'store tin: cinder://tin/v2'),
-    ('v3', legacy_locations.FAILED, 'no store of this node has the volume type'),
-    ('broken', legacy_locations.FAILED, 'Cinder does not answer'),
+    ('v1', legacy.WOULD_UPDATE, 'store gold: cinder://gold/v1'),
+    ('v2', legacy.WOULD_UPDATE, 'store tin: cinder://tin/v2'),
+    ('v3', legacy.FAILED, 'no store of this node has the volume type'),
+    ('broken', legacy.FAILED, 'Cinder does not answer'),
 ])
 def test_an_old_volume_belongs_to_the_store_of_its_type(
     monkeypatch, volume, what, told
 ):
     stores = {'gold': Cinder('v1'), 'tin': Cinder('v2')}
-    monkeypatch.setattr(legacy_locations, '_drivers', lambda _s: stores.items())
+    monkeypatch.setattr(legacy, '_drivers', lambda _s: stores.items())
     recorded = urls.Recorded(
         row=1, image_id=IMAGE, url=f'cinder://{volume}', metadata={}
     )
@@ -143,10 +143,10 @@ def test_an_old_volume_belongs_to_the_store_of_its_type(
     assert told in found.detail
 
 
-@pytest.mark.parametrize(('url', 'legacy'), [
+@pytest.mark.parametrize(('url', 'expected'), [
     ('cinder://x', True), ('cinder://s/x', False), ('irods://z/a/b', False),
     ('irods://u:p@h:1/z/a/b', True), ('irods://h:1247/z/a/b', True),
     ('file:///x', False), ('rbd://a', False), ('s3://k:s@h/b/o', False),
 ])
-def test_only_locations_of_earlier_times_are_migrated(url, legacy):
-    assert legacy_locations.is_legacy(url) is legacy
+def test_only_locations_of_earlier_times_are_migrated(url, expected):
+    assert legacy.is_legacy(url) is expected
