@@ -9,7 +9,7 @@ from oslo_config import cfg
 from stevedore import driver
 from stevedore import extension
 
-from glance_copy_plugin import opts
+from glance_copy_plugin.options import copy_image
 
 _GLANCE_NAMESPACE = 'glance.flows'
 _OUR_NAMESPACE = 'glance_copy_plugin.flows'
@@ -28,7 +28,7 @@ def activate():
     :raises RuntimeError: if Glance would not find our flow afterwards
     """
     ours = _our_entry_point()
-    opts.register_opts(cfg.CONF)
+    copy_image.register_opts(cfg.CONF)
     cache = extension.ExtensionManager.ENTRY_POINT_CACHE
     with _LOCK:
         # A manager fills the cache in the way that this release does it.

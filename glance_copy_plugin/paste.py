@@ -9,8 +9,8 @@
 
 behind ``context`` in the pipeline in use. Loading it registers the options,
 pins the flow, and checks what is configured. From then on every ``copy-image``
-request passes the rules of :mod:`glance_copy_plugin.requests` before Glance
-sees it.
+request passes the rules of :mod:`glance_copy_plugin.api.request_rules` before
+Glance sees it.
 """
 
 from oslo_config import cfg
@@ -19,15 +19,15 @@ import webob.dec
 import webob.exc
 
 from glance_copy_plugin import activation
-from glance_copy_plugin import asking
-from glance_copy_plugin import requests
-from glance_copy_plugin import settings
+from glance_copy_plugin.api import forward_request
+from glance_copy_plugin.api import request_rules
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
-from glance_copy_plugin.jobboard import waiting
+from glance_copy_plugin.jobboard import waiting_jobs
+from glance_copy_plugin.options import validation
+from glance_copy_plugin.reconcile import process
+from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import retry
-from glance_copy_plugin.recovery import process
-from glance_copy_plugin.recovery import takeover
 from glance_copy_plugin.transfer import debug
 
 CONF = cfg.CONF
@@ -45,12 +45,12 @@ class CopyImageFilter:
     @webob.dec.wsgify
     def __call__(self, request):
         process.serve()
-        image_id = requests.import_target(request)
+        image_id = request_rules.import_target(request)
         if image_id is None:
             return self._app
         try:
             answer = retry.retried(self._rules.judge)(request, image_id)
-            if answer is not requests.COPY:
+            if answer is not request_rules.COPY:
                 return answer or self._app
             return self._accept(request, image_id)
         except webob.exc.HTTPException as rejection:
@@ -78,7 +78,7 @@ class CopyImageFilter:
                 'operator has mended that.'
             ) from None
         if entry is None:
-            raise requests.being_copied(image_id)
+            raise request_rules.being_copied(image_id)
         if process.journal().closed:
             entry.remove()
             raise webob.exc.HTTPServiceUnavailable(
@@ -90,7 +90,7 @@ class CopyImageFilter:
         if self._by_workers:
             return self._post(request, entry)
         try:
-            response, begun = asking.ask(self._app, request, entry)
+            response, begun = forward_request.ask(self._app, request, entry)
         except Exception:
             # Whether there is a task now is for the watcher to find out.
             entry.accept()
@@ -111,7 +111,7 @@ class CopyImageFilter:
             raise _board_is_silent(exc) from None
         posting.POSTINGS.expect(entry)
         try:
-            response, begun = asking.ask(self._app, request, entry)
+            response, begun = forward_request.ask(self._app, request, entry)
             if not begun:
                 entry.remove()
             elif response.status_int < 400:
@@ -143,11 +143,13 @@ def filter_factory(global_conf, **local_conf):
     :raises RuntimeError: if the configuration cannot work, in one sentence
     """
     activation.activate()
-    settings.check(CONF)
-    for sentence in settings.unknown(CONF):
+    validation.check(CONF)
+    for sentence in validation.unknown(CONF):
         LOG.warning(sentence)
     if board.is_enabled():
-        process.start(posting.post_again, waiting.WITHOUT_WORKERS.look_after)
+        process.start(
+            posting.post_again, waiting_jobs.WITHOUT_WORKERS.look_after
+        )
     else:
         process.start(takeover.resume)
     if debug.enabled():
@@ -156,11 +158,11 @@ def filter_factory(global_conf, **local_conf):
         )
 
     def make_filter(app):
-        settings.check_place(app)
+        validation.check_place(app)
         LOG.info(
             'Images are copied by glance-copy-plugin %s',
             'through the board' if board.is_enabled() else 'in this process',
         )
-        return CopyImageFilter(app, requests.Rules(CONF))
+        return CopyImageFilter(app, request_rules.Rules(CONF))
 
     return make_filter

@@ -8,7 +8,7 @@ import re
 
 from glance_replicate import errors
 from glance_replicate import keys
-from glance_replicate import marks
+from glance_replicate import provenance
 from glance_replicate import text
 
 BASE = (
@@ -87,12 +87,12 @@ class Image:
     @property
     def mark(self):
         """The :class:`Mark` of an unfinished copy, or None."""
-        return marks.parse(self.properties.get(marks.UNFINISHED))
+        return provenance.parse(self.properties.get(provenance.UNFINISHED))
 
     @property
     def source(self):
         """The id of the image that this one is a copy of, or None."""
-        return self.properties.get(marks.SOURCE)
+        return self.properties.get(provenance.SOURCE)
 
     def lacks(self, stores):
         """Return which of these stores it is not in, as a list."""
@@ -156,7 +156,7 @@ class Rules:
 
     def drops(self, name):
         """True if a property is not copied."""
-        return name in marks.NAMES or any(
+        return name in provenance.NAMES or any(
             name.startswith(each[:-1]) if each.endswith('*') else name == each
             for each in self.dropped
         )
@@ -207,7 +207,7 @@ def differing(wanted, image):
     }
     theirs = {
         name: value for name, value in image.properties.items()
-        if name not in marks.NAMES
+        if name not in provenance.NAMES
     }
     found.update(
         name for name in {*theirs, *wanted.properties}
@@ -228,8 +228,8 @@ def changes(wanted, image, finished=True):
         _change(name, wanted, image) for name in differing(wanted, image)
         if can_change(name) and (finished or not keys.are_owned_by(name))
     ]
-    if finished and marks.UNFINISHED in image.properties:
-        made.append({'op': 'remove', 'path': pointer(marks.UNFINISHED)})
+    if finished and provenance.UNFINISHED in image.properties:
+        made.append({'op': 'remove', 'path': pointer(provenance.UNFINISHED)})
     # Of a protected image nothing else is refused, but its end is.
     last = ['/protected', *map(pointer, keys.POLICIES)]
     return sorted(made, key=lambda change: (

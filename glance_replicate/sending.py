@@ -6,9 +6,9 @@ import contextlib
 import dataclasses
 import functools
 
-from glance_replicate import claims
 from glance_replicate import comparing
 from glance_replicate import errors
+from glance_replicate import target_records
 from glance_replicate import text
 
 _TIMES = 3  # that bytes may turn out to be others
@@ -117,7 +117,7 @@ class Sender:
         sending.record = record
         if sending.is_right:
             return None
-        if undecided and record and record.status in claims.BUSY:
+        if undecided and record and record.status in target_records.BUSY:
             raise errors.GivenUp(
                 f'{problem}; {self.service.name} has all bytes and is still '
                 f'{record.status} them after '

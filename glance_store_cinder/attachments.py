@@ -11,9 +11,9 @@ from glance_store.common import utils
 from glance_store_cinder import brick
 from glance_store_cinder import devices
 from glance_store_cinder import errors
-from glance_store_cinder import marks
 from glance_store_cinder import polling
 from glance_store_cinder import processes
+from glance_store_cinder import provenance
 from glance_store_cinder import volumes
 
 LOG = logging.getLogger(__name__)
@@ -104,13 +104,13 @@ class Attachment:
         told = brick.properties(self._told)
         mode = 'rw' if self._writable else 'ro'
         if not self._writable:
-            key, value = marks.of_reader()
+            key, value = provenance.of_reader()
             self._mark = key
             client.volumes.set_metadata(self._volume, {key: value})
         self._id = _reserve(client, volume_id, mode, self._told, self._mark)
         if self._mark is not None:
             client.volumes.set_metadata(self._volume, {
-                key: marks.with_attachment(value, self._id)
+                key: provenance.with_attachment(value, self._id)
             })
         attachment = client.attachments.update(
             self._id, {**told, 'mountpoint': _MOUNTPOINT}
@@ -152,7 +152,7 @@ class Attachment:
             volume = self._client.volumes.get(self._volume.id)
             here = processes.token().split()[0]
             others = [
-                key for key, value in marks.users(volume).items()
+                key for key, value in provenance.users(volume).items()
                 if key != self._mark and value.split()[0] == here
                 and not processes.is_dead(value)
             ]
@@ -172,20 +172,21 @@ def release_dead(client, volume_id, writer=False, own=None, seen=None):
     """
     # In this order: whoever attaches has told so before.
     attached = client.attachments.list(search_opts={'volume_id': volume_id})
-    users = marks.users(client.volumes.get(volume_id), writer)
+    users = provenance.users(client.volumes.get(volume_id), writer)
     users.pop(own, None)
     dead = {
         key: value for key, value in users.items()
-        if processes.is_dead(value) or (writer and key == marks.WRITER)
+        if processes.is_dead(value) or (writer and key == provenance.WRITER)
     }
     if not dead:
         return
     noted = {
-        marks.attachment_of(key, value): key for key, value in users.items()
+        provenance.attachment_of(key, value): key
+        for key, value in users.items()
     }
     nameless = [
         key for key, value in dead.items()
-        if marks.attachment_of(key, value) is None
+        if provenance.attachment_of(key, value) is None
     ]
     for attachment in attached:
         key = noted.get(attachment.id)
@@ -204,7 +205,9 @@ def release_dead(client, volume_id, writer=False, own=None, seen=None):
         else:
             # It may be what one of those has left.
             dead = {key: dead[key] for key in dead if key not in nameless}
-    _unmark(client, volume_id, [key for key in dead if key != marks.WRITER])
+    _unmark(
+        client, volume_id, [key for key in dead if key != provenance.WRITER]
+    )
 
 
 def _is_settled(attachment, seen):
@@ -218,7 +221,8 @@ def _is_settled(attachment, seen):
 def holders(volume):
     """Say who uses a volume, for a sentence."""
     known = sorted({
-        processes.describe(value) for value in marks.users(volume).values()
+        processes.describe(value)
+        for value in provenance.users(volume).values()
     })
     return ' and '.join(known) or 'somebody else'
 
@@ -257,8 +261,8 @@ def _reserve(client, volume_id, mode, told, mark):
 def _forget_lost(client, volume_id, mark):
     """Remove an attachment that was made, though no answer said so."""
     attached = client.attachments.list(search_opts={'volume_id': volume_id})
-    users = marks.users(client.volumes.get(volume_id))
-    if set(users) <= {mark, marks.WRITER}:
+    users = provenance.users(client.volumes.get(volume_id))
+    if set(users) <= {mark, provenance.WRITER}:
         for attachment in attached:
             if not attachment.instance:
                 _delete(client, attachment.id)
@@ -274,7 +278,7 @@ def _delete(client, attachment_id):
 def _unmark(client, volume_id, keys):
     for key in keys:
         try:
-            marks.delete(client, volume_id, key)
+            provenance.delete(client, volume_id, key)
         except cinder_exceptions.NotFound:
             LOG.debug('Mark %s of volume %s is gone', key, volume_id)
 

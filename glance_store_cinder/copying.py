@@ -14,7 +14,7 @@ from cinderclient import exceptions as cinder_exceptions
 from glance_store import exceptions
 
 from glance_store_cinder import errors
-from glance_store_cinder import marks
+from glance_store_cinder import provenance
 from glance_store_cinder import snapshots
 from glance_store_cinder import volume_types
 from glance_store_cinder import volumes
@@ -39,8 +39,8 @@ def copy(client, told, source_id, image_id, size, *, beat, check):
         drivers raise if it failed
     """
     source = _source(client, source_id, size)
-    metadata = marks.of_new(
-        image_id, size, source.metadata.get(marks.OWNER), told.store
+    metadata = provenance.of_new(
+        image_id, size, source.metadata.get(provenance.OWNER), told.store
     )
     with _refusing():
         snapshot = snapshots.create(
@@ -83,13 +83,13 @@ def _source(client, volume_id, size):
         volume = volumes.get(client, volume_id)
     except (exceptions.NotFound, exceptions.Forbidden) as exc:
         raise Refused(str(exc)) from exc
-    found = marks.image_size(volume)
+    found = provenance.image_size(volume)
     if found != size:
         raise Refused(
             f'volume {volume_id} holds {found} bytes, and the image has '
             f'{size}'
         )
-    if marks.is_partial(volume):
+    if provenance.is_partial(volume):
         raise Refused(f'volume {volume_id} is not complete')
     return volume
 

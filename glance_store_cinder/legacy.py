@@ -14,7 +14,7 @@ from glance_store import exceptions
 from glance_store import location
 
 from glance_store_cinder import errors
-from glance_store_cinder import marks
+from glance_store_cinder import provenance
 from glance_store_cinder import volume_types
 from glance_store_cinder import volumes
 
@@ -134,7 +134,7 @@ class Associations:
         if len(candidates) < 2:
             return True
         # Volumes of this driver say who made them.
-        maker = volume.metadata.get(marks.STORE)
+        maker = volume.metadata.get(provenance.STORE)
         if maker in candidates:
             return maker == self._store.name
         default = self._store.conf.glance_store.default_backend

@@ -8,8 +8,8 @@ from cinderclient import exceptions as cinder_exceptions
 from glance_store import exceptions
 
 from glance_store_cinder import errors
-from glance_store_cinder import marks
 from glance_store_cinder import polling
+from glance_store_cinder import provenance
 from glance_store_cinder import volumes
 
 LOG = logging.getLogger(__name__)
@@ -23,13 +23,13 @@ def create(client, told, volume_id, metadata, beat):
 
     If that fails, no snapshot stays.
 
-    :param metadata: from :func:`marks.of_new`
+    :param metadata: from :func:`provenance.of_new`
     :param beat: called with each look; raises to stop
     """
     with errors.translated(f'make a snapshot of volume {volume_id}'):
         made = client.volume_snapshots.create(
             volume_id, force=True, metadata=metadata,
-            name=volumes.name_of(metadata[marks.IMAGE]),
+            name=volumes.name_of(metadata[provenance.IMAGE]),
         )
 
     def look():
@@ -98,8 +98,8 @@ def find(client, store, image_id=None):
         found = client.volume_snapshots.list(search_opts=search)
     return [
         each for each in found
-        if each.metadata.get(marks.STORE) == store
-        and marks.WRITER in each.metadata
+        if each.metadata.get(provenance.STORE) == store
+        and provenance.WRITER in each.metadata
     ]
 
 
@@ -113,5 +113,5 @@ def remove_from(client, volume_id, seconds):
             search_opts={'volume_id': volume_id}
         )
     for each in found:
-        if marks.WRITER in each.metadata:
+        if provenance.WRITER in each.metadata:
             remove(client, each.id, seconds)

@@ -11,15 +11,15 @@ from glance_store._drivers.cinder import store as stock
 from oslo_config import cfg
 
 from glance_store_cinder import attachments
+from glance_store_cinder import cleanup
 from glance_store_cinder import copying
 from glance_store_cinder import errors
 from glance_store_cinder import growth
 from glance_store_cinder import incoming
-from glance_store_cinder import janitor
 from glance_store_cinder import legacy
 from glance_store_cinder import locations
-from glance_store_cinder import marks
 from glance_store_cinder import options
+from glance_store_cinder import provenance
 from glance_store_cinder import reading
 from glance_store_cinder import sessions
 from glance_store_cinder import settings
@@ -59,7 +59,7 @@ class Store(stock.Store):
         self._problem = None
         self._sessions = None
         self._readers = None
-        self._janitor = janitor.Janitor(self._look_for_abandoned)
+        self._janitor = cleanup.Janitor(self._look_for_abandoned)
         self._type_is_known = False
 
     @property
@@ -133,7 +133,7 @@ class Store(stock.Store):
         :param chunk_size: how many bytes; up to the end if None
         """
         client, volume = self._volume(location, context)
-        size, offset = marks.image_size(volume), offset or 0
+        size, offset = provenance.image_size(volume), offset or 0
         end = min(size, offset + chunk_size) if chunk_size else size
         if offset >= end:
             return iter(()), chunk_size or size
@@ -147,7 +147,7 @@ class Store(stock.Store):
 
     def get_size(self, location, context=None):
         """Return the size of an image in bytes."""
-        return marks.image_size(self._volume(location, context)[1])
+        return provenance.image_size(self._volume(location, context)[1])
 
     @driver.back_compat_add
     @capabilities.check
@@ -166,7 +166,7 @@ class Store(stock.Store):
         )
         volume = volumes.create(
             client, self.told, growth.gigabytes_for(image_size),
-            marks.of_new(
+            provenance.of_new(
                 image_id, image_size, getattr(context, 'project_id', None),
                 self.name,
             ),
@@ -254,7 +254,7 @@ class Store(stock.Store):
         name = volumes.name_of(image_id) if image_id else None
         return [
             volume for volume in volumes.find(self.client(), name)
-            if volume.metadata.get(marks.STORE) == self.name
+            if volume.metadata.get(provenance.STORE) == self.name
         ]
 
     def snapshots(self, image_id=None):
@@ -270,16 +270,16 @@ class Store(stock.Store):
 
     def image_of(self, volume):
         """Return the id of the image that a volume or snapshot is for."""
-        return volume.metadata.get(marks.IMAGE)
+        return volume.metadata.get(provenance.IMAGE)
 
     def is_partial(self, volume):
         """Tell whether a volume is being written, or was left unfinished."""
-        return marks.is_partial(volume)
+        return provenance.is_partial(volume)
 
     def size_of(self, volume_id):
         """Return the bytes of the image in a volume, or None if it is gone."""
         try:
-            return marks.image_size(volumes.get(self.client(), volume_id))
+            return provenance.image_size(volumes.get(self.client(), volume_id))
         except exceptions.NotFound:
             return None
 

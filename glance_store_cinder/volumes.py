@@ -8,8 +8,8 @@ from cinderclient import exceptions as cinder_exceptions
 from glance_store import exceptions
 
 from glance_store_cinder import errors
-from glance_store_cinder import marks
 from glance_store_cinder import polling
+from glance_store_cinder import provenance
 
 LOG = logging.getLogger(__name__)
 
@@ -34,12 +34,12 @@ def create(client, told, gigabytes, metadata, snapshot=None, beat=None):
     If that fails, no volume stays.
 
     :param told: :class:`Settings`
-    :param metadata: from :func:`marks.of_new`
+    :param metadata: from :func:`provenance.of_new`
     :param snapshot: id of what the volume shall hold; it has the type of
         that volume then, and else that of the store
     :param beat: called with each look; raises to stop
     """
-    name = name_of(metadata[marks.IMAGE])
+    name = name_of(metadata[provenance.IMAGE])
     try:
         volume = client.volumes.create(
             gigabytes, name=name, metadata=metadata, snapshot_id=snapshot,
@@ -123,10 +123,10 @@ def finish(client, volume, size):
     :param size: bytes of the image
     """
     with errors.translated(f'change the metadata of volume {volume.id}'):
-        if volume.metadata.get(marks.SIZE) != str(size):
-            client.volumes.set_metadata(volume, {marks.SIZE: str(size)})
+        if volume.metadata.get(provenance.SIZE) != str(size):
+            client.volumes.set_metadata(volume, {provenance.SIZE: str(size)})
         client.volumes.update_readonly_flag(volume, True)
-        marks.delete(client, volume.id, marks.WRITER)
+        provenance.delete(client, volume.id, provenance.WRITER)
 
 
 def remove(client, volume_id, seconds):
@@ -187,8 +187,9 @@ def _remove_lost(client, name, metadata, seconds):
     except Exception as exc:
         LOG.warning('A volume may stay behind in Cinder: %s', exc)
         return
+    writer = metadata[provenance.WRITER]
     for volume in found:
-        if volume.metadata.get(marks.WRITER) == metadata[marks.WRITER]:
+        if volume.metadata.get(provenance.WRITER) == writer:
             remove(client, volume.id, seconds)
 
 

@@ -44,9 +44,9 @@ from cosmic_ray.work_db import WorkDB
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PLUGIN = 'glance_copy_plugin'
 DEFAULT_FILES = (
-    f'{PLUGIN}/transfer', f'{PLUGIN}/records', f'{PLUGIN}/recovery',
-    f'{PLUGIN}/audit', 'glance_replicate', f'{PLUGIN}/requests.py',
-    f'{PLUGIN}/request_body.py', 'glance_store_irods',
+    f'{PLUGIN}/transfer', f'{PLUGIN}/records', f'{PLUGIN}/reconcile',
+    f'{PLUGIN}/ownership', f'{PLUGIN}/audit', f'{PLUGIN}/api',
+    'glance_replicate', 'glance_store_irods',
 )
 WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
 # How the names of files in tests/functional begin. What is started for them is
@@ -54,9 +54,10 @@ WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
 WITH_SERVERS = {
     f'{PLUGIN}/transfer': ('copy', 'limits', 'space'),
     f'{PLUGIN}/records': ('copy', 'notifications', 'changes_kept', 'audit'),
-    f'{PLUGIN}/recovery': ('crashes', 'settling'),
+    f'{PLUGIN}/reconcile': ('crashes', 'late_saves'),
+    f'{PLUGIN}/ownership': ('crashes', 'late_saves'),
     f'{PLUGIN}/audit': ('audit',),
-    f'{PLUGIN}/request': ('requests', 'limits'),
+    f'{PLUGIN}/api': ('requests', 'limits'),
     'glance_replicate': ('replicator',),
     'glance_store_irods': ('irods',),
 }

@@ -7,7 +7,6 @@ import dataclasses
 from glance import housekeeping
 from oslo_config import cfg
 
-from glance_copy_plugin import opts
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import leftovers
 from glance_copy_plugin.audit import locations
@@ -15,7 +14,8 @@ from glance_copy_plugin.audit import objects
 from glance_copy_plugin.audit import records
 from glance_copy_plugin.audit import scope as scope_
 from glance_copy_plugin.audit import stuck
-from glance_copy_plugin.recovery import process
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.reconcile import process
 
 CONF = cfg.CONF
 
@@ -95,11 +95,11 @@ def of_service(
         read and hashed
     """
     # The filter does that too, but may be switched off.
-    opts.register_opts(CONF)
+    copy_image.register_opts(CONF)
     uploads_dir = housekeeping.staging_store_path()
     return Auditor(scope_.Scope(
         journal=process.journal(),
-        staging_dir=opts.copy_options(CONF, uploads_dir).staging_dir,
+        staging_dir=copy_image.copy_options(CONF, uploads_dir).staging_dir,
         uploads_dir=uploads_dir,
         stores=stores,
         verify=verify,

@@ -2,8 +2,8 @@
 
 """Letting a location name the place where its object lies now."""
 
-from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import words
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.flow import verifying
 from glance_copy_plugin.records import urls
 

@@ -4,7 +4,7 @@
 
 import dataclasses
 
-from glance_copy_plugin.copiers import base
+from glance_copy_plugin.backends import base
 
 UNRECORDED = 'object-without-location'
 UNFINISHED = 'unfinished-object'

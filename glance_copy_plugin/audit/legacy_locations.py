@@ -12,7 +12,7 @@ import dataclasses
 
 from glance_store import exceptions
 
-from glance_copy_plugin import stores
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.records import urls
 from glance_copy_plugin.transfer import errors
 from glance_store_irods import location as irods_location

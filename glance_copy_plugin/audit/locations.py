@@ -4,9 +4,9 @@
 
 from glance_store import exceptions as store_exceptions
 
-from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import words
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.flow import verifying
 
 

@@ -4,9 +4,9 @@
 
 import re
 
-from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import words
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.records import history
 
 _IMAGE_ID = re.compile(

@@ -4,8 +4,8 @@
 
 import collections
 
-from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import findings
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 

@@ -5,7 +5,6 @@
 import os
 import shutil
 
-from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import correcting
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import leftovers
@@ -13,11 +12,12 @@ from glance_copy_plugin.audit import records
 from glance_copy_plugin.audit import replacing
 from glance_copy_plugin.audit import stuck
 from glance_copy_plugin.audit import words
-from glance_copy_plugin.flow import failing
+from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.flow import abort
+from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
-from glance_copy_plugin.recovery import takeover
 
 _HELD = 'left alone: a process holds it; restart the service'
 # What makes an image look busy cannot be left alone for that.
@@ -125,7 +125,7 @@ def _remove_entry(scope, finding):
 def _unlock(scope, finding):
     if history.lock_without_live_task(finding.image_id) != finding.place:
         return 'left alone: a task works on the image now'
-    failing.unlock(finding.image_id, finding.place)
+    abort.unlock(finding.image_id, finding.place)
     return 'unlocked'
 
 
@@ -145,7 +145,7 @@ def _end_task(scope, finding):
     tasks.fail(
         finding.place, 'ended by glance-copy audit: nothing worked on it',
     )
-    failing.unlock(finding.image_id, finding.place)
+    abort.unlock(finding.image_id, finding.place)
     image = scope.image(finding.image_id)
     if image is not None and not scope.is_busy(image):
         history.set_stores(finding.image_id, image_record.IMPORTING, '')

@@ -5,13 +5,13 @@
 import glance.context
 import glance.gateway
 
-from glance_copy_plugin import stores as stores_
 from glance_copy_plugin.audit import words
-from glance_copy_plugin.flow import failing
+from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.flow import abort
+from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
-from glance_copy_plugin.recovery import takeover
 
 
 def replace(scope, finding):
@@ -47,7 +47,7 @@ def replace(scope, finding):
         try:
             _take_out(scope, record, store, url)
         except Exception as exc:
-            failing.unlock(image.image_id, task['id'])
+            abort.unlock(image.image_id, task['id'])
             tasks.fail(task['id'], words.describe(exc))
             raise
         try:

@@ -10,7 +10,7 @@ import glance.context
 import glance.db
 from oslo_utils import timeutils
 
-from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.flow import verifying
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import space

@@ -2,7 +2,7 @@
 
 """Words for what was or was not done while auditing or repairing."""
 
-from glance_copy_plugin import stores
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.transfer import errors
 
 BUSY = 'left alone: somebody works on the image now'

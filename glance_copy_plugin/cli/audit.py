@@ -6,10 +6,10 @@ import sys
 
 from cliff import lister
 
-from glance_copy_plugin import stores
 from glance_copy_plugin.audit import auditor as auditor_
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import repair
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.cli import check
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.cli import progress

@@ -15,15 +15,15 @@ from glance.common import wsgi_app
 import glance_store
 from oslo_config import cfg
 
-from glance_copy_plugin import opts
-from glance_copy_plugin import stores
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.cli import database
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.cli import rules
-from glance_copy_plugin.copiers import base
 from glance_copy_plugin.flow import planning
 from glance_copy_plugin.jobboard import board
-from glance_copy_plugin.recovery import process
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.reconcile import process
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -55,7 +55,9 @@ class Check(lister.Lister):
             logging.getLogger('glance_store').setLevel(logging.CRITICAL)
         load_service(parsed_args.config_dir)
         self._broken = list(rules.broken())
-        found = opts.copy_options(CONF, housekeeping.staging_store_path())
+        found = copy_image.copy_options(
+            CONF, housekeeping.staging_store_path()
+        )
         self._show_staging(found.staging_dir)
         if board.is_enabled():
             self._show_board()

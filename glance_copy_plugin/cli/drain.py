@@ -7,12 +7,12 @@ import os
 from cliff import command
 from oslo_config import cfg
 
-from glance_copy_plugin import opts
-from glance_copy_plugin import settings
 from glance_copy_plugin.cli import check
 from glance_copy_plugin.cli import options
-from glance_copy_plugin.recovery import draining
-from glance_copy_plugin.recovery import process
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.options import validation
+from glance_copy_plugin.reconcile import draining
+from glance_copy_plugin.reconcile import process
 
 CONF = cfg.CONF
 
@@ -44,8 +44,8 @@ class Drain(command.Command):
     def take_action(self, parsed_args):
         check.load_service(parsed_args.config_dir)
         # The filter may be gone, which does this otherwise.
-        opts.register_opts(CONF)
-        settings.check(CONF)
+        copy_image.register_opts(CONF)
+        validation.check(CONF)
         journal = process.journal()
         _check_user(journal.folder)
         try:

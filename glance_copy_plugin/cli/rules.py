@@ -12,11 +12,11 @@ from glance_store import exceptions as store_exceptions
 from oslo_config import cfg
 
 from glance_copy_plugin import activation
-from glance_copy_plugin import opts
-from glance_copy_plugin import settings
-from glance_copy_plugin import stores
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.jobboard import board
-from glance_copy_plugin.recovery import process
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.options import validation
+from glance_copy_plugin.reconcile import process
 
 CONF = cfg.CONF
 
@@ -35,7 +35,7 @@ def broken():
             'it behind "context" there'
         )
     for rule in (
-        _method, settings.unknown, _staging, _closed, _stores, _board
+        _method, validation.unknown, _staging, _closed, _stores, _board
     ):
         yield from rule(CONF)
 
@@ -49,7 +49,7 @@ def _method(conf):
 
 
 def _staging(conf):
-    folder = opts.copy_options(
+    folder = copy_image.copy_options(
         conf, housekeeping.staging_store_path()
     ).staging_dir
     if not os.path.isdir(folder):

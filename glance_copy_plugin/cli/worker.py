@@ -20,7 +20,7 @@ def main(argv=None):
         warnings.simplefilter('ignore')
     # Now, because libraries that it needs warn when they are imported.
     launcher = importlib.import_module(
-        'glance_copy_plugin.jobboard.launcher'
+        'glance_copy_plugin.worker.launcher'
     )
     try:
         launcher.check_configuration(given.config_dir)

@@ -7,9 +7,9 @@ from oslo_config import cfg
 from taskflow.patterns import linear_flow
 from taskflow.patterns import unordered_flow
 
-from glance_copy_plugin import opts
 from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.flow import tasks
+from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.transfer import limits
 
 CONF = cfg.CONF
@@ -72,7 +72,9 @@ def make_run(
         task_id=task_id,
         stores=stores,
         all_must_succeed=import_req.get('all_stores_must_succeed', True),
-        options=opts.copy_options(CONF, housekeeping.staging_store_path()),
+        options=copy_image.copy_options(
+            CONF, housekeeping.staging_store_path()
+        ),
         copy_slots=_copy_slots(),
         entry=entry,
         resumed=resumed,
@@ -83,5 +85,6 @@ def _copy_slots():
     """One set of places for the whole process."""
     global _COPY_SLOTS
     if _COPY_SLOTS is None:
-        _COPY_SLOTS = limits.Slots(CONF[opts.GROUP].max_concurrent_copies)
+        group = CONF[copy_image.GROUP]
+        _COPY_SLOTS = limits.Slots(group.max_concurrent_copies)
     return _COPY_SLOTS

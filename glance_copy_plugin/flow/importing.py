@@ -7,17 +7,17 @@ import dataclasses
 from oslo_log import log as logging
 import tenacity
 
-from glance_copy_plugin import stores as stores_
-from glance_copy_plugin.copiers import base
-from glance_copy_plugin.flow import calling
-from glance_copy_plugin.flow import settling
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.flow import late_saves
+from glance_copy_plugin.flow import store_calls
 from glance_copy_plugin.flow import writing
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import observing
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.transfer import progress
+from glance_copy_plugin.transfer import timeouts
 
 LOG = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class StoreImport:
         except image_record.ImageGone:
             LOG.debug('No location to take back: the image is gone')
         except errors.ClaimLost:
-            settling.discard_later(self._run, self._store, stored.url)
+            late_saves.discard_later(self._run, self._store, stored.url)
             return False
         except Exception:
             LOG.exception(
@@ -170,7 +170,7 @@ class StoreImport:
 
     def _write(self):
         run = self._run
-        return patience.tried_again(
+        return timeouts.tried_again(
             writing.StoreWriter(run, self._store, self._discard).write,
             tries=run.options.retries,
             first_pause=run.options.retry_interval,
@@ -186,11 +186,11 @@ class StoreImport:
             'Trying again to copy image %(image)s: %(why)s',
             {'image': self._run.image_id, 'why': error},
         )
-        observing.observer().retried(observing.WRITING)
+        instrumentation.observer().retried(instrumentation.WRITING)
 
     def _call(self, function):
         """Call into the store, also when the copy is stopped."""
-        return calling.call_store(self._run, self._store, function)
+        return store_calls.call_store(self._run, self._store, function)
 
     def _remove_partial(self):
         target = self._run.target(self._store)
@@ -302,7 +302,7 @@ class StoreImport:
                 reraise=True,
             )(self._delete, url)
         except errors.ClaimLost:
-            settling.discard_later(run, self._store, url)
+            late_saves.discard_later(run, self._store, url)
         except Exception as exc:
             LOG.error(
                 'Data of image %(image)s stays behind in store %(store)s: '

@@ -8,10 +8,10 @@ never had a size.
 
 from oslo_log import log as logging
 
-from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import timeouts
 
 LOG = logging.getLogger(__name__)
 
@@ -83,9 +83,9 @@ class _Counting:
 
 def _ask(run, location, function):
     """Ask a store that may not answer; ``function(token, silence)``."""
-    silence = patience.Silence()
+    silence = timeouts.Silence()
     silence.asked()
-    call = patience.PatientCall(
+    call = timeouts.PatientCall(
         lambda token: function(token, silence),
         name=f'copy-image-measures-{location.store}', silence=silence,
         limit=run.options.store_timeout, cancel=run.cancel,
@@ -93,7 +93,7 @@ def _ask(run, location, function):
     )
     try:
         return call.result()
-    except patience.GaveUp as exc:
+    except timeouts.GaveUp as exc:
         raise errors.SourceHangs(exc.reason, store=location.store) from None
     except errors.CopyError:
         raise

@@ -8,13 +8,13 @@ from oslo_config import cfg
 from oslo_log import log as logging
 import stevedore
 
-from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.flow import measuring
 from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.records import quotas
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import timeouts
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -83,9 +83,9 @@ def _copier_for(run, store, locations, copiers):
 def _can_copy(run, store, locations, copier):
     """Ask a copier, which asks its backend; take silence for a no."""
     target = run.target(store)
-    silence = patience.Silence()
+    silence = timeouts.Silence()
     silence.asked()
-    call = patience.PatientCall(
+    call = timeouts.PatientCall(
         lambda _token: copier.can_copy(locations, target),
         name=f'copy-image-asks-{store}', silence=silence,
         limit=min(_PATIENCE, run.options.store_timeout), cancel=run.cancel,
@@ -93,7 +93,7 @@ def _can_copy(run, store, locations, copier):
     )
     try:
         return call.result()
-    except patience.GaveUp as exc:
+    except timeouts.GaveUp as exc:
         LOG.warning(
             'Image %(image)s is streamed to store %(store)s: whether the '
             'copier %(copier)s could copy it is not known, as its backend '

@@ -10,8 +10,8 @@ import time
 import glance.db
 from oslo_log import log as logging
 
-from glance_copy_plugin import stores as stores_
-from glance_copy_plugin.copiers import base
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.flow import monitor as monitor_
 from glance_copy_plugin.flow import verifying
 from glance_copy_plugin.records import image as image_record
@@ -21,8 +21,8 @@ from glance_copy_plugin.records import task as task_record
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.transfer import limits
-from glance_copy_plugin.transfer import observing
 from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import space
 from glance_copy_plugin.transfer import staging
@@ -97,7 +97,7 @@ class CopyRun:
     :param task_id: the task, which is also the image's lock
     :param stores: names of the stores to copy into
     :param all_must_succeed: one failure fails the copy
-    :param options: :class:`~glance_copy_plugin.opts.CopyOptions`
+    :param options: :class:`~glance_copy_plugin.options.copy_image.CopyOptions`
     :param copy_slots: :class:`Slots` of the process
     :param entry: the copy's :class:`Entry` in the host's journal, or a
         worker's :class:`Claim`
@@ -155,7 +155,7 @@ class CopyRun:
                 return False
             _RUNNING.add(self)
         self._entered = time.monotonic()
-        observing.observer().begun()
+        instrumentation.observer().begun()
         return True
 
     def start(self):
@@ -190,7 +190,7 @@ class CopyRun:
             'The copy of image %s is left to the next process', self.image_id
         )
         self.entry.hand_over()
-        self.ended(observing.LEFT)
+        self.ended(instrumentation.LEFT)
 
     def _say_suspended(self):
         if self.entry.lost:
@@ -210,7 +210,9 @@ class CopyRun:
 
         :param result: ``DONE``, ``FAILED`` or ``LEFT``
         """
-        observing.observer().ended(result, time.monotonic() - self._entered)
+        instrumentation.observer().ended(
+            result, time.monotonic() - self._entered
+        )
         with _RUNNING_CHANGED:
             _RUNNING.discard(self)
             _RUNNING_CHANGED.notify_all()

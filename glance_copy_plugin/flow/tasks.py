@@ -7,17 +7,17 @@ import functools
 from oslo_log import log as logging
 from taskflow import task
 
-from glance_copy_plugin import stores as stores_
-from glance_copy_plugin.flow import calling
-from glance_copy_plugin.flow import failing
+from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.flow import abort
 from glance_copy_plugin.flow import importing
+from glance_copy_plugin.flow import late_saves
 from glance_copy_plugin.flow import planning
-from glance_copy_plugin.flow import settling
+from glance_copy_plugin.flow import store_calls
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import observing
+from glance_copy_plugin.transfer import instrumentation
 
 LOG = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class BeginCopy(_CopyTask):
         debug.point('begin-started')
 
     def revert(self, flow_failures, **kwargs):
-        failing.end_failed_copy(self._run, flow_failures)
+        abort.end_failed_copy(self._run, flow_failures)
 
 
 class PlanCopy(_CopyTask):
@@ -147,13 +147,13 @@ class ConcludeCopy(_CopyTask):
         if isinstance(
             run.cancel.error, (errors.RecordsError, errors.Cancelled)
         ):
-            raise failing.CopyFailed([run.cancel.error])
+            raise abort.CopyFailed([run.cancel.error])
         failed = [o.error for o in outcomes.values() if o.error]
         stored = [o for o in outcomes.values() if o.stored]
         if failed and (run.all_must_succeed or not stored):
-            raise failing.CopyFailed(failed)
+            raise abort.CopyFailed(failed)
         if len(stored) + len(failed) < len(outcomes):
-            raise failing.CopyFailed([run.cancel.error])
+            raise abort.CopyFailed([run.cancel.error])
         debug.point('conclude-called')
         self._confirm(stored)
         debug.point('conclude-confirmed')
@@ -181,7 +181,7 @@ class ConcludeCopy(_CopyTask):
 
     def _exists(self, outcome):
         run = self._run
-        return calling.call_store(
+        return store_calls.call_store(
             run, outcome.store,
             lambda _token: stores_.exists(
                 outcome.store, outcome.stored.url, run.context
@@ -221,8 +221,8 @@ class CompleteCopy(_CopyTask):
         debug.point('complete-task-ended')
         run.entry.remove()
         debug.point('complete-forgotten')
-        settling.look_after(run)
-        run.ended(observing.DONE)
+        late_saves.look_after(run)
+        run.ended(instrumentation.DONE)
 
 
 def _summary(run, outcomes):

@@ -6,7 +6,7 @@ Before anything is removed that may be the last data of an image, the data of
 another location must have been read and be right.
 """
 
-from glance_copy_plugin import stores as stores_
+from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 

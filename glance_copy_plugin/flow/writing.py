@@ -7,15 +7,15 @@ import contextlib
 from glance_store import exceptions as store_exceptions
 from oslo_log import log as logging
 
-from glance_copy_plugin import stores as stores_
-from glance_copy_plugin.copiers import base
-from glance_copy_plugin.flow import calling
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.flow import store_calls
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import observing
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.transfer import reader as reader_
+from glance_copy_plugin.transfer import timeouts
 
 LOG = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class StoreWriter:
         self._store = store
         self._discard = discard
         self._written_before = False
-        self._counted = observing.Counted(store)
+        self._counted = instrumentation.Counted(store)
 
     def write(self):
         """Return the :class:`StoredObject`; raise a :class:`CopyError`.
@@ -86,7 +86,7 @@ class StoreWriter:
         raise AssertionError('attempts() ends by raising')
 
     def _call_copier(self, copier, follower):
-        silence = follower.silence if follower else patience.Silence()
+        silence = follower.silence if follower else timeouts.Silence()
         self._counted.restart()
 
         def copy(token):
@@ -162,7 +162,7 @@ class StoreWriter:
 
         :param url_of: gives the URL of what ``function`` returns
         """
-        return calling.call_store(
+        return store_calls.call_store(
             self._run, self._store, function, silence=silence,
             cancel=self._run.cancel,
             on_late=lambda result: self._discard(url_of(result)),

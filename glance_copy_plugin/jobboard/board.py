@@ -12,10 +12,10 @@ from oslo_config import cfg
 from oslo_log import log as logging
 from taskflow import exceptions
 
-from glance_copy_plugin import opts
-from glance_copy_plugin.jobboard import kinds
-from glance_copy_plugin.jobboard import options
+from glance_copy_plugin.jobboard import board_base
 from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.options import jobboard
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -33,7 +33,7 @@ class Board:
 
     All methods that ask it something raise :class:`BoardSilent`.
 
-    :param settings: :class:`~options.Settings`
+    :param settings: :class:`~jobboard.Settings`
     :raises RuntimeError: in one sentence, if a library is missing
     """
 
@@ -112,14 +112,14 @@ class Board:
         for name, said in announced.items():
             try:
                 stores = placement.of_text(said)
-            except kinds.NONSENSE:
+            except board_base.NONSENSE:
                 stores = None
             if stores and all(map(
-                kinds.is_name, [name, *stores.names, *stores.writable]
+                board_base.is_name, [name, *stores.names, *stores.writable]
             )):
                 found[name] = stores
             else:
-                kinds.say_unreadable(name)
+                board_base.say_unreadable(name)
         return found
 
     def withdraw(self, name):
@@ -168,7 +168,7 @@ def _module(kind):
 
 def is_enabled():
     """True if copies are made by workers."""
-    return options.is_enabled(CONF[opts.GROUP])
+    return jobboard.is_enabled(CONF[copy_image.GROUP])
 
 
 def of_process():
@@ -182,4 +182,4 @@ def of_process():
 @functools.cache
 def _of_process(_pid):
     # Connections do not survive a fork.
-    return Board(options.settings(CONF[opts.GROUP]))
+    return Board(jobboard.settings(CONF[copy_image.GROUP]))

@@ -10,14 +10,14 @@ import uuid
 from oslo_log import log as logging
 
 from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.ownership import lease
 from glance_copy_plugin.records import tasks
-from glance_copy_plugin.recovery import holding
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
 
 
-class Claim(holding.Holder):
+class Claim(lease.Holder):
     """One claim, which the keeper renews until it has ended.
 
     The counterpart of the journal's :class:`Entry` for a copy that any host

@@ -16,7 +16,7 @@ from taskflow import exceptions
 from taskflow.jobs import base
 from taskflow.jobs.backends import impl_etcd
 
-from glance_copy_plugin.jobboard import kinds
+from glance_copy_plugin.jobboard import board_base
 
 # A board that does not answer must not hold a request, or a claim's renewal.
 _ANSWER_SECONDS = 3.0
@@ -59,7 +59,7 @@ class Client(etcd3gw.Etcd3Client):
         self.session.headers['Authorization'] = answer['token']
 
 
-class EtcdBoard(impl_etcd.EtcdJobBoard, kinds.Kind):
+class EtcdBoard(impl_etcd.EtcdJobBoard, board_base.Kind):
     """As TaskFlow's, whose cache would go stale with its only connection.
 
     :param client: :class:`Client`
@@ -91,7 +91,7 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, kinds.Kind):
                     self._path(self.JOB_PREFIX)
                 )
             }
-        jobs = kinds.readable({
+        jobs = board_base.readable({
             name.removesuffix(self.DATA_POSTFIX): value
             for name, value in found.items()
             if name.endswith(self.DATA_POSTFIX)
@@ -226,7 +226,7 @@ def _name(metadata):
 
 
 def _owner(value):
-    return None if value is None else kinds.owner_of_lock(value)
+    return None if value is None else board_base.owner_of_lock(value)
 
 
 def _is_about_login(error):

@@ -8,13 +8,13 @@ import threading
 from oslo_log import log as logging
 from taskflow.jobs import base
 
-from glance_copy_plugin import request_body
-from glance_copy_plugin.flow import failing
+from glance_copy_plugin.api import request_body
+from glance_copy_plugin.flow import abort
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import details as details_
+from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import tasks
-from glance_copy_plugin.recovery import takeover
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
@@ -191,7 +191,7 @@ def _give_up(entry, task_id, error):
         {'image': entry.image_id, 'why': errors.redact(error)},
     )
     try:
-        failing.unlock(entry.image_id, task_id)
+        abort.unlock(entry.image_id, task_id)
         tasks.fail(task_id, 'the board of copies could not be reached')
     finally:
         entry.remove()

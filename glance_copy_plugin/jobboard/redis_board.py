@@ -8,14 +8,14 @@ import redis.retry
 from taskflow.jobs import base
 from taskflow.jobs.backends import impl_redis
 
-from glance_copy_plugin.jobboard import kinds
+from glance_copy_plugin.jobboard import board_base
 
 # A board that does not answer must not hold a request, or a claim's renewal.
 _ANSWER_SECONDS = 3.0
 _WORKER = 'worker.'
 
 
-class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
+class RedisBoard(impl_redis.RedisJobBoard, board_base.Kind):
     """As TaskFlow's, which would ask once or more for each job."""
 
     @classmethod
@@ -30,7 +30,7 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
     def _decode_owner(value):
         if isinstance(value, bytes):
             value = value.decode(errors='replace')
-        return None if value is None else kinds.readable_owner(value)
+        return None if value is None else board_base.readable_owner(value)
 
     def ping(self):
         """Return if the board answers, having asked it."""
@@ -53,7 +53,7 @@ class RedisBoard(impl_redis.RedisJobBoard, kinds.Kind):
         """Return (job, owner or None) for each job that is not done."""
         with impl_redis._translate_failures():
             found = self._client.hgetall(self.listings_key)
-        jobs = kinds.readable(found, self._job)
+        jobs = board_base.readable(found, self._job)
         if not jobs:
             return []
         with impl_redis._translate_failures():

@@ -18,7 +18,7 @@ from taskflow.jobs import base
 from taskflow.jobs.backends import impl_zookeeper
 from taskflow.utils import misc
 
-from glance_copy_plugin.jobboard import kinds
+from glance_copy_plugin.jobboard import board_base
 
 # A board that does not answer must not hold a request, or a claim's renewal.
 _ANSWER_SECONDS = 3.0
@@ -41,7 +41,7 @@ class _Handler(handlers.SequentialThreadingHandler):
         return _Result(self)
 
 
-class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
+class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, board_base.Kind):
     """As TaskFlow's; of each job there is one at most, by its name.
 
     A claim ends with the session of its process, so that ``expiry`` is the
@@ -149,8 +149,8 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
     def _process_child(self, path, request, quiet=True):
         try:
             super()._process_child(path, request, quiet)
-        except kinds.NONSENSE:
-            kinds.say_unreadable(path)
+        except board_base.NONSENSE:
+            board_base.say_unreadable(path)
             self._unreadable.add(path.rpartition('/')[2])
 
     def claim(self, job, who, expiry):
@@ -172,7 +172,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
                 value, _stat = self._client.get(job.lock_path)
             except kazoo_exceptions.NoNodeError:
                 return None
-            return kinds.owner_of_lock(value)
+            return board_base.owner_of_lock(value)
 
     def extend(self, job, who, expiry):
         """Renew a claim; False if it is not theirs."""
@@ -235,7 +235,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, kinds.Kind):
             value, stat = answer.get()
         except kazoo_exceptions.NoNodeError:
             return None
-        owner = kinds.owner_of_lock(value)
+        owner = board_base.owner_of_lock(value)
         session, _password = self._client.client_id
         if stat.ephemeralOwner != session or owner in self._tokens:
             return owner

@@ -8,9 +8,9 @@ import os
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import observing
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.transfer import sources as sources_
+from glance_copy_plugin.transfer import timeouts
 
 LOG = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Filler:
     def __init__(
         self, spool, sources, expected, options, *, limit, on_bytes, failures
     ):
-        self.silence = patience.Silence()
+        self.silence = timeouts.Silence()
         self.reading = None
         self._spool = spool
         self._usable = list(sources)
@@ -66,7 +66,7 @@ class Filler:
                 if not self._got_further(exc, before):
                     raise
                 LOG.warning('Reading on after: %s', exc)
-                observing.observer().retried(observing.READING)
+                instrumentation.observer().retried(instrumentation.READING)
                 token.wait(self._options.retry_interval)
         debug.point('stage-complete')
         token.check()
@@ -76,7 +76,7 @@ class Filler:
 
     def _try_sources(self, start):
         """Read on from ``start``, again until that gets further."""
-        patience.tried_again(
+        timeouts.tried_again(
             self._read_any,
             tries=self._options.retries,
             first_pause=self._options.retry_interval,
@@ -91,7 +91,7 @@ class Filler:
     @staticmethod
     def _say_again(error):
         LOG.warning('Trying again: %s', error)
-        observing.observer().retried(observing.READING)
+        instrumentation.observer().retried(instrumentation.READING)
 
     def _got_further(self, exc, start):
         """True if reading got further, so that it gets to the end at last."""

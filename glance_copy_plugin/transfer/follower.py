@@ -5,7 +5,7 @@
 import contextlib
 
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import timeouts
 
 
 class Follower:
@@ -20,7 +20,7 @@ class Follower:
         self.name = name
         self.position = 0
         self.closed = False
-        self.silence = patience.Silence()
+        self.silence = timeouts.Silence()
 
     @property
     def size(self):

@@ -12,8 +12,8 @@ from glance_copy_plugin.transfer import cancel as cancel_
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import filling
-from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import spool as spool_
+from glance_copy_plugin.transfer import timeouts
 
 LOG = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ class Staging:
             spool, sources, self._expected, self._options,
             limit=self._limit, on_bytes=self._on_bytes, failures=failures,
         )
-        call = patience.PatientCall(
+        call = timeouts.PatientCall(
             filler.fill,
             name='copy-image-source',
             silence=filler.silence,
@@ -215,7 +215,7 @@ class Staging:
         )
         try:
             self.hexdigests = call.result()
-        except patience.GaveUp as exc:
+        except timeouts.GaveUp as exc:
             raise errors.SourceHangs(
                 exc.reason, store=filler.reading
             ) from None

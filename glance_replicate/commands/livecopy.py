@@ -3,7 +3,6 @@
 """``livecopy FROM TO``: every image of one cloud, on another."""
 
 from glance_copy_plugin.transfer import limits
-from glance_replicate import claims
 from glance_replicate import comparing
 from glance_replicate import delivering
 from glance_replicate import filling
@@ -13,6 +12,7 @@ from glance_replicate import running
 from glance_replicate import selecting
 from glance_replicate import sending
 from glance_replicate import streams
+from glance_replicate import target_records
 from glance_replicate.commands import arguments
 from glance_replicate.commands import base
 from glance_replicate.commands import irods
@@ -87,6 +87,8 @@ def make_putter(parsed, target, delivery, shown):
         ),
         sender=sending.Sender(
             service=target, delivery=delivery, display=shown,
-            claims=claims.Claims(target, rules, redo=parsed.redo_unfinished),
+            claims=target_records.Claims(
+                target, rules, redo=parsed.redo_unfinished
+            ),
         ),
     )

@@ -4,7 +4,7 @@
 
 import pytest
 
-from glance_copy_plugin.copiers import cinder as cinder_copier
+from glance_copy_plugin.backends import cinder as cinder_copier
 from tests.cloud import volumes
 from tests.stores import conformance
 from tests.stores import server_side

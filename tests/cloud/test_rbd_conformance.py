@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from glance_copy_plugin import stores
-from glance_copy_plugin.copiers import base
-from glance_copy_plugin.copiers import rbd as rbd_copier
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import rbd as rbd_copier
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.transfer import errors
 from tests.cloud import pools
 from tests.stores import conformance

@@ -8,7 +8,7 @@ import glance_store
 from oslo_config import cfg
 import pytest
 
-from glance_copy_plugin import stores
+from glance_copy_plugin.backends import stores
 from tests.cloud.services import rootwrap
 from tests.cloud.services import stores as options
 from tests.functional import helpers

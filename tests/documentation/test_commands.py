@@ -75,7 +75,7 @@ def parse(manager, words):
 
 def check_worker(words):
     """Have it begin, with nothing behind it."""
-    name = 'glance_copy_plugin.jobboard.launcher'
+    name = 'glance_copy_plugin.worker.launcher'
     with mock.patch.dict(sys.modules, {name: mock.MagicMock()}):
         worker.main(words)
 

@@ -8,11 +8,11 @@ import re
 from docutils import core
 import pytest
 
-from glance_copy_plugin import opts
+from glance_copy_plugin.options import copy_image
 from tests.documentation import pages
 from tools import diagrams
 
-KNOWN = {option.dest for option in opts.COPY_IMAGE_OPTS}
+KNOWN = {option.dest for option in copy_image.COPY_IMAGE_OPTS}
 
 
 def configured():
@@ -29,7 +29,7 @@ def configured():
 def test_the_options_of_the_plugin_exist():
     found = [
         (path, name) for path, group, name in configured()
-        if group == opts.GROUP
+        if group == copy_image.GROUP
     ]
     for path in pages.sources():
         text = ' '.join(path.read_text().split())

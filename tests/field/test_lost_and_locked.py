@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from glance_copy_plugin.recovery import journal as journal_
+from glance_copy_plugin.ownership import journal as journal_
 from tests.functional import auditing
 from tests.functional import helpers
 from tests.functional.auditing import fix

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from glance_copy_plugin import opts
+from glance_copy_plugin.options import copy_image
 from tests.harness import process
 from tests.parts import starting
 
@@ -157,7 +157,8 @@ def test_a_suite_that_only_activates_it_met_options_that_were_not_there(
 
 def test_the_sample_gave_a_default_to_an_option_that_has_none():
     (option,) = (
-        each for each in opts.COPY_IMAGE_OPTS if each.name == 'staging_window'
+        each for each in copy_image.COPY_IMAGE_OPTS
+        if each.name == 'staging_window'
     )
     assert option.default is None
     # What a sample, and a page of documentation, shows instead.

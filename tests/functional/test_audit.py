@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from glance_copy_plugin.recovery import journal as journal_
+from glance_copy_plugin.ownership import journal as journal_
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import space
 from tests.functional import helpers

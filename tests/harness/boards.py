@@ -10,7 +10,7 @@ import signal
 import time
 
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import options
+from glance_copy_plugin.options import jobboard
 from tests.harness import process
 
 
@@ -64,7 +64,7 @@ class Server:
 
     def board(self, **other):
         """Return a board of the product's that is kept there."""
-        made = board_.Board(options.Settings(**self.settings(**other)))
+        made = board_.Board(jobboard.Settings(**self.settings(**other)))
         self._boards.append(made)
         return made
 

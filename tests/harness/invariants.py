@@ -8,7 +8,7 @@ import socket
 import time
 
 from glance_copy_plugin.audit import findings
-from glance_copy_plugin.recovery import journal
+from glance_copy_plugin.ownership import journal
 from tests.harness import loaded
 
 SETTLE_SECONDS = 120

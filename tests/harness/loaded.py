@@ -235,7 +235,7 @@ def _load():
         'glance.api.v2.router', 'glance.async_.flows.api_image_import',
         'glance.common.wsgi_app', 'glance.db.sqlalchemy.api',
         'glance_copy_plugin.audit.repair', 'glance_copy_plugin.cli.check',
-        'glance_copy_plugin.jobboard.launcher', 'glance_copy_plugin.paste',
+        'glance_copy_plugin.worker.launcher', 'glance_copy_plugin.paste',
         'gunicorn.app.wsgiapp', 'keystonemiddleware.auth_token',
         'oslo_messaging._drivers.impl_rabbit', 'psycopg2',
         'taskflow.engines',

@@ -6,7 +6,7 @@ import glance_store
 from oslo_config import cfg
 import pytest
 
-from glance_copy_plugin import stores
+from glance_copy_plugin.backends import stores
 
 CONF = cfg.CONF
 

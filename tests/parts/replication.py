@@ -4,7 +4,6 @@
 
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
-from glance_replicate import claims
 from glance_replicate import clouds
 from glance_replicate import comparing
 from glance_replicate import delivering
@@ -14,6 +13,7 @@ from glance_replicate import records
 from glance_replicate import retrying
 from glance_replicate import selecting
 from glance_replicate import sending
+from glance_replicate import target_records
 
 
 def connect(api, token=None, **more):
@@ -57,7 +57,7 @@ class Side:
         rules = rules or records.Rules()
         sender = sending.Sender(
             service=there, display=self,
-            claims=claims.Claims(there, rules, redo=redo),
+            claims=target_records.Claims(there, rules, redo=redo),
             delivery=delivering.Streaming(
                 service=there, cancel=self.token,
                 limit=limits.BandwidthLimit(None, self.token),

@@ -8,12 +8,12 @@ import uuid
 import pytest
 from taskflow.jobs import base
 
-from glance_copy_plugin.jobboard import conductor as conductor_
 from glance_copy_plugin.jobboard import details
-from glance_copy_plugin.jobboard import keeper
 from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import tasks
-from glance_copy_plugin.recovery import takeover
+from glance_copy_plugin.worker import conductor as conductor_
+from glance_copy_plugin.worker import lease_renewer
 from tests.functional import helpers
 from tests.parts import boards
 
@@ -80,7 +80,7 @@ def post(board, copies):
 def running(board):
     """A conductor that makes two copies at a time."""
     made = conductor_.CopyConductor(
-        'a', board, keeper.Keeper(board.expiry), STORES, 2
+        'a', board, lease_renewer.Keeper(board.expiry), STORES, 2
     )
     thread = threading.Thread(target=made.run)
     thread.start()

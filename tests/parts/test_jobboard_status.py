@@ -10,8 +10,8 @@ from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import details
-from glance_copy_plugin.jobboard import launcher
 from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.worker import launcher
 from tests.parts import boards
 
 STORES = placement.Stores(names=('src', 's1', 's2'), writable=('s1', 's2'))

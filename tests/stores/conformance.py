@@ -16,11 +16,11 @@ import threading
 import glance_store
 import pytest
 
-from glance_copy_plugin import stores
-from glance_copy_plugin.copiers import base
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.flow import writing
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import timeouts
 from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
@@ -229,7 +229,7 @@ class StoreConformance(copies.Copying):
                 return result
 
             # No time passes before everything is written, and much then.
-            silence = patience.Silence(clock=lambda: 3600 * written.is_set())
+            silence = timeouts.Silence(clock=lambda: 3600 * written.is_set())
             return patiently(writer, work, silence, url_of)
 
         monkeypatch.setattr(writing.StoreWriter, '_patiently', hanging)

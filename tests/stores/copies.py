@@ -8,12 +8,12 @@ import threading
 
 import pytest
 
-from glance_copy_plugin import opts
-from glance_copy_plugin import stores
-from glance_copy_plugin.copiers import base
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.flow import writing
-from glance_copy_plugin.recovery import journal
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.ownership import journal
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
@@ -81,7 +81,7 @@ class Copy:
         self.cancel = cancel.CancelToken()
         self.progress = Progress(names)
         self.progress.begin(len(content))
-        self.options = opts.CopyOptions(
+        self.options = copy_image.CopyOptions(
             staging_dir=str(folder.parent), verify=verify,
             store_timeout=store_timeout,
         )

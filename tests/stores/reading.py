@@ -9,7 +9,7 @@ from glance_store import capabilities
 from glance_store import exceptions
 import pytest
 
-from glance_copy_plugin import stores
+from glance_copy_plugin.backends import stores
 from tests.parts import data
 from tests.parts import threads
 

@@ -11,8 +11,8 @@ import itertools
 
 import pytest
 
-from glance_copy_plugin import stores
-from glance_copy_plugin.copiers import base
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import stores
 from tests.stores import conformance
 from tests.stores import copies
 from tests.stores import sourced

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from glance_copy_plugin import stores
-from glance_copy_plugin.copiers import base
-from glance_copy_plugin.copiers import file as file_copier
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import file as file_copier
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.transfer import errors
 from tests.parts import data
 from tests.parts import filesystems

@@ -8,8 +8,8 @@ import threading
 from glance_store import exceptions
 import pytest
 
-from glance_copy_plugin.copiers import base
-from glance_copy_plugin.copiers import irods as irods_copier
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import irods as irods_copier
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors

@@ -4,7 +4,7 @@
 
 import pytest
 
-from glance_copy_plugin.copiers import irods as irods_copier
+from glance_copy_plugin.backends import irods as irods_copier
 from glance_store_irods import copying
 from tests.parts import irods
 from tests.stores import conformance

@@ -6,10 +6,10 @@ import pytest
 
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
-from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import sources
 from glance_copy_plugin.transfer import spool
 from glance_copy_plugin.transfer import staging
+from glance_copy_plugin.transfer import timeouts
 from tests import irods_server
 from tests.parts import data
 from tests.parts import irods
@@ -65,7 +65,7 @@ def stage(staging_folder, token, monkeypatch):
     """Return a function that makes a Staging, closed after the test."""
     # However slow the machine is: what can end is not left behind.
     monkeypatch.setattr(staging, '_STOP_SECONDS', threads.PATIENCE)
-    monkeypatch.setattr(patience, '_GRACE_SECONDS', threads.PATIENCE)
+    monkeypatch.setattr(timeouts, '_GRACE_SECONDS', threads.PATIENCE)
     made = []
 
     def staging_of(

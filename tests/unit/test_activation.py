@@ -7,7 +7,7 @@ import sys
 import pytest
 
 STOCK = 'glance.async_.flows.api_image_import'
-OURS = 'glance_copy_plugin.import_flow'
+OURS = 'glance_copy_plugin.api.import_flow'
 
 # In a Python of its own, as each server process is.
 PROGRAM = """

@@ -7,11 +7,11 @@ import types
 
 import pytest
 
-from glance_copy_plugin import stores
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import repair
+from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import stores
 from glance_copy_plugin.cli import progress
-from glance_copy_plugin.copiers import base
 
 KEPT = base.KeptObject(
     image_id='image', partial=False, place='/s1/image',

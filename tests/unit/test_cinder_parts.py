@@ -22,8 +22,8 @@ from glance_store_cinder import errors
 from glance_store_cinder import growth
 from glance_store_cinder import legacy
 from glance_store_cinder import locations
-from glance_store_cinder import marks
 from glance_store_cinder import processes
+from glance_store_cinder import provenance
 from glance_store_cinder import reading
 from glance_store_cinder import sharing
 
@@ -86,10 +86,10 @@ def test_where_a_large_step_is_not_allowed_a_small_one_is_tried():
 
 def test_the_size_of_an_image_is_in_the_metadata_or_that_of_the_volume():
     volume = types.SimpleNamespace(metadata={'image_size': '5'}, size=2)
-    assert marks.image_size(volume) == 5
+    assert provenance.image_size(volume) == 5
     for metadata in ({}, {'image_size': ''}, {'image_size': 'x'}):
         volume.metadata = metadata
-        assert marks.image_size(volume) == 2 * units.Gi
+        assert provenance.image_size(volume) == 2 * units.Gi
 
 
 # Processes.

@@ -5,7 +5,7 @@
 from glance_store import exceptions
 import pytest
 
-from glance_copy_plugin import stores
+from glance_copy_plugin.backends import stores
 
 QUOTA = 'Maximum number of volumes allowed (1) exceeded'
 ZONE = 'cannot write /z/a: SYS_RESC_QUOTA_EXCEEDED, no space left.'

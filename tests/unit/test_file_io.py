@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from glance_copy_plugin.copiers import file_io
+from glance_copy_plugin.backends import file_io
 from tests.parts import data
 from tests.parts import filesystems
 

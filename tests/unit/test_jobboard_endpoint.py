@@ -10,11 +10,11 @@ import sys
 from oslo_config import cfg
 import pytest
 
-from glance_copy_plugin import opts
-from glance_copy_plugin.jobboard import endpoint
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.worker import endpoint
 
 exporting = pytest.importorskip(
-    'glance_copy_plugin.jobboard.exporting',
+    'glance_copy_plugin.worker.endpoint_pages',
     reason='prometheus_client is not installed',
 )
 
@@ -24,13 +24,13 @@ def group():
     """Give a function that returns ``[copy_image]`` with these options."""
     def made(**options):
         conf = cfg.ConfigOpts()
-        opts.register_opts(conf)
+        copy_image.register_opts(conf)
         conf([])
         for name, value in options.items():
             conf.set_override(
-                f'worker_metrics_{name}', value, group=opts.GROUP
+                f'worker_metrics_{name}', value, group=copy_image.GROUP
             )
-        return conf[opts.GROUP]
+        return conf[copy_image.GROUP]
 
     return made
 
@@ -93,7 +93,7 @@ def test_an_address_of_another_host_is_refused(group, folder):
 
 COUNT = """
 import sys
-from glance_copy_plugin.jobboard import metrics
+from glance_copy_plugin.worker import metrics
 counting = metrics.Metrics(['s1'], sys.argv[1])
 counting.begun()
 counting.received('s1', 100)

@@ -5,30 +5,32 @@
 from oslo_config import cfg
 import pytest
 
-from glance_copy_plugin import opts
-from glance_copy_plugin.jobboard import options
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.options import jobboard
 
 
 @pytest.fixture
 def settings_of():
     """Give a function that reads these options as ``[copy_image]``."""
     conf = cfg.ConfigOpts()
-    opts.register_opts(conf)
+    copy_image.register_opts(conf)
     conf([])
 
     def read(**given):
         for name, value in given.items():
-            conf.set_override(f'jobboard_{name}', value, group=opts.GROUP)
-        return options.settings(conf[opts.GROUP])
+            conf.set_override(
+                f'jobboard_{name}', value, group=copy_image.GROUP
+            )
+        return jobboard.settings(conf[copy_image.GROUP])
 
     return read
 
 
 def test_without_an_address_copies_stay_where_they_were():
     conf = cfg.ConfigOpts()
-    opts.register_opts(conf)
+    copy_image.register_opts(conf)
     conf([])
-    assert not options.is_enabled(conf[opts.GROUP])
+    assert not jobboard.is_enabled(conf[copy_image.GROUP])
 
 
 def test_the_address_says_all_that_is_needed(settings_of):

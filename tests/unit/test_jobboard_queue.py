@@ -9,7 +9,7 @@ from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.jobboard import placement
-from glance_copy_plugin.jobboard import queue
+from glance_copy_plugin.worker import queue
 
 HERE = placement.Stores(names=('src', 's1', 'ro'), writable=('src', 's1'))
 EDGE = placement.Stores(names=('src', 'edge'), writable=('edge',))

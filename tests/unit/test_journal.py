@@ -9,12 +9,12 @@ import uuid
 
 import pytest
 
-from glance_copy_plugin.recovery import journal as journal_
+from glance_copy_plugin.ownership import journal as journal_
 
 # Claims an image, says so, and waits to be killed.
 OWNER = """
 import sys
-from glance_copy_plugin.recovery.journal import Journal
+from glance_copy_plugin.ownership.journal import Journal
 entry = Journal(sys.argv[1]).claim(sys.argv[2], 'req-of-the-owner')
 print(entry is not None, flush=True)
 sys.stdin.read()
@@ -23,7 +23,7 @@ sys.stdin.read()
 # Claims an image, forks, and has one of the two do something about it.
 FORKING = """
 import os, sys
-from glance_copy_plugin.recovery.journal import Journal
+from glance_copy_plugin.ownership.journal import Journal
 journal = Journal(sys.argv[1])
 entry = journal.claim(sys.argv[2], 'req-of-the-owner')
 is_child = os.fork() == 0

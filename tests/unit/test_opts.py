@@ -7,7 +7,7 @@ import sys
 from oslo_config import cfg
 import pytest
 
-from glance_copy_plugin import opts
+from glance_copy_plugin.options import copy_image
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def conf():
         cfg.StrOpt('engine_mode', default='parallel'),
         cfg.IntOpt('max_workers', default=10),
     ], group='taskflow_executor')
-    opts.register_opts(made)
+    copy_image.register_opts(made)
     made([])
     return made
 
@@ -31,7 +31,7 @@ def test_the_sample_configuration_shows_every_option():
     assert done.returncode == 0, done.stderr
     assert '[copy_image]' in done.stdout
     missing = [
-        option.name for option in opts.COPY_IMAGE_OPTS
+        option.name for option in copy_image.COPY_IMAGE_OPTS
         if f'\n#{option.name} = ' not in done.stdout
     ]
     assert missing == []
@@ -39,18 +39,18 @@ def test_the_sample_configuration_shows_every_option():
 
 def test_every_option_says_to_an_operator_what_it_does():
     undocumented = [
-        option.name for option in opts.COPY_IMAGE_OPTS
+        option.name for option in copy_image.COPY_IMAGE_OPTS
         if len((option.help or '').strip()) < 20
     ]
     assert undocumented == []
 
 
 def test_registering_again_is_harmless(conf):
-    opts.register_opts(conf)
+    copy_image.register_opts(conf)
 
 
 def test_without_any_setting_the_defaults_hold(conf):
-    assert opts.copy_options(conf, '/staging') == opts.CopyOptions(
+    assert copy_image.copy_options(conf, '/staging') == copy_image.CopyOptions(
         staging_dir='/staging', staging_window=None,
         copiers=('file', 'irods', 'cinder', 'rbd'),
         verify='backend', max_parallel_stores=None, bandwidth_limit=None,
@@ -59,8 +59,8 @@ def test_without_any_setting_the_defaults_hold(conf):
 
 
 def test_a_staging_directory_of_our_own_comes_first(conf):
-    conf.set_override('staging_dir', '/big', group=opts.GROUP)
-    assert opts.copy_options(conf, '/staging').staging_dir == '/big'
+    conf.set_override('staging_dir', '/big', group=copy_image.GROUP)
+    assert copy_image.copy_options(conf, '/staging').staging_dir == '/big'
 
 
 @pytest.mark.parametrize(('mode', 'workers', 'most', 'stores'), [
@@ -75,8 +75,8 @@ def test_stores_are_written_at_once_as_far_as_workers_allow(
 ):
     conf.set_override('engine_mode', mode, group='taskflow_executor')
     conf.set_override('max_workers', workers, group='taskflow_executor')
-    conf.set_override('max_parallel_stores', most, group=opts.GROUP)
-    assert opts.copy_options(conf, '/staging').parallel_stores == stores
+    conf.set_override('max_parallel_stores', most, group=copy_image.GROUP)
+    assert copy_image.copy_options(conf, '/staging').parallel_stores == stores
 
 
 @pytest.mark.parametrize(('name', 'value'), [
@@ -87,4 +87,4 @@ def test_stores_are_written_at_once_as_far_as_workers_allow(
 ])
 def test_a_value_that_makes_no_sense_is_refused(conf, name, value):
     with pytest.raises(ValueError, match=r'\S'):
-        conf.set_override(name, value, group=opts.GROUP)
+        conf.set_override(name, value, group=copy_image.GROUP)

@@ -17,7 +17,7 @@ from glance_replicate import comparing
 from glance_replicate import display
 from glance_replicate import errors
 from glance_replicate import following
-from glance_replicate import marks
+from glance_replicate import provenance
 from glance_replicate import records
 from glance_replicate import results
 from glance_replicate import streams
@@ -125,7 +125,7 @@ def test_a_patch_makes_a_record_what_is_wanted():
     source = image(
         name='new', protected=True, tmp_x='1', zone='a', **{'a/b~c': 'x'}
     )
-    target = image(old='x', tags=['t', 'u'], **{marks.UNFINISHED: 'x'})
+    target = image(old='x', tags=['t', 'u'], **{provenance.UNFINISHED: 'x'})
     wanted = records.wanted(source, rules)
     assert records.changes(wanted, target) == [
         {'op': 'add', 'path': '/a~1b~0c', 'value': 'x'},
@@ -135,7 +135,7 @@ def test_a_patch_makes_a_record_what_is_wanted():
         {'op': 'add', 'path': '/sort', 'value': 'k'},
         {'op': 'replace', 'path': '/tags', 'value': ['t']},
         {'op': 'add', 'path': '/zone', 'value': 'b'},
-        {'op': 'remove', 'path': f'/{marks.UNFINISHED}'},
+        {'op': 'remove', 'path': f'/{provenance.UNFINISHED}'},
         # Last: what is protected can still be changed, but not removed.
         {'op': 'replace', 'path': '/protected', 'value': True},
     ]
@@ -166,15 +166,15 @@ def test_data_are_the_same_only_if_a_hash_says_so(ours, theirs, same):
 def test_a_copy_under_another_id_is_found_only_if_its_data_fit():
     source = image()
     other = '33333333-1111-4222-8333-abcdefabcdef'
-    copy = image(id=other, **{marks.SOURCE: ID})
-    fake = image(id=other, os_hash_value='i', **{marks.SOURCE: ID})
+    copy = image(id=other, **{provenance.SOURCE: ID})
+    fake = image(id=other, os_hash_value='i', **{provenance.SOURCE: ID})
     assert comparing.Index([copy]).find(source) is copy
     assert comparing.Index([fake]).find(source) is None
     unlike = image(os_hash_value='i')
     assert comparing.Index([unlike, copy]).find(source) is copy
     assert comparing.Index([unlike, fake]).find(source) is unlike
     half = image(id=other, os_hash_value='i', **{
-        marks.UNFINISHED: str(marks.new(ID)),
+        provenance.UNFINISHED: str(provenance.new(ID)),
     })
     assert comparing.Index([unlike, half]).find(source) is half
     assert comparing.Index([half]).others([source]) == []
@@ -182,28 +182,28 @@ def test_a_copy_under_another_id_is_found_only_if_its_data_fit():
 
 
 def test_a_mark_tells_whether_its_process_may_be_alive():
-    ours = marks.new(ID)
-    assert marks.parse(str(ours)) == ours
+    ours = provenance.new(ID)
+    assert provenance.parse(str(ours)) == ours
     assert ours.is_ours
     assert ours.may_be_alive()
     with subprocess.Popen([sys.executable, '-c', '']) as ended:
         ended.wait()
-    gone = marks.Mark(ID, ours.host, ended.pid, ours.started)
+    gone = provenance.Mark(ID, ours.host, ended.pid, ours.started)
     assert not gone.may_be_alive()
     # The same number, given to another process since.
-    assert not marks.Mark(ID, ours.host, os.getpid(), 5).may_be_alive()
+    assert not provenance.Mark(ID, ours.host, os.getpid(), 5).may_be_alive()
     for other, alive in ((-3, False), (-1, True), (1, True), (3, False)):
-        assert marks.Mark(
+        assert provenance.Mark(
             ID, ours.host, ours.pid, ours.started + other
         ).may_be_alive() is alive
-    assert not marks.Mark(ID, 'elsewhere', ours.pid, 5).is_ours
+    assert not provenance.Mark(ID, 'elsewhere', ours.pid, 5).is_ours
     assert not gone.is_ours
-    assert marks.Mark(ID, 'elsewhere', ended.pid, 5).may_be_alive()
+    assert provenance.Mark(ID, 'elsewhere', ended.pid, 5).may_be_alive()
 
 
 @pytest.mark.parametrize('value', [None, '', 'x', 'a b c d', 'a b 1 x', 7])
 def test_what_is_no_mark_is_none(value):
-    assert marks.parse(value) is None
+    assert provenance.parse(value) is None
 
 
 class Source:

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from glance_replicate import errors
-from glance_replicate import marks
+from glance_replicate import provenance
 from glance_replicate import records
 from tests.parts import image_api
 from tests.parts import replication
@@ -35,11 +35,11 @@ def test_an_image_is_private_and_marked_until_it_is_whole(side):
     (during,) = seen
     assert during['visibility'] == 'private'
     assert during['protected'] is False
-    assert marks.parse(during[marks.UNFINISHED]).is_ours
+    assert provenance.parse(during[provenance.UNFINISHED]).is_ours
     found = side.target.images[image_id]
     assert (found['visibility'], found['protected']) == ('public', True)
     assert (found['tags'], found['hw_disk']) == (['a', 'b'], 'x')
-    assert marks.UNFINISHED not in found
+    assert provenance.UNFINISHED not in found
     assert side.target.data[image_id] == DATA
     assert side.moved == [['one', len(DATA), *[1] * len(DATA)]]
     assert side.token.waited == []
@@ -166,7 +166,7 @@ def test_what_an_earlier_release_left_is_deleted_without_its_key(side):
     image_id = side.source.add(DATA)
     side.target.add(b'other', id=image_id, **{
         POLICY: 'on_image_deletion', 'cinder_encryption_key_id': 'k',
-        marks.UNFINISHED: str(marks.new(image_id)),
+        provenance.UNFINISHED: str(provenance.new(image_id)),
     })
     deleted = []
     side.target.on('DELETE', image_id, lambda: deleted.append(
@@ -178,7 +178,7 @@ def test_what_an_earlier_release_left_is_deleted_without_its_key(side):
     lost = side.source.add(DATA)
     side.target.add(b'other', id=lost, **{
         POLICY: 'on_image_deletion',
-        marks.UNFINISHED: str(marks.new(lost)),
+        provenance.UNFINISHED: str(provenance.new(lost)),
     })
     side.target.on('PATCH', lost, image_api.LOST)
     assert side.put(lost).what == 'copied'
@@ -186,7 +186,7 @@ def test_what_an_earlier_release_left_is_deleted_without_its_key(side):
     other = side.source.add(DATA)
     side.target.add(b'other', id=other, **{
         POLICY: 'on_image_deletion',
-        marks.UNFINISHED: str(marks.new(other)),
+        provenance.UNFINISHED: str(provenance.new(other)),
     })
     side.target.on('PATCH', other, (403, {'message': 'protected'}))
     with pytest.raises(errors.Refused, match='protected'):

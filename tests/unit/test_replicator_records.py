@@ -11,7 +11,7 @@ import pytest
 from glance_replicate import comparing
 from glance_replicate import errors
 from glance_replicate import hashes
-from glance_replicate import marks
+from glance_replicate import provenance
 from glance_replicate import records
 from glance_replicate.commands import arguments
 from tests.parts import dumps
@@ -196,5 +196,5 @@ def test_what_differs_is_told_field_by_field():
     assert found.size == len(dumps.GOOD)
     assert comparing.of_image(ours, ours, rules).kind == 'same'
     assert comparing.of_image(ours, None, rules).kind == 'missing'
-    ours.properties[marks.UNFINISHED] = str(marks.new(ID))
+    ours.properties[provenance.UNFINISHED] = str(provenance.new(ID))
     assert comparing.of_image(ours, ours, rules).kind == 'unfinished'

@@ -6,7 +6,7 @@
 import pytest
 
 from glance_replicate import errors
-from glance_replicate import marks
+from glance_replicate import provenance
 from tests.parts import image_api
 from tests.parts import replication
 
@@ -34,7 +34,7 @@ def test_an_upload_that_failed_is_made_again_later_and_later(side, status):
     with pytest.raises(errors.GivenUp, match='; it was tried 6 times in'):
         side.put(other)
     assert side.target.count('PUT', other) == 6
-    assert side.target.images[other][marks.UNFINISHED]
+    assert side.target.images[other][provenance.UNFINISHED]
     assert side.put(other).copy_id == ''
 
 
@@ -113,7 +113,7 @@ def test_an_upload_that_the_target_completes_is_waited_for(side, status):
     assert side.target.count('PUT', 'file') == 1
     assert side.target.count('DELETE', '') == 0
     assert f'is at work on {image_id}, which is saving' in side.said[0]
-    assert marks.UNFINISHED not in side.target.images[image_id]
+    assert provenance.UNFINISHED not in side.target.images[image_id]
 
 
 def test_an_upload_that_is_not_completed_in_time_is_not_begun_again(side):
@@ -164,7 +164,7 @@ def test_other_bytes_than_those_that_were_sent_are_thrown_away(side):
     # Its id cannot be had again: the copy tells whose it is.
     assert side.target.images.keys() == {result.copy_id}
     found = side.target.images[result.copy_id]
-    assert found[marks.SOURCE] == image_id
+    assert found[provenance.SOURCE] == image_id
     assert side.target.data[result.copy_id] == DATA
     side.target.images.clear()
     side.target.on('PUT', 'file', spoil, times=3)
@@ -283,5 +283,5 @@ def test_an_answer_that_was_lost_is_no_failure(side, method, path):
     assert (result.what, result.copy_id) == ('copied', '')
     assert side.target.data == {image_id: DATA}
     found = side.target.images[image_id]
-    assert marks.UNFINISHED not in found
+    assert provenance.UNFINISHED not in found
     assert (found['kept'], found['stores']) == ('x', 's1,s2')

@@ -6,8 +6,8 @@ import pytest
 import webob
 import webob.exc
 
-from glance_copy_plugin import request_body
-from glance_copy_plugin import requests
+from glance_copy_plugin.api import request_body
+from glance_copy_plugin.api import request_rules
 
 IMAGE = '71c675ab-d94f-49cd-a114-e12490b328d9'
 
@@ -24,14 +24,14 @@ def request(path, method='POST', **more):
     f'/v2/images/{IMAGE}/import?x=y',
 ])
 def test_an_import_request_names_its_image(path):
-    assert requests.import_target(request(path)) == IMAGE
+    assert request_rules.import_target(request(path)) == IMAGE
 
 
 def test_an_import_request_below_a_prefix_names_its_image():
     prefixed = request(
         f'/v2/images/{IMAGE}/import', environ={'SCRIPT_NAME': '/image'}
     )
-    assert requests.import_target(prefixed) == IMAGE
+    assert request_rules.import_target(prefixed) == IMAGE
 
 
 @pytest.mark.parametrize(('path', 'method'), [
@@ -45,7 +45,7 @@ def test_an_import_request_below_a_prefix_names_its_image():
     ('/', 'POST'),
 ])
 def test_every_other_request_is_left_alone(path, method):
-    assert requests.import_target(request(path, method)) is None
+    assert request_rules.import_target(request(path, method)) is None
 
 
 # The form of the body.

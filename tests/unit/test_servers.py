@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from glance_copy_plugin.recovery import servers
+from glance_copy_plugin.reconcile import wsgi_servers
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from glance_copy_plugin.recovery import servers
 def test_the_log_says_so_if_no_threads_run(
     monkeypatch, caplog, server, warnings
 ):
-    monkeypatch.setattr(servers, 'uwsgi', server)
-    servers.check_threads()
+    monkeypatch.setattr(wsgi_servers, 'uwsgi', server)
+    wsgi_servers.check_threads()
     found = [r.message for r in caplog.records if r.levelname == 'WARNING']
     assert len(found) == warnings
     assert all('enable-threads' in message for message in found)

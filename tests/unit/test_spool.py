@@ -8,8 +8,8 @@ import stat
 import pytest
 
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import patience
 from glance_copy_plugin.transfer import reader
+from glance_copy_plugin.transfer import timeouts
 from tests.parts import data
 from tests.parts import filesystems
 from tests.parts import threads
@@ -156,7 +156,7 @@ def test_a_follower_owes_an_answer_unless_it_waits_for_bytes(spool_of):
     spooled = spool_of(6)
     changed = threads.observe(spooled)
     follower = spooled.follower('a')
-    follower.silence = patience.Silence(clock=lambda: now[0])
+    follower.silence = timeouts.Silence(clock=lambda: now[0])
     waiting = threads.Running(follower.wait_begun)
     changed.wait_for_sleepers()
     spooled.write(b'abc')

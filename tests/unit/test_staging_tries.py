@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import observing
-from glance_copy_plugin.transfer import patience
+from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.transfer import reader
+from glance_copy_plugin.transfer import timeouts
 from tests.parts import threads
 from tests.parts.sources import Stream
 from tests.parts.staged import CHUNK
@@ -47,21 +47,21 @@ def retried():
     """What is tried again."""
     told = []
 
-    class Observer(observing.Observer):
+    class Observer(instrumentation.Observer):
         def retried(self, what):
             told.append(what)
 
-    before = observing.observer()
-    observing.use(Observer())
+    before = instrumentation.observer()
+    instrumentation.use(Observer())
     yield told
-    observing.use(before)
+    instrumentation.use(before)
 
 
 @pytest.mark.parametrize('breaks_at', [5, CHUNK])
 def test_each_further_try_is_told(stage, retried, breaks_at):
     source = Stream(IMAGE, breaks_at=breaks_at, breaks=2)
     assert follow_all(stage([source])) == [(IMAGE, 1)] * 2
-    assert retried == [observing.READING] * 2
+    assert retried == [instrumentation.READING] * 2
 
 
 class Response:
@@ -133,7 +133,7 @@ def clock(monkeypatch):
     """Have time stand still, unless a test has it go on."""
     made = Clock()
 
-    class Silence(patience.Silence):
+    class Silence(timeouts.Silence):
         def __init__(self):
             super().__init__(clock=made)
 
@@ -142,7 +142,7 @@ def clock(monkeypatch):
             made.looks.release()
             return super().seconds
 
-    monkeypatch.setattr(patience, 'Silence', Silence)
+    monkeypatch.setattr(timeouts, 'Silence', Silence)
     return made
 
 

@@ -1,3 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-
-"""Copies that the storage makes by itself, one module for each kind."""

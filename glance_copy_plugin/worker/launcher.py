@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Starting the processes of ``glance-copy-worker``."""
+
+import collections
+
+from glance import version
+from oslo_config import cfg
+from oslo_log import log as logging
+from oslo_reports import guru_meditation_report as gmr
+from oslo_reports import opts as gmr_opts
+
+from glance_copy_plugin.cli import check
+from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import claim
+from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.options import validation
+from glance_copy_plugin.worker import endpoint
+from glance_copy_plugin.worker import endpoint_process
+from glance_copy_plugin.worker import processes
+from glance_copy_plugin.worker import service
+
+CONF = cfg.CONF
+
+
+def check_configuration(config_dir):
+    """Read the configuration; load nothing of the Image service.
+
+    :param config_dir: directory of ``glance-api.conf``
+    :raises RuntimeError: if no worker can work with it, in one sentence
+    """
+    check.read_config(config_dir)
+    copy_image.register_opts(CONF)
+    if not board.is_enabled():
+        raise RuntimeError(
+            '[copy_image] jobboard_connection is not set: without a board, '
+            'the Image service makes its copies by itself'
+        )
+    validation.check_values(CONF)
+    board.of_process()
+
+
+def serve(config_dir, workers, concurrency):
+    """Keep that many processes running until told to stop.
+
+    :param concurrency: copies of each process at the same time
+    :returns: the exit status
+    :raises RuntimeError: if they cannot be started, in one sentence
+    """
+    logging.setup(CONF, 'glance-copy-worker')
+    gmr_opts.set_defaults(CONF)
+    # The processes inherit what answers the signal (SIGUSR2).
+    gmr.TextGuruMeditation.setup_autorun(
+        version.version_info, service_name='glance-copy-worker', conf=CONF
+    )
+    with endpoint.opened(CONF[copy_image.GROUP], workers) as opened:
+        launcher = processes.Launcher()
+        launcher.launch_service(
+            service.Worker(config_dir, concurrency, opened), workers=workers
+        )
+        if opened:
+            launcher.launch_service(endpoint_process.Exporter(opened))
+        return launcher.wait()
+
+
+def status(out):
+    """Write which workers live, and what is on the board.
+
+    :param out: a stream for people to read
+    :returns: 0 if workers live, 1 if none does, 2 if the board is silent
+    """
+    try:
+        workers = board.of_process().workers()
+        jobs = board.of_process().jobs()
+    except board.BoardSilent as exc:
+        out.write(f'The board does not answer: {exc}\n')
+        return 2
+    claims = collections.Counter(
+        claim.worker_of(owner) for _job, owner in jobs if owner is not None
+    )
+    for name, found in sorted(workers.items()):
+        out.write(
+            f'{name}: copies: {claims.pop(name, 0)}; writes '
+            f'{", ".join(found.writable) or "no store"}\n'
+        )
+    for name, count in sorted(claims.items()):
+        out.write(f'{name}: gone; copies not yet taken over: {count}\n')
+    waiting = sum(owner is None for _job, owner in jobs)
+    out.write(f'workers: {len(workers)}; copies that wait: {waiting}\n')
+    return int(not workers)

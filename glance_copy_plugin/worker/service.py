@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The service that makes the copies which others have posted."""
+
+import os
+import socket
+import threading
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from glance_copy_plugin.backends import stores
+from glance_copy_plugin.cli import check
+from glance_copy_plugin.flow import run
+from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.records import connections
+from glance_copy_plugin.worker import conductor as conductor_
+from glance_copy_plugin.worker import lease_renewer as keeper_
+from glance_copy_plugin.worker import processes
+from glance_copy_plugin.worker import registration as herald_
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+# Of the time in which a worker has to stop, what its copies may take.
+_SHARE_OF_COPIES = 0.8
+# A transaction may wait so many seconds for what a slow board answers.
+_SHORTEST_TRANSACTION = 15
+
+
+class Worker(processes.Process):
+    """One process that claims jobs and makes their copies.
+
+    :param config_dir: directory of ``glance-api.conf``
+    :param concurrency: how many copies run at the same time
+    :param endpoint: :class:`~endpoint.Endpoint`, or None
+    """
+
+    def __init__(self, config_dir, concurrency, endpoint=None):
+        super().__init__()
+        self._endpoint = endpoint
+        self._loading = threading.Lock()
+        self._config_dir = config_dir
+        self._concurrency = concurrency
+        self._stopping = threading.Event()
+        self._keeper = None
+        self._conductor = None
+        self._herald = None
+
+    def start(self):
+        """Load the Image service, and begin to look for jobs."""
+        with self._loading:
+            check.load_service(self._config_dir)
+        logging.setup(CONF, 'glance-copy-worker')
+        board = board_.of_process()
+        connections.limit_idle_transactions(
+            max(board.expiry, _SHORTEST_TRANSACTION)
+        )
+        name = f'{socket.gethostname()}:{os.getpid()}'
+        self._keeper = keeper_.Keeper(board.expiry)
+        self._keeper.start()
+        # Asked once: a driver that cannot be loaded would be tried each time.
+        found = placement.Stores(
+            names=tuple(stores.names()),
+            writable=tuple(filter(stores.is_writable, stores.names())),
+        )
+        if self._endpoint:
+            self._endpoint.count(found.writable)
+        self._herald = herald_.Herald(board, name, found)
+        self._herald.start()
+        self._conductor = conductor_.CopyConductor(
+            name, board, self._keeper, found, self._concurrency
+        )
+        LOG.info('Worker %s makes %d copies', name, self._concurrency)
+        threading.Thread(
+            target=self._conductor.run, name='copy-image-conductor',
+            daemon=True,
+        ).start()
+
+    def reset(self):
+        """Read those options again that can change while it runs."""
+        with self._loading:
+            super().reset()
+
+    def wait(self):
+        """Return when the worker has stopped."""
+        self._stopping.wait()
+
+    def stop(self, graceful=True):
+        """Claim nothing more; leave the copies that run to other workers."""
+        LOG.info('This worker stops; its copies are left to others')
+        if self._conductor is None:
+            # Told so while it was still loading the Image service.
+            self._stopping.set()
+            return
+        self._conductor.stop()
+        seconds = (CONF.graceful_shutdown_timeout or 60) * _SHARE_OF_COPIES
+        if not run.suspend_all(seconds):
+            LOG.warning('Some copies did not stop; they are taken over later')
+        self._herald.stop()
+        self._stopping.set()
