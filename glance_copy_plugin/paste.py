@@ -21,10 +21,10 @@ import webob.exc
 from glance_copy_plugin import activation
 from glance_copy_plugin.api import forward_request
 from glance_copy_plugin.api import request_rules
+from glance_copy_plugin.api import validation
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.jobboard import waiting_jobs
-from glance_copy_plugin.options import validation
 from glance_copy_plugin.reconcile import process
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import retry

@@ -18,11 +18,11 @@ import glance.gateway
 from oslo_utils import timeutils
 import webob.exc
 
-from glance_copy_plugin.api import request_body
 from glance_copy_plugin.backends import stores
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import import_request
 
 _METHOD = 'copy-image'
 # The form of id that Glance's own schema of an image allows.
@@ -81,15 +81,15 @@ class Rules:
             with it, or a response if there is nothing to do
         :raises webob.exc.HTTPException: the refusal, with one sentence
         """
-        body = request_body.parse(request)
+        body = import_request.parse(request)
         if (
             body['method']['name'] != _METHOD
             or _METHOD not in self._conf.enabled_import_methods
         ):
             return None
-        request_body.read_flags(body)
-        request_body.check_method(body)
-        wanted = request_body.stores(
+        import_request.read_flags(body)
+        import_request.check_method(body)
+        wanted = import_request.stores(
             body,
             request.headers.get('x-image-meta-store'),
             self._conf[copy_image.GROUP].all_stores,
@@ -128,8 +128,8 @@ class Rules:
                 ) from None
             raise webob.exc.HTTPNotFound(
                 explanation='No image '
-                f'{request_body.shown(image_id)} was found: check the id, and '
-                'that the image is visible to your project.'
+                f'{import_request.shown(image_id)} was found: check the id, '
+                'and that the image is visible to your project.'
             ) from None
 
     def _check_image(self, context, image):
@@ -181,22 +181,23 @@ def _check_stores(wanted, holding):
     known = stores.names()
     for name in wanted:
         if name.startswith(stores.RESERVED_PREFIX):
-            raise request_body.bad(
-                f'Store {request_body.shown(name)} is reserved for the Image '
-                'service itself: name stores that GET /v2/info/stores shows.'
+            raise import_request.bad(
+                f'Store {import_request.shown(name)} is reserved for the '
+                'Image service itself: name stores that GET /v2/info/stores '
+                'shows.'
             )
         if name not in known:
             raise webob.exc.HTTPConflict(
-                explanation=f'There is no store {request_body.shown(name)} '
+                explanation=f'There is no store {import_request.shown(name)} '
                 'here: name stores that GET /v2/info/stores shows.'
             )
     for name in wanted:
         if name in holding:
-            raise request_body.bad(
+            raise import_request.bad(
                 f"Store '{name}' has the image already: leave it out."
             )
         if not stores.is_writable(name):
-            raise request_body.bad(
+            raise import_request.bad(
                 f"Store '{name}' cannot be written: name another one."
             )
 

@@ -6,11 +6,11 @@ import sys
 
 from cliff import lister
 
+from glance_copy_plugin.api import image_service
 from glance_copy_plugin.audit import auditor as auditor_
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import repair
 from glance_copy_plugin.backends import stores
-from glance_copy_plugin.cli import check
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.cli import progress
 
@@ -65,7 +65,7 @@ class Audit(lister.Lister):
         return int(bool(self._open))
 
     def take_action(self, parsed_args):
-        check.load_service(parsed_args.config_dir)
+        image_service.load_service(parsed_args.config_dir)
         wanted = parsed_args.store or stores.names()
         unknown = [name for name in wanted if name not in stores.names()]
         if unknown:

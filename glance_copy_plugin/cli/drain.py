@@ -7,11 +7,11 @@ import os
 from cliff import command
 from oslo_config import cfg
 
-from glance_copy_plugin.cli import check
+from glance_copy_plugin.api import image_service
+from glance_copy_plugin.api import validation
+from glance_copy_plugin.cli import draining
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.options import validation
-from glance_copy_plugin.reconcile import draining
 from glance_copy_plugin.reconcile import process
 
 CONF = cfg.CONF
@@ -42,7 +42,7 @@ class Drain(command.Command):
         return parser
 
     def take_action(self, parsed_args):
-        check.load_service(parsed_args.config_dir)
+        image_service.load_service(parsed_args.config_dir)
         # The filter may be gone, which does this otherwise.
         copy_image.register_opts(CONF)
         validation.check(CONF)

@@ -34,14 +34,14 @@ class MigrateLocations(lister.Lister):
         try:
             import glance.context
 
+            from glance_copy_plugin.api import image_service
             from glance_copy_plugin.audit import legacy_locations
-            from glance_copy_plugin.cli import check
         except ImportError as exc:
             raise RuntimeError(
                 f'this has to be run where the Image service is installed: '
                 f'there is no Python package {exc.name} here'
             ) from None
-        check.load_service(parsed_args.config_dir)
+        image_service.load_service(parsed_args.config_dir)
         found = list(legacy_locations.Migration(
             context=glance.context.get_admin_context(),
             dry_run=parsed_args.dry_run,

@@ -12,10 +12,10 @@ from glance_store import exceptions as store_exceptions
 from oslo_config import cfg
 
 from glance_copy_plugin import activation
+from glance_copy_plugin.api import validation
 from glance_copy_plugin.backends import stores
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.options import validation
 from glance_copy_plugin.reconcile import process
 
 CONF = cfg.CONF

@@ -8,12 +8,12 @@ import threading
 from oslo_log import log as logging
 from taskflow.jobs import base
 
-from glance_copy_plugin.api import request_body
 from glance_copy_plugin.flow import abort
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import import_request
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
@@ -130,7 +130,7 @@ def of_task(task):
 
 
 def _priority(task):
-    low = request_body.is_low(task['input']['import_req'])
+    low = import_request.is_low(task['input']['import_req'])
     return base.JobPriority.LOW if low else base.JobPriority.NORMAL
 
 

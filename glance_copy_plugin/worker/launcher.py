@@ -10,11 +10,11 @@ from oslo_log import log as logging
 from oslo_reports import guru_meditation_report as gmr
 from oslo_reports import opts as gmr_opts
 
-from glance_copy_plugin.cli import check
+from glance_copy_plugin.api import image_service
+from glance_copy_plugin.api import validation
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import claim
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.options import validation
 from glance_copy_plugin.worker import endpoint
 from glance_copy_plugin.worker import endpoint_process
 from glance_copy_plugin.worker import processes
@@ -29,7 +29,7 @@ def check_configuration(config_dir):
     :param config_dir: directory of ``glance-api.conf``
     :raises RuntimeError: if no worker can work with it, in one sentence
     """
-    check.read_config(config_dir)
+    image_service.read_config(config_dir)
     copy_image.register_opts(CONF)
     if not board.is_enabled():
         raise RuntimeError(

@@ -9,8 +9,8 @@ import threading
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from glance_copy_plugin.api import image_service
 from glance_copy_plugin.backends import stores
-from glance_copy_plugin.cli import check
 from glance_copy_plugin.flow import run
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import placement
@@ -51,7 +51,7 @@ class Worker(processes.Process):
     def start(self):
         """Load the Image service, and begin to look for jobs."""
         with self._loading:
-            check.load_service(self._config_dir)
+            image_service.load_service(self._config_dir)
         logging.setup(CONF, 'glance-copy-worker')
         board = board_.of_process()
         connections.limit_idle_transactions(

@@ -12,9 +12,9 @@ import socket
 import sys
 import traceback
 
+from glance_copy_plugin.api import image_service
 from glance_copy_plugin.audit import auditor
 from glance_copy_plugin.audit import repair
-from glance_copy_plugin.cli import check
 
 
 def main():
@@ -28,7 +28,8 @@ def main():
         for line in stream:
             try:
                 if not is_loaded:
-                    check.load_service(os.environ['OS_GLANCE_CONFIG_DIR'])
+                    folder = os.environ['OS_GLANCE_CONFIG_DIR']
+                    image_service.load_service(folder)
                     is_loaded = True
                 answer = {'rows': _audit(**json.loads(line))}
             except (Exception, SystemExit):

@@ -6,8 +6,8 @@ import pytest
 import webob
 import webob.exc
 
-from glance_copy_plugin.api import request_body
 from glance_copy_plugin.api import request_rules
+from glance_copy_plugin.records import import_request
 
 IMAGE = '71c675ab-d94f-49cd-a114-e12490b328d9'
 
@@ -52,7 +52,7 @@ def test_every_other_request_is_left_alone(path, method):
 
 
 def parse(body):
-    return request_body.parse(request('/', body=body))
+    return import_request.parse(request('/', body=body))
 
 
 @pytest.mark.parametrize('body', [
@@ -76,25 +76,25 @@ def test_a_body_with_a_method_is_taken():
 @pytest.mark.parametrize('value', ['true', 1, None, [], {}])
 def test_a_flag_must_be_true_or_false(name, value):
     with pytest.raises(webob.exc.HTTPBadRequest, match=name):
-        request_body.read_flags({name: value})
+        import_request.read_flags({name: value})
 
 
 @pytest.mark.parametrize('allow', [True, False])
 def test_allow_failure_is_the_opposite_of_must_succeed(allow):
     body = {'allow_failure': allow}
-    request_body.read_flags(body)
+    import_request.read_flags(body)
     assert body == {'all_stores_must_succeed': not allow}
 
 
 def test_flags_that_say_the_same_are_taken():
     body = {'allow_failure': True, 'all_stores_must_succeed': False}
-    request_body.read_flags(body)
+    import_request.read_flags(body)
     assert body == {'all_stores_must_succeed': False}
 
 
 def test_flags_that_contradict_each_other_are_refused():
     with pytest.raises(webob.exc.HTTPBadRequest, match='contradict'):
-        request_body.read_flags(
+        import_request.read_flags(
             {'allow_failure': True, 'all_stores_must_succeed': True}
         )
 
@@ -103,14 +103,14 @@ def test_flags_that_contradict_each_other_are_refused():
     ({}, False), ({'priority': 'normal'}, False), ({'priority': 'low'}, True),
 ])
 def test_a_copy_may_be_less_urgent_than_others(method, low):
-    request_body.check_method({'method': method})
-    assert request_body.is_low({'method': method}) is low
+    import_request.check_method({'method': method})
+    assert import_request.is_low({'method': method}) is low
 
 
 @pytest.mark.parametrize('priority', ['high', '', None, 1, 'LOW'])
 def test_no_other_priority_is_taken(priority):
     with pytest.raises(webob.exc.HTTPBadRequest, match='priority'):
-        request_body.check_method({'method': {'priority': priority}})
+        import_request.check_method({'method': {'priority': priority}})
 
 
 # The stores.
@@ -122,27 +122,27 @@ def test_no_other_priority_is_taken(priority):
 @pytest.mark.parametrize('policy', ['reject', 'missing'])
 def test_stores_must_be_a_list_of_different_names(wanted, policy):
     with pytest.raises(webob.exc.HTTPBadRequest):
-        request_body.stores({'stores': wanted}, None, policy)
+        import_request.stores({'stores': wanted}, None, policy)
 
 
 def test_the_stores_are_taken_in_their_order():
-    assert request_body.stores(
+    assert import_request.stores(
         {'stores': ['s2', 's1']}, None, 'reject'
     ) == ['s2', 's1']
 
 
 def test_a_header_can_name_one_store():
-    assert request_body.stores({}, 's1', 'reject') == ['s1']
+    assert import_request.stores({}, 's1', 'reject') == ['s1']
 
 
 def test_a_header_and_a_list_are_one_too_many():
     with pytest.raises(webob.exc.HTTPBadRequest, match='not in both'):
-        request_body.stores({'stores': ['s1']}, 's1', 'reject')
+        import_request.stores({'stores': ['s1']}, 's1', 'reject')
 
 
 def test_somebody_who_names_no_store_is_told_where_to_find_them():
     with pytest.raises(webob.exc.HTTPBadRequest, match='/v2/info/stores'):
-        request_body.stores({}, None, 'reject')
+        import_request.stores({}, None, 'reject')
 
 
 @pytest.mark.parametrize('body', [
@@ -150,11 +150,11 @@ def test_somebody_who_names_no_store_is_told_where_to_find_them():
 ])
 def test_all_stores_are_refused_unless_an_operator_allows_it(body):
     with pytest.raises(webob.exc.HTTPBadRequest, match='all_stores'):
-        request_body.stores(body, None, 'reject')
+        import_request.stores(body, None, 'reject')
 
 
 def test_all_stores_mean_those_that_are_missing_if_that_is_allowed():
-    assert request_body.stores({'all_stores': True}, None, 'missing') is None
+    assert import_request.stores({'all_stores': True}, None, 'missing') is None
 
 
 @pytest.mark.parametrize(('body', 'header'), [
@@ -163,18 +163,18 @@ def test_all_stores_mean_those_that_are_missing_if_that_is_allowed():
 ])
 def test_all_stores_and_some_stores_contradict_each_other(body, header):
     with pytest.raises(webob.exc.HTTPBadRequest, match='not both'):
-        request_body.stores(body, header, 'missing')
+        import_request.stores(body, header, 'missing')
 
 
 def test_all_stores_false_is_like_not_saying_it():
-    assert request_body.stores(
+    assert import_request.stores(
         {'all_stores': False, 'stores': ['s1']}, None, 'reject'
     ) == ['s1']
 
 
 @pytest.mark.parametrize('name', ['s1\n<script>', 'é' * 10, 'x' * 1000])
 def test_a_name_from_outside_is_shown_in_a_safe_form(name):
-    shown = request_body.shown(name)
+    shown = import_request.shown(name)
     assert shown.isascii()
     assert shown.isprintable()
     assert len(shown) < 300
