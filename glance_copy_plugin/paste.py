@@ -103,7 +103,7 @@ class CopyImageFilter:
         return response
 
     def _post(self, request, entry):
-        """Let Glance make the task; answer when its job is on the board."""
+        """Let Glance make the task; answer when its job is on the jobboard."""
         try:
             board.of_process().ping()
         except board.BoardSilent as exc:
@@ -129,9 +129,9 @@ class CopyImageFilter:
 
 
 def _board_is_silent(error):
-    LOG.error('The board of copies does not answer: %s', error)
+    LOG.error('Jobboard unreachable: %s', error)
     return webob.exc.HTTPServiceUnavailable(
-        explanation='Copies cannot be made now, because the board that '
+        explanation='Copies cannot be made now, because the jobboard that '
         'workers take them from does not answer: ask again when an operator '
         'has mended that.'
     )
@@ -161,7 +161,8 @@ def filter_factory(global_conf, **local_conf):
         validation.check_place(app)
         LOG.info(
             'Images are copied by glance-copy-plugin %s',
-            'through the board' if board.is_enabled() else 'in this process',
+            'through the jobboard' if board.is_enabled()
+            else 'in this process',
         )
         return CopyImageFilter(app, request_rules.Rules(CONF))
 

@@ -72,7 +72,7 @@ class Check(lister.Lister):
         except board.BoardSilent:
             return
         self.app.stderr.write(
-            'The board of copies answers; processes that make them: '
+            'The jobboard answers; processes that make them: '
             f'{len(workers)}\n'
         )
 

@@ -91,13 +91,13 @@ class Drain:
             workers = board.of_process().workers()
         except board.BoardSilent as exc:
             raise RuntimeError(
-                f'the board of copies does not answer: {exc}'
+                f'jobboard unreachable: {exc}'
             ) from None
         left = {job.image_id for job in jobs if job is not None}
         left |= {task['input']['image_id'] for task in live}
         if left and not workers:
             raise RuntimeError(
-                'copies wait on the board and no worker runs: start '
+                'copies wait on the jobboard and no worker runs: start '
                 'glance-copy-worker, and ask again'
             )
         return left

@@ -101,10 +101,10 @@ def _board(_conf):
     try:
         workers = board.of_process().workers()
     except board.BoardSilent as exc:
-        yield f'the board of copies does not answer: {exc}'
+        yield f'jobboard unreachable: {exc}'
     else:
         if not workers:
             yield (
-                'no worker takes copies from the board: start '
+                'no worker takes copies from the jobboard: start '
                 'glance-copy-worker, or they wait for ever'
             )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""``glance-copy-worker``: makes the copies that wait on the board."""
+"""``glance-copy-worker``: makes the copies that wait on the jobboard."""
 
 import argparse
 import importlib
@@ -37,14 +37,14 @@ def main(argv=None):
 def _parser():
     parser = argparse.ArgumentParser(
         prog='glance-copy-worker',
-        description='Make the copies of images that wait on the board of '
+        description='Make the copies of images that wait on the jobboard of '
         '[copy_image] jobboard_connection, until stopped with SIGTERM.',
     )
     parser.add_argument(
         'command', nargs='?', choices=('run', 'status'), default='run',
-        help='"status" shows the workers that live and what is on the board; '
-        'it ends with 0 if workers live, 1 if none does and 2 if the board '
-        'does not answer',
+        help='"status" shows the workers that live and what is on the '
+        'jobboard; it ends with 0 if workers live, 1 if none does and 2 if '
+        'the jobboard does not answer',
     )
     options.add_config_dir(parser)
     parser.add_argument(

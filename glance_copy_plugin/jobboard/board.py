@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The board itself, of whichever kind, and what became of its silence."""
+"""The jobboard itself, of whichever kind, and what became of its silence."""
 
 import contextlib
 import functools
@@ -25,11 +25,11 @@ _NAME = 'copy-image'
 
 
 class BoardSilent(Exception):
-    """The board cannot be reached, or does not do what it is asked."""
+    """The jobboard cannot be reached, or does not do what it is asked."""
 
 
 class Board:
-    """A board that connects when it is first needed.
+    """A jobboard that connects when it is first needed.
 
     All methods that ask it something raise :class:`BoardSilent`.
 
@@ -43,12 +43,12 @@ class Board:
         self._lock = threading.Lock()
 
     def ping(self):
-        """Return if the board answers."""
+        """Return if the jobboard answers."""
         with self._answering() as board:
             board.ping()
 
     def post(self, details):
-        """Put the job of a copy on the board, unless it is there.
+        """Put the job of a copy on the jobboard, unless it is there.
 
         After an error it may be there all the same.
 
@@ -89,7 +89,7 @@ class Board:
             return board.extend(job, token, self.expiry)
 
     def consume(self, job, token):
-        """Take a job that is done off the board, unless the claim is lost."""
+        """Take a done job off the jobboard, unless the claim is lost."""
         self._end(job, token, 'consume')
 
     def abandon(self, job, token):
@@ -172,7 +172,7 @@ def is_enabled():
 
 
 def of_process():
-    """Return the board of this process, as the configuration says.
+    """Return the jobboard of this process, as the configuration says.
 
     :raises RuntimeError: if the configuration cannot work, in one sentence
     """

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the board of each kind has to do, whoever keeps it."""
+"""What the jobboard of each kind has to do, whoever keeps it."""
 
 import abc
 import datetime
@@ -14,26 +14,26 @@ LOG = logging.getLogger(__name__)
 
 # What reading something that is no job may raise.
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError)
-# Who has claimed a job, if what the board says of it is no name.
+# Who has claimed a job, if what the jobboard says of it is no name.
 UNKNOWN = 'unknown'
 
 
 class Kind(abc.ABC):
-    """TaskFlow's board, and what copies need of it beyond that.
+    """TaskFlow's jobboard, and what copies need of it beyond that.
 
     Its jobs have ``uuid``, ``details``, ``priority`` and ``created_on``. All
-    methods raise TaskFlow's ``JobFailure`` if the board does not answer, soon
-    enough for a claim to be renewed by somebody else's answer, and give an
-    account in words that hold no secret.
+    methods raise TaskFlow's ``JobFailure`` if the jobboard does not answer,
+    soon enough for a claim to be renewed by somebody else's answer, and give
+    an account in words that hold no secret.
     """
 
     @abc.abstractmethod
     def ping(self):
-        """Return if the board answers, having asked it."""
+        """Return if the jobboard answers, having asked it."""
 
     @abc.abstractmethod
     def post_once(self, uuid, name, details, priority):
-        """Put a job on the board, unless one of this id is there.
+        """Put a job on the jobboard, unless one of this id is there.
 
         Who posts the same job again, or at the same time as others, does no
         harm: there are never two claims of one id.
@@ -62,7 +62,7 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def find_owner(self, job):
-        """Return who has claimed a job, as the board knows now, or None.
+        """Return who has claimed a job, as the jobboard knows now, or None.
 
         Whoever it is whose name cannot be read is ``UNKNOWN``.
         """
@@ -73,7 +73,7 @@ class Kind(abc.ABC):
 
     @abc.abstractmethod
     def consume(self, job, who):
-        """Take a job off the board; ``NotFound`` if that was done."""
+        """Take a job off the jobboard; ``NotFound`` if that was done."""
 
     @abc.abstractmethod
     def abandon(self, job, who):
@@ -87,7 +87,7 @@ class Kind(abc.ABC):
     def announced(self):
         """Return ``{name: what was said}`` of the workers that live.
 
-        As it is on the board, in JSON, if it comes from a worker.
+        As it is on the jobboard, in JSON, if it comes from a worker.
         """
 
     @abc.abstractmethod
@@ -96,7 +96,7 @@ class Kind(abc.ABC):
 
 
 def readable(contents, read):
-    """Return the jobs among what is on a board; say what is none.
+    """Return the jobs among what is on a jobboard; say what is none.
 
     :param contents: ``{key: content}``
     :param read: called with both; returns a job
@@ -137,11 +137,11 @@ def is_name(value):
     return isinstance(value, str) and value != '' and value.isprintable()
 
 
-# The board is looked at twice in a second.
+# The jobboard is looked at twice in a second.
 @functools.lru_cache(maxsize=1000)
 def say_unreadable(key):
     """Say once that what has this key is neither a job nor a worker."""
     LOG.warning(
-        'Neither a job nor a worker, and left out, is what the board of '
-        'copies holds at %r', key,
+        'Ignoring unrecognised jobboard entry %r: it is neither a job nor a '
+        'worker of this plugin', key,
     )

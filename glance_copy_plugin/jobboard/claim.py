@@ -49,16 +49,16 @@ class Claim(lease.Holder):
 
     @property
     def ended(self):
-        """True if there is nothing left to renew, or to say to the board."""
+        """True if there is nothing left to renew, or to tell the jobboard."""
         return self._ending is not None and self._ending.done
 
     def check(self):
-        """Return if the job is still this claim's, as the board says.
+        """Return if the job is still this claim's, as the jobboard says.
 
         Asked while the image's row is locked, the answer holds until that
         lock is dropped: who claims the job later waits for the same row.
 
-        :raises: :class:`ClaimLost`; :class:`ClaimUnsure` while the board is
+        :raises: :class:`ClaimLost`; :class:`ClaimUnsure` while the jobboard is
             silent
         """
         if self.lost:
@@ -68,7 +68,7 @@ class Claim(lease.Holder):
         except board_.BoardSilent as exc:
             if time.monotonic() < self._good_until:
                 raise errors.ClaimUnsure(
-                    f'the board of copies does not answer: {exc}'
+                    f'jobboard unreachable: {exc}'
                 ) from None
             still = False
         if not still:
@@ -76,7 +76,7 @@ class Claim(lease.Holder):
             raise _lost()
 
     def renew(self):
-        """Renew the claim, or end it on the board if the copy has ended.
+        """Renew the claim, or end it on the jobboard if the copy has ended.
 
         :raises: :class:`BoardSilent`
         """
@@ -131,7 +131,7 @@ class Claim(lease.Holder):
 
     def _end(self, action):
         if self.lost:
-            # A board that was only silent may still have it: a session of
+            # A jobboard that was only silent may still have it: a session of
             # ZooKeeper lives on if the connection comes back in time.
             action = self._board.abandon
         if self._ending is None:
@@ -142,14 +142,14 @@ class Claim(lease.Holder):
                 self._ending.try_it()
             except board_.BoardSilent as exc:
                 LOG.warning(
-                    'The board does not learn yet that the copy of image '
+                    'The jobboard does not learn yet that the copy of image '
                     '%(image)s has ended here: %(why)s',
                     {'image': self.image_id, 'why': exc},
                 )
 
 
 class _Ending:
-    """What has to be said to the board, until it was said."""
+    """What has to be said to the jobboard, until it was said."""
 
     def __init__(self, say):
         self._say = say

@@ -55,5 +55,5 @@ def of_job(job):
 
 
 def _text(value):
-    """Return it as text, whatever somebody else wrote to the board."""
+    """Return it as text, whatever somebody else wrote to the jobboard."""
     return None if value is None else str(value)

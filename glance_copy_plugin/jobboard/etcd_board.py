@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""TaskFlow's board in etcd, without its watcher and its cache."""
+"""TaskFlow's jobboard in etcd, without its watcher and its cache."""
 
 import contextlib
 import ssl
@@ -18,7 +18,8 @@ from taskflow.jobs.backends import impl_etcd
 
 from glance_copy_plugin.jobboard import board_base
 
-# A board that does not answer must not hold a request, or a claim's renewal.
+# A jobboard that does not answer must not hold a request, or the renewal of
+# a claim.
 _ANSWER_SECONDS = 3.0
 _API = '/v3/'
 _WORKER = 'worker.'
@@ -66,12 +67,12 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, board_base.Kind):
     """
 
     def ping(self):
-        """Return if the board answers, having asked it."""
+        """Return if the jobboard answers, having asked it."""
         with _translated():
             self._client.get(self._path(self.SEQUENCE_KEY))
 
     def post_once(self, uuid, name, details, priority):
-        """Put a job on the board, unless one of this id is there."""
+        """Put a job on the jobboard, unless one of this id is there."""
         posting = base.format_posting(
             uuid, name, created_on=timeutils.utcnow(), details=details,
             priority=priority,
@@ -110,7 +111,7 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, board_base.Kind):
         """Nobody reads it, and it could outlive the job."""
 
     def find_owner(self, job):
-        """Return who has claimed a job, as the board knows now, or None."""
+        """Return who has claimed a job, as the jobboard knows now, or None."""
         with _translated():
             return _owner(self.get_one(job.key + self.LOCK_POSTFIX))
 
@@ -127,7 +128,7 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, board_base.Kind):
             return lease.refresh() > 0
 
     def consume(self, job, who):
-        """Take a job off the board; ``NotFound`` if that was done."""
+        """Take a job off the jobboard; ``NotFound`` if that was done."""
         self._end(job, who, [self.DATA_POSTFIX, self.LOCK_POSTFIX])
 
     def abandon(self, job, who):
@@ -195,7 +196,7 @@ class EtcdBoard(impl_etcd.EtcdJobBoard, board_base.Kind):
 
 
 def make(name, settings):
-    """Return a board, which is not connected yet.
+    """Return a jobboard, which is not connected yet.
 
     :param settings: :class:`~options.Settings`
     """

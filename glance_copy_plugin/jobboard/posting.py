@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""How the Image service gets a copy onto the board."""
+"""How the Image service gets a copy onto the jobboard."""
 
 import concurrent.futures
 import threading
@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 30
 
 
 class Postings:
-    """Tells requests whether their copies are on the board.
+    """Tells requests whether their copies are on the jobboard.
 
     Glance makes a task while it answers the request, and asks for the flow of
     that task in another thread.
@@ -66,11 +66,11 @@ class Postings:
             raise
         debug.point('posted')
         entry.remove()
-        LOG.info('The copy of image %s is on the board', entry.image_id)
+        LOG.info('The copy of image %s is on the jobboard', entry.image_id)
         self._tell(entry, None)
 
     def wait(self, entry):
-        """Return when the expected copy is on the board.
+        """Return when the expected copy is on the jobboard.
 
         :raises: whatever kept it from getting there
         """
@@ -135,9 +135,9 @@ def _priority(task):
 
 
 def post_task(task):
-    """Post the copy of a task; nothing happens if it is on the board.
+    """Post the copy of a task; nothing happens if it is on the jobboard.
 
-    Workers post it again, should the board forget it, because it is marked.
+    Workers post it again, should the jobboard forget it, because it is marked.
 
     :param task: as Glance's database gives it
     :returns: False if it was there
@@ -168,11 +168,11 @@ def post_again(entry):
 
 
 def post_forgotten(known):
-    """Post the copies that have not ended and are not on the board.
+    """Post the copies that have not ended and are not on the jobboard.
 
-    A board may lose its jobs, if it comes back without its data.
+    A jobboard may lose its jobs, if it comes back without its data.
 
-    :param known: ids of tasks whose jobs have been on the board, listed
+    :param known: ids of tasks whose jobs have been on the jobboard, listed
         before this is called
     """
     for task in tasks.live_copies(but=known):
@@ -180,7 +180,7 @@ def post_forgotten(known):
             continue
         if board_.of_process().post(of_task(task)):
             LOG.warning(
-                'Posted the copy of image %s again, which the board had '
+                'Posted the copy of image %s again, which the jobboard had '
                 'forgotten', task['input']['image_id'],
             )
 
@@ -192,6 +192,6 @@ def _give_up(entry, task_id, error):
     )
     try:
         abort.unlock(entry.image_id, task_id)
-        tasks.fail(task_id, 'the board of copies could not be reached')
+        tasks.fail(task_id, 'the jobboard could not be reached')
     finally:
         entry.remove()

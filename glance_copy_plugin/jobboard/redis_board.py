@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""TaskFlow's board in redis, asked for many jobs at a time."""
+"""TaskFlow's jobboard in redis, asked for many jobs at a time."""
 
 from oslo_utils import timeutils
 import redis.backoff
@@ -10,7 +10,8 @@ from taskflow.jobs.backends import impl_redis
 
 from glance_copy_plugin.jobboard import board_base
 
-# A board that does not answer must not hold a request, or a claim's renewal.
+# A jobboard that does not answer must not hold a request, or the renewal of
+# a claim.
 _ANSWER_SECONDS = 3.0
 _WORKER = 'worker.'
 
@@ -33,12 +34,12 @@ class RedisBoard(impl_redis.RedisJobBoard, board_base.Kind):
         return None if value is None else board_base.readable_owner(value)
 
     def ping(self):
-        """Return if the board answers, having asked it."""
+        """Return if the jobboard answers, having asked it."""
         with impl_redis._translate_failures():
             self._client.ping()
 
     def post_once(self, uuid, name, details, priority):
-        """Put a job on the board, unless one of this id is there."""
+        """Put a job on the jobboard, unless one of this id is there."""
         posting = base.format_posting(
             uuid, name, created_on=timeutils.utcnow(), details=details,
             priority=priority,
@@ -72,7 +73,7 @@ class RedisBoard(impl_redis.RedisJobBoard, board_base.Kind):
         )
 
     def find_owner(self, job):
-        """Return who has claimed a job, as the board knows now, or None."""
+        """Return who has claimed a job, as the jobboard knows now, or None."""
         with impl_redis._translate_failures():
             owner = self._client.get(job.owner_key)
         return self._decode_owner(owner)
@@ -108,7 +109,7 @@ class RedisBoard(impl_redis.RedisJobBoard, board_base.Kind):
 
 
 def make(name, settings):
-    """Return a board, which is not connected yet.
+    """Return a jobboard, which is not connected yet.
 
     :param settings: :class:`~options.Settings`
     """

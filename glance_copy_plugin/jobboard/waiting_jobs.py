@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The copies that wait on the board, and what their tasks say meanwhile."""
+"""The copies that wait on the jobboard, and what their tasks say meanwhile."""
 
 import time
 
@@ -22,7 +22,7 @@ class Waiting:
     """Looks after the copies that no worker has taken yet.
 
     A task that nobody writes to would lose its hold on the image, and its
-    message says what it waits for. Those that the board has forgotten are
+    message says what it waits for. Those that the jobboard has forgotten are
     posted again.
 
     :param board: :class:`Board`
@@ -72,7 +72,7 @@ class WithoutWorkers:
         self._waiting = None
 
     def look_after(self):
-        """Look at the board once; a silent one is looked at again later."""
+        """Look at the jobboard once; a silent one is looked at again later."""
         board = board_.of_process()
         try:
             if board.workers():
@@ -82,7 +82,7 @@ class WithoutWorkers:
                 self._waiting = Waiting(board)
             self._waiting.look_after(())
         except board_.BoardSilent as exc:
-            LOG.debug('The board of copies does not answer: %s', exc)
+            LOG.debug('Jobboard unreachable: %s', exc)
 
 
 WITHOUT_WORKERS = WithoutWorkers()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""TaskFlow's board in ZooKeeper, where a claim is part of a session."""
+"""TaskFlow's jobboard in ZooKeeper, where a claim is part of a session."""
 
 import contextlib
 import logging
@@ -20,7 +20,8 @@ from taskflow.utils import misc
 
 from glance_copy_plugin.jobboard import board_base
 
-# A board that does not answer must not hold a request, or a claim's renewal.
+# A jobboard that does not answer must not hold a request, or the renewal of
+# a claim.
 _ANSWER_SECONDS = 3.0
 # As it comes, kazoo looks less and less often if the server lives again.
 _CONNECT_AGAIN = {'max_tries': -1, 'delay': 0.1, 'max_delay': 2.0}
@@ -103,12 +104,12 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, board_base.Kind):
         self._begun = True
 
     def ping(self):
-        """Return if the board answers, having asked it."""
+        """Return if the jobboard answers, having asked it."""
         with self._asking():
             self._client.exists(self.path)
 
     def post_once(self, uuid, name, details, priority):
-        """Put a job on the board, unless one of this id is there."""
+        """Put a job on the jobboard, unless one of this id is there."""
         # TaskFlow demands a number behind the prefix.
         path = f'{self._job_base}{uuid_.UUID(uuid).int}'
         posting = base.format_posting(
@@ -164,7 +165,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, board_base.Kind):
             raise
 
     def find_owner(self, job):
-        """Return who has claimed a job, as the board knows now, or None."""
+        """Return who has claimed a job, as the jobboard knows now, or None."""
         with self._asking():
             # This server may be behind the others.
             self._client.sync(job.lock_path)
@@ -179,7 +180,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, board_base.Kind):
         return self.find_owner(job) == who
 
     def consume(self, job, who):
-        """Take a job off the board; ``NotFound`` if that was done."""
+        """Take a job off the jobboard; ``NotFound`` if that was done."""
         with self._asking():
             super().consume(job, who)
         self._tokens.discard(who)
@@ -270,7 +271,7 @@ class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, board_base.Kind):
 
 
 def make(name, settings):
-    """Return a board, which is not connected yet.
+    """Return a jobboard, which is not connected yet.
 
     :param settings: :class:`~options.Settings`
     """

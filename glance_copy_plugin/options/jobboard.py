@@ -12,15 +12,15 @@ JOBBOARD_OPTS = [
         'jobboard_connection',
         secret=True,
         help="""
-The board on which copies wait for ``glance-copy-worker``.
+The jobboard on which copies wait for ``glance-copy-worker``.
 
 With it, the Image service only posts copies there; worker processes, on any
-number of hosts, make them. A request is accepted when its job is on the board,
-and answered with 503 when the board cannot be reached.
+number of hosts, make them. A request is accepted when its job is on the
+jobboard, and answered with 503 when the jobboard cannot be reached.
 
-Give the same board, the same namespace and the same database to the Image
-service and to all workers. Copies that a board has forgotten are posted again
-by a worker, from the Image service's own records.
+Give the same jobboard, the same namespace and the same database to the Image
+service and to all workers. Copies that a jobboard has forgotten are posted
+again by a worker, from the Image service's own records.
 
 Of etcd, 3.4 or later is needed, and one member is asked: give an address that
 leads to one that lives. This service speaks to its HTTP gateway, to which a
@@ -36,7 +36,7 @@ Possible values:
         'jobboard_password',
         secret=True,
         help="""
-Password for the board, in whatever characters.
+Password for the jobboard, in whatever characters.
 
 It is used instead of one in ``jobboard_connection``.
 """),
@@ -44,14 +44,14 @@ It is used instead of one in ``jobboard_connection``.
         'jobboard_tls',
         default=False,
         help="""
-Encrypt the connection to the board. Its certificate is always verified.
+Encrypt the connection to the jobboard. Its certificate is always verified.
 
 Without it, the password can be read on the way.
 """),
     cfg.StrOpt(
         'jobboard_tls_ca_file',
         help="""
-File with the certificates that may have signed the board's own.
+File with the certificates that may have signed the jobboard's own.
 
 Possible values:
     * Path of a PEM file
@@ -60,7 +60,7 @@ Possible values:
     cfg.StrOpt(
         'jobboard_tls_cert_file',
         help="""
-File with the certificate that this service shows to the board.
+File with the certificate that this service shows to the jobboard.
 """),
     cfg.StrOpt(
         'jobboard_tls_key_file',
@@ -77,8 +77,8 @@ Seconds after which the job of a worker that gives no sign of life is taken
 over by another one.
 
 A worker renews its claims four times as often. Shorter, and a dead worker's
-copies go on earlier; longer, and copies survive a longer outage of the board,
-up to three quarters of this time.
+copies go on earlier; longer, and copies survive a longer outage of the
+jobboard, up to three quarters of this time.
 
 ZooKeeper brings it within its own limits, ``minSessionTimeout`` and
 ``maxSessionTimeout``, which are 4 and 40 seconds as it comes. There a claim
@@ -90,7 +90,7 @@ library keeps up, even if the rest of the process hangs.
         default='glance-copy',
         regex=r'^[A-Za-z0-9._-]+$',
         help="""
-Prefix of everything that is kept on the board, for servers that others use
+Prefix of everything that is kept on the jobboard, for servers that others use
 too.
 """),
 ]
@@ -104,7 +104,7 @@ _FORM = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to reach the board; times in seconds.
+    """How to reach the jobboard; times in seconds.
 
     :param kind: ``redis``, ``etcd`` or ``zookeeper``
     :param hosts: (name, port) of each server; one, except for ZooKeeper

@@ -32,7 +32,7 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
     What a copy has to do stands in Glance's own records, so that it is made
     afresh from them instead of from a flow that TaskFlow has kept.
 
-    :param name: the worker's name on the board
+    :param name: the worker's name on the jobboard
     :param board: :class:`Board`
     :param keeper: :class:`Keeper`
     :param stores: :class:`~placement.Stores` of this worker
@@ -69,7 +69,7 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
             )
             return False
         finally:
-            # Harmless if the copy ended, which takes the job off the board.
+            # Harmless if the copy ended, which takes the job off the jobboard.
             claim.release()
 
     def _on_job_done(self, job, fut):
@@ -105,7 +105,7 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
 
 
 class Pause(timing.Timeout):
-    """The time between two looks at the board, unless a copy has ended."""
+    """The time between two looks at the jobboard, unless a copy has ended."""
 
     def __init__(self, seconds):
         super().__init__(seconds)
@@ -155,7 +155,7 @@ class Queue:
         """Other workers need not know that this one is there."""
 
     def close(self):
-        """There is nothing to close: others use the board, too."""
+        """There is nothing to close: others use the jobboard, too."""
 
     def iterjobs(self, ensure_fresh=False):
         """Return the jobs that this worker can make, the next one first."""
@@ -207,5 +207,5 @@ class Queue:
 
     def _say_silent(self, error):
         if not self._silent:
-            LOG.warning('The board of copies does not answer: %s', error)
+            LOG.warning('Jobboard unreachable: %s', error)
         self._silent = True

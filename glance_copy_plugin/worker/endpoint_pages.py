@@ -50,7 +50,7 @@ class Application:
         try:
             self._board.ping()
         except board_.BoardSilent as exc:
-            return f'the board of copies does not answer: {exc}'
+            return f'jobboard unreachable: {exc}'
         found = self._processes.values()
         ready = int(found.get(metrics.PROCESSES, 0))
         if ready < self._workers:
@@ -106,7 +106,7 @@ def _is_ours(pid):
 
 
 class Jobs:
-    """What is on the board, which is the same for all workers.
+    """What is on the jobboard, which is the same for all workers.
 
     :param board: :class:`Board`
     """
@@ -117,7 +117,7 @@ class Jobs:
     def collect(self):
         """Return metrics, as Prometheus asks its collectors for them."""
         up = core.GaugeMetricFamily(
-            'glance_copy_board_up', 'Whether the board of copies answers'
+            'glance_copy_board_up', 'Whether the jobboard answers'
         )
         try:
             owners = [owner for _job, owner in self._board.jobs()]
@@ -127,7 +127,8 @@ class Jobs:
             return [up]
         up.add_metric((), 1)
         jobs = core.GaugeMetricFamily(
-            'glance_copy_board_jobs', 'Copies on the board', labels=['state']
+            'glance_copy_board_jobs', 'Copies on the jobboard',
+            labels=['state'],
         )
         waiting = owners.count(None)
         jobs.add_metric(('waiting',), waiting)

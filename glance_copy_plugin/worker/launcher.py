@@ -33,7 +33,7 @@ def check_configuration(config_dir):
     copy_image.register_opts(CONF)
     if not board.is_enabled():
         raise RuntimeError(
-            '[copy_image] jobboard_connection is not set: without a board, '
+            '[copy_image] jobboard_connection is not set: without a jobboard, '
             'the Image service makes its copies by itself'
         )
     validation.check_values(CONF)
@@ -64,16 +64,16 @@ def serve(config_dir, workers, concurrency):
 
 
 def status(out):
-    """Write which workers live, and what is on the board.
+    """Write which workers live, and what is on the jobboard.
 
     :param out: a stream for people to read
-    :returns: 0 if workers live, 1 if none does, 2 if the board is silent
+    :returns: 0 if workers live, 1 if none does, 2 if the jobboard is silent
     """
     try:
         workers = board.of_process().workers()
         jobs = board.of_process().jobs()
     except board.BoardSilent as exc:
-        out.write(f'The board does not answer: {exc}\n')
+        out.write(f'Jobboard unreachable: {exc}\n')
         return 2
     claims = collections.Counter(
         claim.worker_of(owner) for _job, owner in jobs if owner is not None

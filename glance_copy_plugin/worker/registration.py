@@ -44,7 +44,7 @@ class Herald:
         try:
             self._board.withdraw(self._name)
         except board_.BoardSilent as exc:
-            LOG.info('This worker is not withdrawn from the board: %s', exc)
+            LOG.info('This worker is not withdrawn from the jobboard: %s', exc)
 
     def _run(self):
         rounds = 0

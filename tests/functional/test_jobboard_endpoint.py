@@ -182,7 +182,7 @@ def test_a_worker_is_not_healthy_while_the_board_is_silent(
     try:
         status, text = endpoint.health()
         assert status == 503
-        assert text.startswith('the board of copies does not answer: ')
+        assert text.startswith('jobboard unreachable: ')
         assert board.password not in text
         # What it has counted can still be read.
         assert endpoint.value('board_up') == 0

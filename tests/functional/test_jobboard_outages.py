@@ -152,5 +152,5 @@ def test_a_board_that_dies_after_the_task_was_made_ends_it(
     assert client.copy_task(image_id) is None
     (task,) = server.tasks(image_id)
     assert task['status'] == 'failure'
-    assert 'the board of copies' in task['message']
+    assert 'the jobboard' in task['message']
     jobboard.check(server, board, image_id, ['src'])

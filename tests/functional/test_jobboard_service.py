@@ -199,7 +199,7 @@ def test_the_commands_say_what_is_with_the_board(server, board, endpoint):
     finally:
         board.start()
     assert (status, silent) == (1, 2)
-    assert 'the board of copies does not answer: ' in said
+    assert 'jobboard unreachable: ' in said
     assert board.password not in said
 
 

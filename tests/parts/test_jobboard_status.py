@@ -77,5 +77,5 @@ def test_it_says_that_the_board_does_not_answer(server, board):
     server.stop()
     code, (said,) = status()
     assert code == 2
-    assert said.startswith('The board does not answer: ')
+    assert said.startswith('Jobboard unreachable: ')
     assert server.password not in said
