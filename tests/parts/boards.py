@@ -110,10 +110,11 @@ def claim_nonsense(kind, board, job, content):
 # then whether the job is still its own.
 _OTHER = """
 import json, sys
-from glance_copy_plugin.jobboard import board, options, placement
+from glance_copy_plugin.jobboard import board, placement
+from glance_copy_plugin.options import jobboard
 given = json.loads(sys.stdin.readline())
 given['hosts'] = [tuple(each) for each in given['hosts']]
-mine = board.Board(options.Settings(**given))
+mine = board.Board(jobboard.Settings(**given))
 ((job, _owner),) = mine.jobs()
 mine.announce('other', placement.Stores(names=(), writable=()))
 print(mine.claim(job, 'other/1'), flush=True)
