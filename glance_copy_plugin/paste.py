@@ -106,7 +106,7 @@ class CopyImageFilter:
         """Let Glance make the task; answer when its job is on the jobboard."""
         try:
             board.of_process().ping()
-        except board.BoardSilent as exc:
+        except board.JobboardUnreachable as exc:
             entry.remove()
             raise _board_is_silent(exc) from None
         posting.POSTINGS.expect(entry)
@@ -118,7 +118,7 @@ class CopyImageFilter:
                 posting.POSTINGS.wait(entry)
             else:
                 entry.accept()
-        except board.BoardSilent as exc:
+        except board.JobboardUnreachable as exc:
             raise _board_is_silent(exc) from None
         except Exception:
             entry.accept()

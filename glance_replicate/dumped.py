@@ -46,7 +46,7 @@ def decode(data, image_id, entry):
     Texts may be whatever an image can have: they are made harmless where
     they are shown.
 
-    :param entry: :class:`Entry` of the list for the image
+    :param entry: :class:`ManifestEntry` of the list for the image
     :raises: :class:`BadDump` for anything that ``encode`` does not write
     """
     if hashlib.sha256(data).hexdigest() != entry.metadata:

@@ -133,7 +133,7 @@ class Dumper:
             if self._dry_run:
                 return _result(results.WOULD_UPDATE, image)
             folder.write(manifest.METADATA, metadata)
-        self._dump.add(image.id, manifest.Entry(
+        self._dump.add(image.id, manifest.ManifestEntry(
             size=entry.size, algorithm=entry.algorithm, digest=entry.digest,
             metadata=digest,
         ))
@@ -159,7 +159,7 @@ class Dumper:
         # Of an image that is to be replaced the list still tells.
         images.remove(image.id)
         images.rename(part, image.id)
-        self._dump.add(image.id, manifest.Entry(
+        self._dump.add(image.id, manifest.ManifestEntry(
             size=sent.size, algorithm=algorithm,
             digest=sent.computed[algorithm],
             metadata=hashlib.sha256(metadata).hexdigest(),
@@ -203,7 +203,7 @@ def _known(top):
         return {}
     return {
         image_id: entry for image_id, entry in manifest.read(top).items()
-        if isinstance(entry, manifest.Entry)
+        if isinstance(entry, manifest.ManifestEntry)
     }
 
 

@@ -30,7 +30,7 @@ _KEYS = {'size', 'algorithm', 'digest', 'metadata'}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Entry:
+class ManifestEntry:
     """What the list tells of one image.
 
     :param size: bytes of the data
@@ -46,7 +46,7 @@ class Entry:
 
 
 def read(folder):
-    """Return the list of a dump as {image id: :class:`Entry` or BadDump}.
+    """Return {image id: :class:`ManifestEntry` or BadDump} of a dump.
 
     :raises: :class:`BadDump` if it is no list at all
     """
@@ -124,7 +124,7 @@ def _no_constant(value):
 
 
 def _entry(image_id, found):
-    """Return an :class:`Entry`, or the :class:`BadDump` that it is."""
+    """Return a :class:`ManifestEntry`, or the :class:`BadDump` that it is."""
     try:
         return _checked_entry(image_id, found)
     except folders.BadDump as exc:
@@ -143,4 +143,4 @@ def _checked_entry(image_id, found):
         raise folders.BadDump(f'its hash in {NAME} is not one')
     if not hashes.is_hash('sha256', found['metadata']):
         raise folders.BadDump(f'the hash of its record in {NAME} is not one')
-    return Entry(**found)
+    return ManifestEntry(**found)

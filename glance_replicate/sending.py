@@ -42,7 +42,7 @@ class Sender:
     """Sends the bytes of images. Safe to use from any thread.
 
     :param service: :class:`ImageService` of the target
-    :param claims: :class:`Claims`
+    :param claims: :class:`TargetRecords`
     :param delivery: :class:`Delivery`
     :param display: :class:`Display`
     """

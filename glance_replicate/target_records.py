@@ -23,7 +23,7 @@ _TELL_AT = 5  # looks, which are three seconds
 _NOTICE = 30.0  # seconds until a target knows that an upload has broken
 
 
-class Claims:
+class TargetRecords:
     """Makes and takes over the records that data is brought into.
 
     :param service: :class:`ImageService` of the target

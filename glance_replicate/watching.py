@@ -12,7 +12,7 @@ from glance_replicate import following
 from glance_replicate import text
 
 
-class Lines:
+class WatchLines:
     """Writes the message of the task whenever it changes."""
 
     def __init__(self, stream=None):
@@ -32,7 +32,7 @@ class Lines:
             print(text.safe(seen.message), file=self._stream, flush=True)
 
 
-class Bars:
+class WatchBars:
     """Draws a bar for each store, and for reading or staging."""
 
     def __init__(self, console):
@@ -101,13 +101,13 @@ def _label(store):
 def suitable():
     """Return what suits standard error."""
     console = rich.console.Console(stderr=True)
-    return Bars(console) if console.is_terminal else Lines()
+    return WatchBars(console) if console.is_terminal else WatchLines()
 
 
 def watch(service, image_id, cancel, shown):
     """Follow the copy of an image to its end; return the last look.
 
-    :param shown: :class:`Lines` or :class:`Bars`
+    :param shown: :class:`WatchLines` or :class:`WatchBars`
     :raises: :class:`ReplicatorError` if there is no copy to be seen
     """
     if service.image(image_id) is None:

@@ -23,7 +23,7 @@ _APPLICATION = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
+class CinderSettings:
     """What one store was told.
 
     :param store: its name
@@ -56,7 +56,7 @@ class Settings:
 
 
 def read(options, store):
-    """Return the :class:`Settings` of a store.
+    """Return the :class:`CinderSettings` of a store.
 
     :param options: oslo.config's group of the store
     :raises: BadStoreConfiguration, which says in one sentence what is wrong
@@ -72,7 +72,7 @@ def read(options, store):
 def check_several(told, others):
     """See whether a store is told apart from others that use Cinder.
 
-    :param told: :class:`Settings`
+    :param told: :class:`CinderSettings`
     :param others: names of the other stores
     :raises: BadStoreConfiguration
     """
@@ -114,7 +114,7 @@ def _read(options, store):
             'cinder_mount_point_base must be an absolute path, and is '
             f'{options.cinder_mount_point_base!r}'
         )
-    return Settings(
+    return CinderSettings(
         store=store,
         volume_type=_volume_type(options),
         login=login,

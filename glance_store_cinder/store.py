@@ -69,7 +69,7 @@ class Store(stock.Store):
 
     @property
     def told(self):
-        """The :class:`Settings` of the store.
+        """The :class:`CinderSettings` of the store.
 
         :raises: BadStoreConfiguration if the options cannot work
         """

@@ -19,7 +19,7 @@ _INLINE = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
+class IrodsSettings:
     """The options of one store; times in seconds, sizes in bytes.
 
     :param store: its name in the configuration
@@ -45,7 +45,7 @@ class Settings:
 
 
 def read(conf, group):
-    """Return the Settings of the store ``group``.
+    """Return the IrodsSettings of the store ``group``.
 
     :raises: BadStoreConfiguration with everything but the zone checked
     """
@@ -55,7 +55,7 @@ def read(conf, group):
     _check_resources(told)
     account_ = _account(told)
     _check_tls(told, account_)
-    return Settings(
+    return IrodsSettings(
         store=group,
         account=account_,
         collection=collection,

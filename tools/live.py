@@ -35,7 +35,7 @@ class Lines:
             self._next = seconds + self._interval
 
 
-class Bars(watching.Bars):
+class Bars(watching.WatchBars):
     """Draws a bar for each store and for staging."""
 
     def show(self, seconds, message):

@@ -130,7 +130,7 @@ class Copier(typing.Protocol):
         """
 
 
-class Keeper(typing.Protocol):
+class Inventory(typing.Protocol):
     """Knows what lies in the stores of a driver: a module.
 
     Those of other packages are entry points in ``glance_copy_plugin.keepers``.
@@ -138,7 +138,7 @@ class Keeper(typing.Protocol):
     """
 
     def serves(self, driver) -> bool:
-        """Say whether this is the keeper for that driver."""
+        """Say whether this is the inventory of that driver."""
 
     def list_objects(self, driver) -> typing.Iterable[KeptObject]:
         """Yield all objects that have the id of an image in their name."""

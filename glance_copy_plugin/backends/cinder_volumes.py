@@ -2,7 +2,7 @@
 
 """What lies in a Cinder store, and what interrupted processes left there.
 
-The keeper of the driver ``cinder_multi``.
+The inventory of the driver ``cinder_multi``.
 """
 
 from glance_store import exceptions

@@ -176,10 +176,10 @@ def orphan_url(target, image_id, locations):
 
     None if it cannot be known, or if the image itself refers to it.
     """
-    keeper = _keeper(target.driver)
-    if keeper is None:
+    inventory = _inventory(target.driver)
+    if inventory is None:
         return None
-    return keeper.unrecorded_url(target.driver, image_id, locations)
+    return inventory.unrecorded_url(target.driver, image_id, locations)
 
 
 def remove_partial(target, image_id):
@@ -187,9 +187,9 @@ def remove_partial(target, image_id):
 
     Other drivers write in place; theirs is found as an orphan.
     """
-    keeper = _keeper(target.driver)
-    if keeper is not None:
-        keeper.remove_partial(target.driver, image_id)
+    inventory = _inventory(target.driver)
+    if inventory is not None:
+        inventory.remove_partial(target.driver, image_id)
 
 
 def list_objects(store):
@@ -198,41 +198,41 @@ def list_objects(store):
     The size is a function that returns bytes, or None for what is gone.
     """
     its_driver = driver(store)
-    keeper = its_driver and _keeper(its_driver)
-    if not keeper:
+    inventory = its_driver and _inventory(its_driver)
+    if not inventory:
         return
-    for kept in keeper.list_objects(its_driver):
-        yield kept, functools.partial(keeper.size_of, its_driver, kept)
+    for kept in inventory.list_objects(its_driver):
+        yield kept, functools.partial(inventory.size_of, its_driver, kept)
 
 
 def can_list(store):
     """True if the objects of a store can be listed, and orphans found."""
     its_driver = driver(store)
-    return its_driver is not None and _keeper(its_driver) is not None
+    return its_driver is not None and _inventory(its_driver) is not None
 
 
 def is_named(store, kept, urls):
     """True if one of these locations means that object of the store."""
-    return _keeper(driver(store)).is_named(kept, urls)
+    return _inventory(driver(store)).is_named(kept, urls)
 
 
 def remove_object(store, place):
     """Remove an object that :func:`list_objects` has found."""
     its_driver = driver(store)
-    _keeper(its_driver).remove(its_driver, place)
+    _inventory(its_driver).remove(its_driver, place)
 
 
-def _keeper(its_driver):
-    """Return the :class:`Keeper` for a driver, or None."""
-    for keeper in _keepers():
-        if keeper.serves(its_driver):
-            return keeper
+def _inventory(its_driver):
+    """Return the :class:`Inventory` for a driver, or None."""
+    for inventory in _inventories():
+        if inventory.serves(its_driver):
+            return inventory
     return None
 
 
 @functools.cache
-def _keepers():
-    """Return all keepers: those of this package, then those of others."""
+def _inventories():
+    """Return all inventories: those of this package, then those of others."""
     others = stevedore.ExtensionManager('glance_copy_plugin.keepers')
     return (
         file_copier, irods_copier, rbd_copier, cinder_volumes,

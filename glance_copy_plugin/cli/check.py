@@ -69,7 +69,7 @@ class Check(lister.Lister):
     def _show_board(self):
         try:
             workers = board.of_process().workers()
-        except board.BoardSilent:
+        except board.JobboardUnreachable:
             return
         self.app.stderr.write(
             'The jobboard answers; processes that make them: '

@@ -89,7 +89,7 @@ class Drain:
                 for job, _owner in board.of_process().jobs()
             ]
             workers = board.of_process().workers()
-        except board.BoardSilent as exc:
+        except board.JobboardUnreachable as exc:
             raise RuntimeError(
                 f'jobboard unreachable: {exc}'
             ) from None

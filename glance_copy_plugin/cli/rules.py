@@ -100,7 +100,7 @@ def _board(_conf):
         return
     try:
         workers = board.of_process().workers()
-    except board.BoardSilent as exc:
+    except board.JobboardUnreachable as exc:
         yield f'jobboard unreachable: {exc}'
     else:
         if not workers:

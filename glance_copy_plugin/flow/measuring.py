@@ -50,7 +50,7 @@ def _told(run, location):
     try:
         return _ask(
             run, location,
-            lambda _token, _silence: stores_.size_of(
+            lambda _token, _idle: stores_.size_of(
                 location.store, location.url, run.context
             ),
         ) or 0
@@ -67,27 +67,27 @@ class _Counting:
         self._source = stores_.StoreSource(location, run.context)
         self._expected = expected
 
-    def __call__(self, token, silence):
+    def __call__(self, token, idle):
         count = 0
         hasher = digests.Digests(self._expected.algorithms)
         for chunk in self._source.read_from(0):
-            silence.answered()
+            idle.answered()
             token.check()
             self._run.limit.consume(len(chunk))
             hasher.update(chunk)
             count += len(chunk)
-            silence.asked()
+            idle.asked()
         self._expected.check(hasher.hexdigests(), store=self._source.store)
         return count
 
 
 def _ask(run, location, function):
-    """Ask a store that may not answer; ``function(token, silence)``."""
-    silence = timeouts.Silence()
-    silence.asked()
-    call = timeouts.PatientCall(
-        lambda token: function(token, silence),
-        name=f'copy-image-measures-{location.store}', silence=silence,
+    """Ask a store that may not answer; ``function(token, idle)``."""
+    idle = timeouts.IdleTimer()
+    idle.asked()
+    call = timeouts.TimedCall(
+        lambda token: function(token, idle),
+        name=f'copy-image-measures-{location.store}', idle=idle,
         limit=run.options.store_timeout, cancel=run.cancel,
         on_late=lambda _size: None,
     )

@@ -83,11 +83,11 @@ def _copier_for(run, store, locations, copiers):
 def _can_copy(run, store, locations, copier):
     """Ask a copier, which asks its backend; take silence for a no."""
     target = run.target(store)
-    silence = timeouts.Silence()
-    silence.asked()
-    call = timeouts.PatientCall(
+    idle = timeouts.IdleTimer()
+    idle.asked()
+    call = timeouts.TimedCall(
         lambda _token: copier.can_copy(locations, target),
-        name=f'copy-image-asks-{store}', silence=silence,
+        name=f'copy-image-asks-{store}', idle=idle,
         limit=min(_PATIENCE, run.options.store_timeout), cancel=run.cancel,
         on_late=lambda _answer: None,
     )

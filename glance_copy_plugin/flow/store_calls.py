@@ -12,7 +12,7 @@ LOG = logging.getLogger(__name__)
 
 
 def call_store(
-    run, store, function, *, silence=None, cancel=None, on_late=None
+    run, store, function, *, idle=None, cancel=None, on_late=None
 ):
     """Call into a store; give up when it does not answer.
 
@@ -22,7 +22,7 @@ def call_store(
     :param run: :class:`CopyRun`
     :param store: name of the store
     :param function: called as ``function(token)``; returns what this returns
-    :param silence: the store's :class:`Silence` if ``function`` shows signs
+    :param idle: the store's :class:`IdleTimer` if ``function`` shows signs
         of life; its time is counted from now on
     :param cancel: :class:`CancelToken` that ends waiting; None for what has
         to be done also when the copy is stopped
@@ -37,10 +37,10 @@ def call_store(
         finally:
             run.entry.let_go()
 
-    silence = silence or timeouts.Silence()
-    silence.asked()
-    call = timeouts.PatientCall(
-        function, name=f'copy-image-to-{store}', silence=silence,
+    idle = idle or timeouts.IdleTimer()
+    idle.asked()
+    call = timeouts.TimedCall(
+        function, name=f'copy-image-to-{store}', idle=idle,
         limit=run.options.store_timeout,
         cancel=cancel or cancel_.CancelToken(), on_late=ended_late,
     )

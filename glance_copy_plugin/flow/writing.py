@@ -86,24 +86,24 @@ class StoreWriter:
         raise AssertionError('attempts() ends by raising')
 
     def _call_copier(self, copier, follower):
-        silence = follower.silence if follower else timeouts.Silence()
+        idle = follower.idle if follower else timeouts.IdleTimer()
         self._counted.restart()
 
         def copy(token):
             return self._replacing_orphans(
-                lambda: copier.copy(self._request(follower, token, silence))
+                lambda: copier.copy(self._request(follower, token, idle))
             )
 
         try:
-            return self._patiently(copy, silence, lambda stored: stored.url)
+            return self._patiently(copy, idle, lambda stored: stored.url)
         except (errors.CopyError, base.CannotServerCopy):
             raise
         except Exception as exc:
             raise stores_.target_error(exc, self._store) from exc
 
-    def _request(self, follower, token, silence):
+    def _request(self, follower, token, idle):
         def on_bytes(count):
-            silence.asked()
+            idle.asked()
             self._on_bytes(count)
 
         run = self._run
@@ -126,7 +126,7 @@ class StoreWriter:
         try:
             added = self._patiently(
                 lambda token: self._call_driver(reader, algorithm),
-                follower.silence, lambda added: added[0],
+                follower.idle, lambda added: added[0],
             )
         except errors.TargetHangs:
             raise
@@ -157,13 +157,13 @@ class StoreWriter:
             url=url, metadata=dict(metadata or {}, store=self._store)
         )
 
-    def _patiently(self, function, silence, url_of):
+    def _patiently(self, function, idle, url_of):
         """Call into the store; remove what it has stored too late.
 
         :param url_of: gives the URL of what ``function`` returns
         """
         return store_calls.call_store(
-            self._run, self._store, function, silence=silence,
+            self._run, self._store, function, idle=idle,
             cancel=self._run.cancel,
             on_late=lambda result: self._discard(url_of(result)),
         )

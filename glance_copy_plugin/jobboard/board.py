@@ -24,16 +24,16 @@ LOG = logging.getLogger(__name__)
 _NAME = 'copy-image'
 
 
-class BoardSilent(Exception):
+class JobboardUnreachable(Exception):
     """The jobboard cannot be reached, or does not do what it is asked."""
 
 
 class Board:
     """A jobboard that connects when it is first needed.
 
-    All methods that ask it something raise :class:`BoardSilent`.
+    All methods that ask it something raise :class:`JobboardUnreachable`.
 
-    :param settings: :class:`~jobboard.Settings`
+    :param settings: :class:`~jobboard.JobboardOptions`
     :raises RuntimeError: in one sentence, if a library is missing
     """
 
@@ -149,7 +149,7 @@ class Board:
             yield self._board
         except exceptions.JobFailure as exc:
             # TaskFlow's own words do not say what is wrong.
-            raise BoardSilent(
+            raise JobboardUnreachable(
                 errors.redact(exc.__cause__ or exc)
             ) from None
 

@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Claim(lease.Holder):
-    """One claim, which the keeper renews until it has ended.
+    """One claim, which the lease renewer renews until it has ended.
 
     The counterpart of the journal's :class:`Entry` for a copy that any host
     may take over. Once lost it never comes back: whoever has the job now may
@@ -65,7 +65,7 @@ class Claim(lease.Holder):
             raise _lost()
         try:
             still = self._board.is_owner(self._job, self._token)
-        except board_.BoardSilent as exc:
+        except board_.JobboardUnreachable as exc:
             if time.monotonic() < self._good_until:
                 raise errors.ClaimUnsure(
                     f'jobboard unreachable: {exc}'
@@ -78,7 +78,7 @@ class Claim(lease.Holder):
     def renew(self):
         """Renew the claim, or end it on the jobboard if the copy has ended.
 
-        :raises: :class:`BoardSilent`
+        :raises: :class:`JobboardUnreachable`
         """
         if self._ending is not None:
             self._ending.try_it()
@@ -140,7 +140,7 @@ class Claim(lease.Holder):
             )
             try:
                 self._ending.try_it()
-            except board_.BoardSilent as exc:
+            except board_.JobboardUnreachable as exc:
                 LOG.warning(
                     'The jobboard does not learn yet that the copy of image '
                     '%(image)s has ended here: %(why)s',

@@ -53,7 +53,7 @@ class Postings:
 
         If that fails, the copy has ended: no lock and no entry are left.
 
-        :raises: :class:`~board.BoardSilent`, or what the database says
+        :raises: :class:`~board.JobboardUnreachable`, or what the database says
         """
         try:
             post_task(tasks.by_id(task_id))

@@ -36,7 +36,7 @@ class Waiting:
         """Look at each of them once.
 
         :param workers: :class:`~placement.Stores` of the workers that live
-        :raises: :class:`BoardSilent`
+        :raises: :class:`JobboardUnreachable`
         """
         known = set()
         waiting = {}
@@ -81,7 +81,7 @@ class WithoutWorkers:
             if self._waiting is None:
                 self._waiting = Waiting(board)
             self._waiting.look_after(())
-        except board_.BoardSilent as exc:
+        except board_.JobboardUnreachable as exc:
             LOG.debug('Jobboard unreachable: %s', exc)
 
 

@@ -103,7 +103,7 @@ _FORM = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
+class JobboardOptions:
     """How to reach the jobboard; times in seconds.
 
     :param kind: ``redis``, ``etcd`` or ``zookeeper``
@@ -135,7 +135,7 @@ def is_enabled(group):
 
 
 def settings(group):
-    """Return the :class:`Settings` that ``[copy_image]`` gives.
+    """Return the :class:`JobboardOptions` that ``[copy_image]`` gives.
 
     :raises RuntimeError: if they cannot work, in one sentence that shows
         nothing of the address, which may hold a password
@@ -160,7 +160,7 @@ def settings(group):
             '[copy_image] names files for TLS, but jobboard_tls is false: '
             'set it, or leave the files out'
         )
-    return Settings(
+    return JobboardOptions(
         kind=url.scheme,
         hosts=hosts,
         database=database,

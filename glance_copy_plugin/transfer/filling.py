@@ -17,7 +17,7 @@ LOG = logging.getLogger(__name__)
 CHUNK_BYTES = 1024 * 1024
 
 
-class Filler:
+class SpoolFiller:
     """Fills one spool, in one thread.
 
     :param spool: empty :class:`Spool`
@@ -28,13 +28,13 @@ class Filler:
     :param on_bytes: called with the number of bytes in the spool
     :param failures: ``{store: error}`` of sources left half-way; filled
 
-    ``reading`` is the store that is read, ``silence`` its :class:`Silence`.
+    ``reading`` is the store that is read, ``idle`` its :class:`IdleTimer`.
     """
 
     def __init__(
         self, spool, sources, expected, options, *, limit, on_bytes, failures
     ):
-        self.silence = timeouts.Silence()
+        self.idle = timeouts.IdleTimer()
         self.reading = None
         self._spool = spool
         self._usable = list(sources)
@@ -124,7 +124,7 @@ class Filler:
         """Read ``source`` from the spool's position to the image's end."""
         self.reading = source.store
         self._used[source.store] = True
-        self.silence.asked()
+        self.idle.asked()
         try:
             path = source.local_file() if self._options.borrow else None
             if path is not None:
@@ -138,7 +138,7 @@ class Filler:
                 exc, f'cannot be read: {_reason(exc)}', store=source.store
             ) from exc
         finally:
-            self.silence.answered()
+            self.idle.answered()
         self._check_size(source, path is not None)
 
     def _check_size(self, source, is_file):
@@ -177,7 +177,7 @@ class Filler:
 
     def _account(self, hand_over, what, data, source):
         """Take ``data`` from the source into the spool."""
-        self.silence.answered()
+        self.idle.answered()
         debug.point('stage-read')
         self._token.check()
         if self._spool.position + len(data) > self._expected.size:
@@ -186,7 +186,7 @@ class Filler:
         self._limit.consume(len(data))
         hand_over(what)
         self._on_bytes(self._spool.position)
-        self.silence.asked()
+        self.idle.asked()
 
     def _too_long(self, source):
         return errors.SourceMismatch(

@@ -11,7 +11,7 @@ from glance_copy_plugin.transfer import timeouts
 class Follower:
     """One reader of a spool; used by one thread.
 
-    ``position`` is how many bytes it has taken; ``silence`` tells for how
+    ``position`` is how many bytes it has taken; ``idle`` tells for how
     long it has not asked for more.
     """
 
@@ -20,7 +20,7 @@ class Follower:
         self.name = name
         self.position = 0
         self.closed = False
-        self.silence = timeouts.Silence()
+        self.idle = timeouts.IdleTimer()
 
     @property
     def size(self):
@@ -67,8 +67,8 @@ class Follower:
         if self.closed:
             # By whoever has given up on the thread that asks.
             raise errors.StagingError('nothing is staged for it any more')
-        self.silence.answered()
+        self.idle.answered()
         try:
             yield
         finally:
-            self.silence.asked()
+            self.idle.asked()

@@ -201,14 +201,14 @@ class Staging:
 
     def _fill_patiently(self, spool, sources, failures):
         """Fill ``spool`` in a thread that is left behind if it hangs."""
-        filler = filling.Filler(
+        filler = filling.SpoolFiller(
             spool, sources, self._expected, self._options,
             limit=self._limit, on_bytes=self._on_bytes, failures=failures,
         )
-        call = timeouts.PatientCall(
+        call = timeouts.TimedCall(
             filler.fill,
             name='copy-image-source',
-            silence=filler.silence,
+            idle=filler.idle,
             limit=self._options.timeout,
             cancel=self._cancel,
             on_late=lambda _digests: self._ended_late(spool),

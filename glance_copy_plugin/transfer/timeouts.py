@@ -17,7 +17,7 @@ _LOOK_SECONDS = 0.5
 _LONGEST_PAUSE = 30
 
 
-class Silence:
+class IdleTimer:
     """Measures for how long the other side has owed an answer.
 
     Safe to use from any thread; the last call counts.
@@ -46,7 +46,7 @@ class GaveUp(errors.CopyError):
     """The other side owes an answer for too long. Its thread lives on."""
 
 
-class PatientCall:
+class TimedCall:
     """A call to storage in a thread of its own, which can be given up.
 
     No thread can be stopped that waits for a dead server in the kernel or in
@@ -56,16 +56,16 @@ class PatientCall:
     :param function: called as ``function(token)`` with a
         :class:`CancelToken` that is cancelled with ``cancel``, and when the
         call is given up
-    :param silence: :class:`Silence` of the other side
+    :param idle: :class:`IdleTimer` of the other side
     :param limit: the longest silence in seconds
     :param cancel: the copy's :class:`CancelToken`
     :param on_late: called, in the thread that was left behind and when that
         ends, with what the function returned, or None if it raised
     """
 
-    def __init__(self, function, *, name, silence, limit, cancel, on_late):
+    def __init__(self, function, *, name, idle, limit, cancel, on_late):
         self._function = function
-        self._silence = silence
+        self._idle = idle
         self._limit = limit
         self._cancel = cancel
         self._on_late = on_late
@@ -107,7 +107,7 @@ class PatientCall:
                         self.left_behind = True
                         raise self._cancel.error
                     return
-                silent = self._silence.seconds
+                silent = self._idle.seconds
                 if silent > self._limit:
                     self.left_behind = True
                     raise GaveUp(

@@ -34,13 +34,13 @@ class CopyConductor(impl_nonblocking.NonBlockingConductor):
 
     :param name: the worker's name on the jobboard
     :param board: :class:`Board`
-    :param keeper: :class:`Keeper`
+    :param renewer: :class:`LeaseRenewer`
     :param stores: :class:`~placement.Stores` of this worker
     :param concurrency: how many copies may run at the same time
     """
 
-    def __init__(self, name, board, keeper, stores, concurrency):
-        self._queue = Queue(board, keeper, stores, concurrency)
+    def __init__(self, name, board, renewer, stores, concurrency):
+        self._queue = ClaimableJobs(board, renewer, stores, concurrency)
         self._pause = Pause(_POLL_SECONDS)
         super().__init__(
             name, self._queue, wait_timeout=self._pause,
@@ -129,11 +129,11 @@ class Pause(timing.Timeout):
         self._over.clear()
 
 
-class Queue:
+class ClaimableJobs:
     """What a conductor knows as its jobboard: the jobs that it may take.
 
     :param board: :class:`Board`
-    :param keeper: :class:`Keeper`, which knows the claims
+    :param renewer: :class:`LeaseRenewer`, which knows the claims
     :param stores: :class:`~placement.Stores` of this worker
     :param concurrency: how many claims there may be
     """
@@ -141,9 +141,9 @@ class Queue:
     # TaskFlow's way to ask whether connect() has to be called first.
     connected = True
 
-    def __init__(self, board, keeper, stores, concurrency):
+    def __init__(self, board, renewer, stores, concurrency):
         self._board = board
-        self._keeper = keeper
+        self._renewer = renewer
         self._concurrency = concurrency
         self._stores = stores
         self._claims = {}
@@ -159,13 +159,13 @@ class Queue:
 
     def iterjobs(self, ensure_fresh=False):
         """Return the jobs that this worker can make, the next one first."""
-        running = self._keeper.claims()
+        running = self._renewer.claims()
         if len(running) >= self._concurrency:
             instrumentation.observer().looked()
             return iter(())
         try:
             jobs = self._board.jobs()
-        except board_.BoardSilent as exc:
+        except board_.JobboardUnreachable as exc:
             self._say_silent(exc)
             return iter(())
         instrumentation.observer().looked()
@@ -194,12 +194,12 @@ class Queue:
         try:
             if not self._board.claim(job, token):
                 raise exceptions.UnclaimableJob(f'job {job.uuid} is taken')
-        except board_.BoardSilent as exc:
+        except board_.JobboardUnreachable as exc:
             self._say_silent(exc)
             raise exceptions.UnclaimableJob(str(exc)) from None
         self._served[details.project_id] = next(self._turns)
         self._claims[job.uuid] = claim
-        self._keeper.add(claim)
+        self._renewer.add(claim)
 
     def claim_of(self, job):
         """Return the :class:`Claim` of a job, once; None after that."""

@@ -49,7 +49,7 @@ class Application:
         """Say why this worker does not claim copies; None if it does."""
         try:
             self._board.ping()
-        except board_.BoardSilent as exc:
+        except board_.JobboardUnreachable as exc:
             return f'jobboard unreachable: {exc}'
         found = self._processes.values()
         ready = int(found.get(metrics.PROCESSES, 0))
@@ -122,7 +122,7 @@ class Jobs:
         try:
             owners = [owner for _job, owner in self._board.jobs()]
             workers = len(self._board.workers())
-        except board_.BoardSilent:
+        except board_.JobboardUnreachable:
             up.add_metric((), 0)
             return [up]
         up.add_metric((), 1)

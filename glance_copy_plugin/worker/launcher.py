@@ -72,7 +72,7 @@ def status(out):
     try:
         workers = board.of_process().workers()
         jobs = board.of_process().jobs()
-    except board.BoardSilent as exc:
+    except board.JobboardUnreachable as exc:
         out.write(f'Jobboard unreachable: {exc}\n')
         return 2
     claims = collections.Counter(

@@ -12,7 +12,7 @@ from glance_copy_plugin.transfer import errors
 LOG = logging.getLogger(__name__)
 
 
-class Keeper:
+class LeaseRenewer:
     """Renews each claim four times before it would expire.
 
     :param expiry: seconds that a claim lasts
@@ -50,7 +50,7 @@ class Keeper:
             for claim in self.claims():
                 try:
                     claim.renew()
-                except board_.BoardSilent as exc:
+                except board_.JobboardUnreachable as exc:
                     LOG.warning('Claims cannot be renewed now: %s', exc)
                     break
                 except Exception as exc:

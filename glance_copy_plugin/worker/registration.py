@@ -13,7 +13,7 @@ from glance_copy_plugin.transfer import errors
 LOG = logging.getLogger(__name__)
 
 
-class Herald:
+class Registration:
     """A thread that announces the worker, well before others forget it.
 
     One of all workers also looks after the copies that wait.
@@ -31,7 +31,7 @@ class Herald:
         self._waiting = waiting_jobs.Waiting(board)
         self._stopped = threading.Event()
         self._thread = threading.Thread(
-            target=self._run, name='copy-image-herald', daemon=True
+            target=self._run, name='copy-image-registration', daemon=True
         )
 
     def start(self):
@@ -43,7 +43,7 @@ class Herald:
         self._thread.join()
         try:
             self._board.withdraw(self._name)
-        except board_.BoardSilent as exc:
+        except board_.JobboardUnreachable as exc:
             LOG.info('This worker is not withdrawn from the jobboard: %s', exc)
 
     def _run(self):
@@ -55,7 +55,7 @@ class Herald:
                 rounds += 1
                 if rounds % 4 == 0:
                     self._look_after_waiting()
-            except board_.BoardSilent as exc:
+            except board_.JobboardUnreachable as exc:
                 LOG.warning('This worker cannot announce itself: %s', exc)
             except Exception as exc:
                 LOG.error(

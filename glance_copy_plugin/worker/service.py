@@ -16,9 +16,9 @@ from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.records import connections
 from glance_copy_plugin.worker import conductor as conductor_
-from glance_copy_plugin.worker import lease_renewer as keeper_
+from glance_copy_plugin.worker import lease_renewer
 from glance_copy_plugin.worker import processes
-from glance_copy_plugin.worker import registration as herald_
+from glance_copy_plugin.worker import registration
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ class Worker(processes.Process):
         self._config_dir = config_dir
         self._concurrency = concurrency
         self._stopping = threading.Event()
-        self._keeper = None
+        self._renewer = None
         self._conductor = None
-        self._herald = None
+        self._registration = None
 
     def start(self):
         """Load the Image service, and begin to look for jobs."""
@@ -58,8 +58,8 @@ class Worker(processes.Process):
             max(board.expiry, _SHORTEST_TRANSACTION)
         )
         name = f'{socket.gethostname()}:{os.getpid()}'
-        self._keeper = keeper_.Keeper(board.expiry)
-        self._keeper.start()
+        self._renewer = lease_renewer.LeaseRenewer(board.expiry)
+        self._renewer.start()
         # Asked once: a driver that cannot be loaded would be tried each time.
         found = placement.Stores(
             names=tuple(stores.names()),
@@ -67,10 +67,10 @@ class Worker(processes.Process):
         )
         if self._endpoint:
             self._endpoint.count(found.writable)
-        self._herald = herald_.Herald(board, name, found)
-        self._herald.start()
+        self._registration = registration.Registration(board, name, found)
+        self._registration.start()
         self._conductor = conductor_.CopyConductor(
-            name, board, self._keeper, found, self._concurrency
+            name, board, self._renewer, found, self._concurrency
         )
         LOG.info('Worker %s makes %d copies', name, self._concurrency)
         threading.Thread(
@@ -98,5 +98,5 @@ class Worker(processes.Process):
         seconds = (CONF.graceful_shutdown_timeout or 60) * _SHARE_OF_COPIES
         if not run.suspend_all(seconds):
             LOG.warning('Some copies did not stop; they are taken over later')
-        self._herald.stop()
+        self._registration.stop()
         self._stopping.set()

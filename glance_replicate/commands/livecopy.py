@@ -87,7 +87,7 @@ def make_putter(parsed, target, delivery, shown):
         ),
         sender=sending.Sender(
             service=target, delivery=delivery, display=shown,
-            claims=target_records.Claims(
+            claims=target_records.TargetRecords(
                 target, rules, redo=parsed.redo_unfinished
             ),
         ),

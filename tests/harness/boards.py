@@ -64,7 +64,7 @@ class Server:
 
     def board(self, **other):
         """Return a board of the product's that is kept there."""
-        made = board_.Board(jobboard.Settings(**self.settings(**other)))
+        made = board_.Board(jobboard.JobboardOptions(**self.settings(**other)))
         self._boards.append(made)
         return made
 

@@ -114,7 +114,7 @@ from glance_copy_plugin.jobboard import board, placement
 from glance_copy_plugin.options import jobboard
 given = json.loads(sys.stdin.readline())
 given['hosts'] = [tuple(each) for each in given['hosts']]
-mine = board.Board(jobboard.Settings(**given))
+mine = board.Board(jobboard.JobboardOptions(**given))
 ((job, _owner),) = mine.jobs()
 mine.announce('other', placement.Stores(names=(), writable=()))
 print(mine.claim(job, 'other/1'), flush=True)
@@ -123,7 +123,7 @@ while True:
     try:
         print(mine.is_owner(job, 'other/1'), flush=True)
         break
-    except board.BoardSilent:
+    except board.JobboardUnreachable:
         # Its connection may have ended while it was paused.
         pass
 """

@@ -57,7 +57,7 @@ class Side:
         rules = rules or records.Rules()
         sender = sending.Sender(
             service=there, display=self,
-            claims=target_records.Claims(there, rules, redo=redo),
+            claims=target_records.TargetRecords(there, rules, redo=redo),
             delivery=delivering.Streaming(
                 service=there, cancel=self.token,
                 limit=limits.BandwidthLimit(None, self.token),

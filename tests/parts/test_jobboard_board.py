@@ -102,7 +102,7 @@ def silent(board):
     """Return if the board does not answer now."""
     try:
         board.ping()
-    except board_.BoardSilent:
+    except board_.JobboardUnreachable:
         return True
     return False
 
@@ -114,7 +114,7 @@ def wait_answer(board):
 def test_a_board_is_spoken_to_only_if_somebody_vouches_for_it(kind, started):
     server = started(kind, encrypted=True)
     server.board().ping()
-    with pytest.raises(board_.BoardSilent):
+    with pytest.raises(board_.JobboardUnreachable):
         server.board(ca_file=None).ping()
 
 
@@ -122,7 +122,7 @@ def test_a_wrong_password_is_refused_and_not_shown(
     server, board, job, namespace,
 ):
     intruder = server.board(namespace=namespace, password='wrong-secret')
-    with pytest.raises(board_.BoardSilent) as refusal:
+    with pytest.raises(board_.JobboardUnreachable) as refusal:
         intruder.jobs()
     assert 'wrong-secret' not in str(refusal.value)
     if server.kind != 'zookeeper':
@@ -133,7 +133,7 @@ def test_a_wrong_password_is_refused_and_not_shown(
 @pytest.mark.parametrize('kind', boards.KINDS[1:2], indirect=True)
 def test_a_user_with_rights_to_its_namespace_only_is_enough(server, board):
     board.ping()
-    with pytest.raises(board_.BoardSilent, match='permission denied'):
+    with pytest.raises(board_.JobboardUnreachable, match='permission denied'):
         server.board(namespace='else').jobs()
 
 
@@ -202,7 +202,7 @@ def test_nobody_can_take_a_job_whose_owner_cannot_be_read(
         assert owner != ''
     assert not board.is_owner(job, 'a/1')
     # TaskFlow does not get over it on redis, which workers do.
-    with contextlib.suppress(board_.BoardSilent):
+    with contextlib.suppress(board_.JobboardUnreachable):
         assert not board.claim(job, 'a/1')
     assert not board.extend(job, 'a/1')
     board.consume(job, 'a/1')
@@ -349,7 +349,7 @@ def test_a_board_that_hangs_is_silent_before_a_claim_would_end(
     board.claim(job, 'a/1')
     server.pause()
     try:
-        with pytest.raises(board_.BoardSilent):
+        with pytest.raises(board_.JobboardUnreachable):
             board.is_owner(job, 'a/1')
     finally:
         server.go_on()
@@ -385,7 +385,7 @@ def test_a_claim_that_ended_in_silence_is_given_back_once_the_board_answers(
 def test_a_board_that_is_restarted_has_all_that_it_had(server, board, job):
     board.claim(job, 'a/1')
     server.kill()
-    with pytest.raises(board_.BoardSilent):
+    with pytest.raises(board_.JobboardUnreachable):
         board.is_owner(job, 'a/1')
     server.start()
     wait_answer(board)

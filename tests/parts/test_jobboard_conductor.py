@@ -80,7 +80,7 @@ def post(board, copies):
 def running(board):
     """A conductor that makes two copies at a time."""
     made = conductor_.CopyConductor(
-        'a', board, lease_renewer.Keeper(board.expiry), STORES, 2
+        'a', board, lease_renewer.LeaseRenewer(board.expiry), STORES, 2
     )
     thread = threading.Thread(target=made.run)
     thread.start()

@@ -221,7 +221,7 @@ class StoreConformance(copies.Copying):
         written, go_on, ended = (threading.Event() for _ in range(3))
         patiently = writing.StoreWriter._patiently
 
-        def hanging(writer, function, silence, url_of):
+        def hanging(writer, function, idle, url_of):
             def work(token):
                 result = function(token)
                 written.set()
@@ -229,8 +229,8 @@ class StoreConformance(copies.Copying):
                 return result
 
             # No time passes before everything is written, and much then.
-            silence = timeouts.Silence(clock=lambda: 3600 * written.is_set())
-            return patiently(writer, work, silence, url_of)
+            idle = timeouts.IdleTimer(clock=lambda: 3600 * written.is_set())
+            return patiently(writer, work, idle, url_of)
 
         monkeypatch.setattr(writing.StoreWriter, '_patiently', hanging)
         target = make('s1')

@@ -195,7 +195,7 @@ def test_another_task_than_the_one_that_holds_the_image_is_not_shown(api):
 
 
 def test_what_cannot_be_watched_is_one_sentence(api):
-    shown = watching.Lines(io.StringIO())
+    shown = watching.WatchLines(io.StringIO())
     nobody = '11111111-2222-4333-8444-555555555555'
     for image_id, told in ((nobody, 'no image'), (api.add(), 'No copy of')):
         with pytest.raises(errors.ReplicatorError, match=told):
@@ -214,7 +214,7 @@ def test_on_a_terminal_there_are_bars(monkeypatch):
     monkeypatch.setenv('TERM', 'xterm')
     result = results.Result(what=results.FAILED, image_id='a', detail='why')
     with contextlib.redirect_stderr(Terminal()) as stream:
-        assert isinstance(watching.suitable(), watching.Bars)
+        assert isinstance(watching.suitable(), watching.WatchBars)
         with display.suitable() as shown:
             shown.expect(2, 4000)
             shown.begin('a', '[/]first\x1b', 2000)
@@ -232,7 +232,7 @@ def test_on_a_terminal_there_are_bars(monkeypatch):
         assert part in text, text
     with contextlib.redirect_stderr(io.StringIO()):
         assert isinstance(display.suitable(), display.Lines)
-        assert isinstance(watching.suitable(), watching.Lines)
+        assert isinstance(watching.suitable(), watching.WatchLines)
 
 
 class Image:

@@ -351,7 +351,7 @@ def test_a_watched_copy_has_a_bar_for_each_store(status, shown):
         looks.append((task, {'stores': 'slow'}, True))
     # Without a terminal, only the last frame is drawn.
     console = rich.console.Console(file=io.StringIO(), width=200)
-    with watching.Bars(console) as bars:
+    with watching.WatchBars(console) as bars:
         for task, record, ended in looks:
             bars.show(following.Seen(task=task, record=record, ended=ended))
     lines = console.file.getvalue().splitlines()
@@ -361,7 +361,7 @@ def test_a_watched_copy_has_a_bar_for_each_store(status, shown):
 
 def test_a_watched_copy_is_told_in_lines_when_it_changes():
     stream = io.StringIO()
-    shown = watching.Lines(stream)
+    shown = watching.WatchLines(stream)
     for message in ('one', 'one', '', 'two\x1b'):
         shown.show(following.Seen(
             task={'message': message}, record={}, ended=False

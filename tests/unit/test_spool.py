@@ -156,22 +156,22 @@ def test_a_follower_owes_an_answer_unless_it_waits_for_bytes(spool_of):
     spooled = spool_of(6)
     changed = threads.observe(spooled)
     follower = spooled.follower('a')
-    follower.silence = timeouts.Silence(clock=lambda: now[0])
+    follower.idle = timeouts.IdleTimer(clock=lambda: now[0])
     waiting = threads.Running(follower.wait_begun)
     changed.wait_for_sleepers()
     spooled.write(b'abc')
     waiting.result()
     now[0] = 5
-    assert follower.silence.seconds == 5
+    assert follower.idle.seconds == 5
     take(follower, 3)
     waiting = threads.Running(follower.extent, 3)
     changed.wait_for_sleepers()
     now[0] = 100
-    assert follower.silence.seconds == 0
+    assert follower.idle.seconds == 0
     spooled.write(b'def')
     waiting.result()
     now[0] = 107
-    assert follower.silence.seconds == 7
+    assert follower.idle.seconds == 7
 
 
 # What is on the disk.

@@ -133,7 +133,7 @@ def clock(monkeypatch):
     """Have time stand still, unless a test has it go on."""
     made = Clock()
 
-    class Silence(timeouts.Silence):
+    class Watched(timeouts.IdleTimer):
         def __init__(self):
             super().__init__(clock=made)
 
@@ -142,7 +142,7 @@ def clock(monkeypatch):
             made.looks.release()
             return super().seconds
 
-    monkeypatch.setattr(timeouts, 'Silence', Silence)
+    monkeypatch.setattr(timeouts, 'IdleTimer', Watched)
     return made
 
 

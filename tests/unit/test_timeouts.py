@@ -18,7 +18,7 @@ class Clock:
         return self.now
 
 
-class Watched(timeouts.Silence):
+class Watched(timeouts.IdleTimer):
     """Tells when somebody looks at it."""
 
     def __init__(self, **options):
@@ -34,17 +34,17 @@ class Watched(timeouts.Silence):
 class Storage:
     """Something that answers when it is told to."""
 
-    def __init__(self, limit=3600, silence=None):
-        self.silence = silence or timeouts.Silence()
-        self.silence.asked()
+    def __init__(self, limit=3600, idle=None):
+        self.idle = idle or timeouts.IdleTimer()
+        self.idle.asked()
         self.cancel = cancel.CancelToken()
         self.asked = threading.Event()
         self.answer = threading.Event()
         self.late = []
         self.late_came = threading.Event()
         self.heeds = False
-        self.call = timeouts.PatientCall(
-            self._work, name='test', silence=self.silence, limit=limit,
+        self.call = timeouts.TimedCall(
+            self._work, name='test', idle=self.idle, limit=limit,
             cancel=self.cancel, on_late=self._on_late,
         )
 
@@ -69,17 +69,17 @@ def stopped():
 
 def test_nobody_owes_an_answer_who_was_not_asked():
     clock = Clock()
-    silence = timeouts.Silence(clock=clock)
+    idle = timeouts.IdleTimer(clock=clock)
     clock.now += 5
-    assert silence.seconds == 0
-    silence.asked()
+    assert idle.seconds == 0
+    idle.asked()
     clock.now += 5
-    assert silence.seconds == 5
-    silence.asked()
-    assert silence.seconds == 0
+    assert idle.seconds == 5
+    idle.asked()
+    assert idle.seconds == 0
     clock.now += 5
-    silence.answered()
-    assert silence.seconds == 0
+    idle.answered()
+    assert idle.seconds == 0
 
 
 def test_what_is_answered_is_returned():
@@ -97,8 +97,8 @@ def test_what_is_raised_is_raised():
         raise error
 
     storage = Storage()
-    call = timeouts.PatientCall(
-        fail, name='test', silence=storage.silence, limit=9,
+    call = timeouts.TimedCall(
+        fail, name='test', idle=storage.idle, limit=9,
         cancel=storage.cancel, on_late=storage.late.append,
     )
     with pytest.raises(OSError, match='broken') as raised:
@@ -120,13 +120,13 @@ def test_silence_beyond_the_limit_is_given_up_and_its_late_answer_told():
 
 def test_silence_that_is_not_owed_is_no_reason_to_give_up():
     clock = Clock()
-    silence = Watched(clock=clock)
-    storage = Storage(limit=0.05, silence=silence)
-    silence.answered()
+    idle = Watched(clock=clock)
+    storage = Storage(limit=0.05, idle=idle)
+    idle.answered()
     running = threads.Running(storage.call.result)
     for _each in range(5):
         clock.now += 3600
-        assert silence.looks.acquire(timeout=threads.PATIENCE)
+        assert idle.looks.acquire(timeout=threads.PATIENCE)
     storage.answer.set()
     assert running.result() == 'stored'
 
