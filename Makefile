@@ -31,7 +31,7 @@ venv: $(STAMP) ## Install the plugin, Glance and the test tools into .venv
 $(STAMP): $(INPUTS)
 	@tools/make-venv $(PYTHON) $(VENV)
 	$(BIN)/python -m pip install --quiet \
-	  -r requirements.txt -r test-requirements.txt -e .
+	  -r requirements.txt -r test-requirements.txt -e '.[glance]'
 	@touch $@
 
 services: venv ## Install servers and tools that some tests need, if possible

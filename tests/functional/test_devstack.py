@@ -173,7 +173,7 @@ def test_a_second_run_of_stack_changes_nothing_more(make, stores):
     before = devstack.files()
     devstack.run(*host.CONFIGURE)
     assert devstack.calls('setup_develop') == [
-        f'setup_develop {host.process.ROOT} '
+        f'setup_develop {host.process.ROOT} glance'
     ]
     once = devstack.files()
     assert once != before
@@ -263,7 +263,7 @@ def test_stores_in_cinder_get_options_and_volume_types(make):
         f'{asked} volume type show glance-fast',
         f'{asked} volume type show glance-slow',
     ]
-    assert devstack.calls('setup_develop')[0].endswith(' cinder')
+    assert devstack.calls('setup_develop')[0].endswith(' glance,cinder')
     for store in ('fast', 'slow'):
         assert devstack.value(store, 'cinder_volume_type') == f'glance-{store}'
         assert devstack.value(store, 'cinder_store_password') == (

@@ -86,7 +86,7 @@ def test_the_services_have_what_devstack_needs_of_them(devstack):
     assert worker.endswith(
         f'glance-copy-worker --config-dir {devstack.etc} --workers 2'
     )
-    assert devstack.calls('setup_develop')[0].endswith(' redis,metrics')
+    assert devstack.calls('setup_develop')[0].endswith(' glance,redis,metrics')
     assert len(devstack.calls('install_package')) == 1
 
 

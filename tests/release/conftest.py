@@ -66,7 +66,7 @@ def beside_glance(tmp_path_factory, wheel):
     assert len(pins) == 3
     made.install(*pins)
     made.before = made.versions()
-    made.install(wheel)
+    made.install(f'{wheel}[glance]')
     return made
 
 

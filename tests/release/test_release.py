@@ -18,6 +18,7 @@ from tests.harness import GlanceServer
 from tests.harness import token_filter
 from tests.harness.process import run
 from tests.harness.wsgi import gunicorn
+from tests.release.conftest import Environment
 from tests.release.conftest import ROOT
 
 pytestmark = pytest.mark.long
@@ -166,3 +167,21 @@ def test_the_extras_bring_what_the_drivers_need(with_extras, server):
     done = ask(with_extras, server, 'glance-copy-worker', 'status')
     assert 'jobboard_connection is not set' in done.stdout
     run(with_extras.python, '-m', 'pip', 'check')
+
+
+def test_the_client_brings_no_library_of_a_server(tmp_path, wheel):
+    client = Environment(tmp_path / 'venv')
+    client.install(f'{wheel}[replicator]')
+    servers = {
+        'alembic', 'glance', 'glance-store', 'glance_store', 'oslo.db',
+        'sqlalchemy', 'taskflow', 'webob',
+    }
+    assert not servers & {name.lower() for name in client.versions()}
+    nowhere = 'http://127.0.0.1:9'
+    done = subprocess.run(
+        [client.bin / 'glance-replicate', 'size', nowhere],
+        capture_output=True, text=True,
+    )
+    assert done.returncode == 1
+    assert 'be reached' in done.stderr
+    assert 'Traceback' not in done.stderr
