@@ -127,7 +127,7 @@ def test_a_board_that_is_down_is_an_answer_and_leaves_nothing(
     finally:
         board.start()
     assert answer.status_code == 503
-    assert 'the board that workers take them from' in answer.text
+    assert 'the jobboard that workers take them from' in answer.text
     assert client.copy_task(image_id) is None
     assert server.tasks(image_id) == []
     server.invariants.assert_hold()

@@ -175,7 +175,7 @@ def run(server, *command, conf=None):
 def test_the_commands_say_what_is_with_the_board(server, board, endpoint):
     status, said = run(server, 'glance-copy', 'check')
     assert status == 1
-    assert 'no worker takes copies from the board' in said
+    assert 'no worker takes copies from the jobboard' in said
     with worker_.Worker(
         server, 'host-a', workers=2, settings=endpoint.settings,
     ) as worker:
