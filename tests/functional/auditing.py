@@ -7,7 +7,7 @@ import json
 import os
 
 from tests.functional import helpers
-from tests.harness import loaded
+from tests.parts import starting
 
 INSERT = (
     'INSERT INTO image_properties (image_id, name, value, created_at,'
@@ -24,9 +24,9 @@ def command(server, *arguments):
 
 def audit(server, *arguments, **environment):
     """Run the command; return the ``CompletedProcess``."""
-    return loaded.run(
-        'glance_copy_plugin.cli.main:main', ['audit', *arguments],
-        environment={**server.process_environment(), **environment},
+    return starting.run(
+        ['audit', *arguments],
+        {**server.process_environment(), **environment},
     )
 
 
