@@ -14,7 +14,7 @@ INPUTS := requirements.txt test-requirements.txt setup.cfg setup.py \
 
 export N SEED IMAGE XFS BENCH_DIR ROUNDS SIZES STORES PARTS KEEP CLOUD_FOLDER
 export REPLICATE_IMAGES WORKERS WORKER_COPIES EVERY BOARD
-# Hundreds of processes load the same modules.
+# Compiled modules are kept, or each of hundreds of processes compiles them.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-long test-all test-unit \

@@ -12,7 +12,6 @@ from tests.harness import MEMBER
 pytestmark = pytest.mark.functional
 
 
-
 def test_a_user_who_may_not_publish_could_copy_no_public_image(
     clouds, tmp_path
 ):

@@ -7,7 +7,7 @@ import json
 import os
 
 from tests.functional import helpers
-from tests.harness import loaded
+from tests.parts import starting
 
 INSERT = (
     'INSERT INTO image_properties (image_id, name, value, created_at,'
@@ -29,9 +29,8 @@ def audit(server, *arguments, **environment):
 
 def glance_copy(server, *arguments, **environment):
     """Run a command for operators; return the ``CompletedProcess``."""
-    return loaded.run(
-        'glance_copy_plugin.cli.main:main', arguments,
-        environment={**server.process_environment(), **environment},
+    return starting.run(
+        arguments, {**server.process_environment(), **environment},
     )
 
 

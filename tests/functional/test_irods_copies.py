@@ -98,7 +98,8 @@ def test_a_zone_that_does_not_tell_whether_it_can_copy_is_streamed_to(
     client = Client(glance)
     image_id = client.create_image(IMAGE, store='archive')
     zone.server.counters.reset()
-    hanging = zone.server.faults.hang_on('query')
+    # Other servers may ask for their images now.
+    hanging = zone.server.faults.hang_on('query', path=image_id)
     task = helpers.copy(client, image_id, ['vault'])
     hanging.release()
     assert task['status'] == 'success', task['message']

@@ -108,12 +108,14 @@ def test_what_an_empty_board_has_forgotten_is_posted_again(server, board):
     client = Client(server)
     image_id = client.create_image(helpers.data(SIZE))
     assert client.copy(image_id, STORES, method=LOW).status_code == 202
+    ((forgotten, _owner),) = jobboard.jobs_on(board)
     board.forget()
-    # It cannot make the copy. The service may have posted it before.
+    # It cannot make the copy. The service may post it again before.
     with jobboard.workers(server, 'host-a', stores=['src']):
         ((job, owner),) = helpers.wait_until(
             lambda: jobboard.jobs_on(board), 'the forgotten job',
         )
+    assert job.created_on > forgotten.created_on
     assert (job.details['image_id'], owner) == (image_id, None)
     assert job.priority.value == 'LOW'
     with jobboard.workers(server, 'host-b'):

@@ -14,7 +14,7 @@ from tests.harness import Client
 
 pytestmark = pytest.mark.functional
 
-IMAGES = 12
+IMAGES = 20
 TARGETS = ['s1', 's2', 's3']
 
 

@@ -21,7 +21,6 @@ from tests.parts import proxy
 pytestmark = pytest.mark.functional
 
 
-
 def share(client, image_id, *projects):
     for project in projects:
         client.demand(

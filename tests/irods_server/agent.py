@@ -28,13 +28,18 @@ class Request:
         self.input = packing.Structure.parse(stream.receive(header.message))
         stream.receive(header.error)
         self.left = header.body
-        # Of two paths, as of a copy, the second one is where it goes.
+        # Of two paths, as of a copy, the second one is where it goes; of a
+        # query, what it looks for.
         self.path = (
             self.input.text('objPath') or self.input.text('collName')
             or self.input.text('arg2') or self.input.text('path')
             or ''.join(
                 each.text('objPath')
                 for each in self.input.all('DataObjInp_PI')[1:]
+            )
+            or ' '.join(
+                each for _column, each
+                in self.input.pairs('InxValPair_PI', 'inx', 'svalue')
             )
         )
 

@@ -52,11 +52,15 @@ def glance_copy(command, folder):
     :param command: it and its options, with spaces between
     :param folder: of the configuration
     """
-    done = loaded.run(
-        'glance_copy_plugin.cli.main:main',
-        [*command.split(), '--config-dir', folder],
-    )
+    done = run([*command.split(), '--config-dir', folder], os.environ)
     return done.returncode, done.stdout + done.stderr
+
+
+def run(arguments, environment):
+    """Run ``glance-copy``; return the ``CompletedProcess``."""
+    return loaded.run(
+        'glance_copy_plugin.cli.main:main', arguments, environment=environment,
+    )
 
 
 def glance(folder):
