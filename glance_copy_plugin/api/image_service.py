@@ -12,7 +12,7 @@ from glance.common import wsgi_app
 import glance_store
 from oslo_config import cfg
 
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.reconcile import process
 from glance_copy_plugin.records import schema
 from glance_copy_plugin.transfer import errors
@@ -88,7 +88,7 @@ def _load_stores():
     except RuntimeError as exc:
         raise RuntimeError(
             f'[glance_store] default_backend: {exc}; name one of '
-            + ', '.join(stores.names())
+            + ', '.join(drivers.store_names())
         ) from exc
 
 

@@ -18,7 +18,7 @@ import glance.gateway
 from oslo_utils import timeutils
 import webob.exc
 
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
@@ -103,8 +103,8 @@ class Rules:
         }
         if wanted is None:
             wanted = [
-                name for name in stores.names()
-                if name not in holding and stores.is_writable(name)
+                name for name in drivers.store_names()
+                if name not in holding and drivers.is_writable(name)
             ]
             if not wanted:
                 return webob.Response(status=202)
@@ -178,9 +178,9 @@ def _context(request):
 
 
 def _check_stores(wanted, holding):
-    known = stores.names()
+    known = drivers.store_names()
     for name in wanted:
-        if name.startswith(stores.RESERVED_PREFIX):
+        if name.startswith(drivers.RESERVED_PREFIX):
             raise import_request.bad(
                 f'Store {import_request.shown(name)} is reserved for the '
                 'Image service itself: name stores that GET /v2/info/stores '
@@ -196,7 +196,7 @@ def _check_stores(wanted, holding):
             raise import_request.bad(
                 f"Store '{name}' has the image already: leave it out."
             )
-        if not stores.is_writable(name):
+        if not drivers.is_writable(name):
             raise import_request.bad(
                 f"Store '{name}' cannot be written: name another one."
             )

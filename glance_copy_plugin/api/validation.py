@@ -11,6 +11,7 @@ from keystonemiddleware import auth_token
 from oslo_config import cfg
 import stevedore
 
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.options import copy_image
 
@@ -33,7 +34,7 @@ def check(conf):
     """
     check_values(conf)
     known = stevedore.ExtensionManager(
-        'glance_copy_plugin.copiers'
+        registry.NAMESPACE
     ).entry_points_names()
     wrong = [
         name for name in conf[copy_image.GROUP].copiers if name not in known

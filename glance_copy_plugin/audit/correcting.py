@@ -3,7 +3,7 @@
 """Letting a location name the place where its object lies now."""
 
 from glance_copy_plugin.audit import words
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.flow import verifying
 from glance_copy_plugin.records import urls
 
@@ -32,7 +32,7 @@ def correct(scope, finding):
                 'object could be compared with'
             )
         wrong = verifying.wrong(
-            stores_.location(finding.store, finding.kept.url), expected,
+            drivers.location(finding.store, finding.kept.url), expected,
             scope.context, scope.on_bytes,
         )
         if wrong:

@@ -12,7 +12,7 @@ import dataclasses
 
 from glance_store import exceptions
 
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.records import urls
 from glance_copy_plugin.transfer import errors
 from glance_store_irods import location as irods_location
@@ -116,8 +116,8 @@ def _of_irods(url):
 
 def _drivers(scheme):
     """Yield (name, driver) of each store of a scheme that can be used."""
-    for name in stores.names():
-        driver = stores.driver(name)
+    for name in drivers.store_names():
+        driver = drivers.of_store(name)
         if driver is not None and scheme in driver.get_schemes():
             yield name, driver
 

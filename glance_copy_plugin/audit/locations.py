@@ -6,7 +6,7 @@ from glance_store import exceptions as store_exceptions
 
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import words
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.flow import verifying
 
 
@@ -34,12 +34,12 @@ def _look(scope, image, location):
     """Return what is wrong as (kind, detail), or None."""
     url, store = location['url'], location['metadata']['store']
     try:
-        size = stores_.size_of(store, url, scope.context)
+        size = drivers.size_of(store, url, scope.context)
         if image.size not in (None, size):
             return findings.SIZE, f'{size} bytes instead of {image.size}'
         if scope.verify:
             wrong = verifying.wrong(
-                stores_.location(store, url), verifying.expected_of(image),
+                drivers.location(store, url), verifying.expected_of(image),
                 scope.context, scope.on_bytes,
             )
             if wrong:

@@ -6,7 +6,7 @@ import re
 
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import words
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.records import history
 
 _IMAGE_ID = re.compile(
@@ -21,7 +21,7 @@ def find(scope, store):
     :param store: name of the store
     """
     try:
-        objects = list(stores_.list_objects(store))
+        objects = list(registry.list_objects(store))
     except Exception as exc:
         yield findings.Finding(
             kind=findings.CLOSED, store=store, detail=words.describe(exc),
@@ -72,7 +72,7 @@ def _is_accounted_for(scope, store, kept):
         return True
     image = scope.image(kept.image_id)
     return image is not None and (
-        scope.is_busy(image) or stores_.is_named(
+        scope.is_busy(image) or registry.is_named(
             store, kept, [location['url'] for location in image.locations]
         )
     )

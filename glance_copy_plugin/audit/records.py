@@ -5,7 +5,7 @@
 import collections
 
 from glance_copy_plugin.audit import findings
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
 
@@ -68,7 +68,7 @@ def _find_wrong_locations(image):
     counted = collections.Counter(_stores(image))
     for store, count in sorted(counted.items()):
         # A store that cannot be written may have been given any URLs.
-        if count > 1 and stores_.is_writable(store):
+        if count > 1 and drivers.is_writable(store):
             yield findings.Finding(
                 kind=findings.TWICE, store=store, image_id=image.image_id,
                 detail=f'{count} locations',

@@ -12,7 +12,7 @@ from glance_copy_plugin.audit import records
 from glance_copy_plugin.audit import replacing
 from glance_copy_plugin.audit import stuck
 from glance_copy_plugin.audit import words
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.flow import abort
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import history
@@ -86,7 +86,7 @@ def _unless_last(is_it, remove):
 
 
 def _is_object(finding, url):
-    return stores_.is_named(finding.store, finding.kept, [url])
+    return registry.is_named(finding.store, finding.kept, [url])
 
 
 def _is_file(finding, url):
@@ -94,7 +94,7 @@ def _is_file(finding, url):
 
 
 def _remove_object(scope, finding):
-    stores_.remove_object(finding.store, finding.place)
+    registry.remove_object(finding.store, finding.place)
     return 'removed'
 
 

@@ -6,7 +6,8 @@ import glance.context
 import glance.gateway
 
 from glance_copy_plugin.audit import words
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.flow import abort
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import history
@@ -27,7 +28,7 @@ def replace(scope, finding):
     :returns: a few words on what was done
     """
     store, url = finding.store, finding.place
-    if not stores_.is_writable(store):
+    if not drivers.is_writable(store):
         return f'left alone: the store {store} cannot be written'
     with scope.leased(finding.image_id) as entry:
         image = scope.image(finding.image_id)
@@ -91,6 +92,6 @@ def _begin(scope, image, store):
 def _take_out(scope, record, store, url):
     """Remove a bad location, and its object if the copy would not."""
     named = [location.url for location in record.facts().locations]
-    if not stores_.can_list(store) and named.count(url) == 1:
-        stores_.delete(store, url, scope.context)
+    if not registry.can_list(store) and named.count(url) == 1:
+        drivers.delete(store, url, scope.context)
     record.remove_location(store, url)

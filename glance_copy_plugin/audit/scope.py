@@ -10,7 +10,7 @@ import glance.context
 import glance.db
 from oslo_utils import timeutils
 
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.flow import verifying
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.transfer import space
@@ -85,7 +85,7 @@ class Scope:
             for location in image.locations if not is_it(location['url'])
         ]
         return verifying.not_safe_in(
-            stores_.readable(others), verifying.expected_of(image),
+            drivers.readable(others), verifying.expected_of(image),
             self.context,
         )
 

@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The contract of a server-side copy."""
+"""What a backend is: the contracts of what a kind of store can do by itself.
+
+A backend is an entry point in ``glance_copy_plugin.backends``. It declares
+which capabilities it has; glance_store's driver does the rest.
+"""
 
 import dataclasses
+import functools
+import importlib.metadata
 import typing
 
-from glance_copy_plugin.transfer import cancel as cancel_
 from glance_copy_plugin.transfer import digests
-from glance_copy_plugin.transfer import follower as follower_
+from glance_copy_plugin.transfer import sources
+from glance_copy_plugin.transfer.cancel import CancelToken
+from glance_copy_plugin.transfer.follower import Follower
 
 
 class CannotServerCopy(Exception):
-    """This copy cannot be made server-side; stream the image instead.
+    """This copy cannot be made server-side; stage the image instead.
 
     The only error that leads to another way of copying. Any other error of
     a copier is a real failure.
@@ -75,15 +82,13 @@ class CopyRequest:
     :param size: bytes
     :param expected: :class:`Expected`, what the image's record says
     :param locations: every :class:`Location` of the image that this node can
-        reach, best first; a copier MUST NOT touch any of them
+        reach, best first; MUST NOT be changed
     :param target: :class:`Target`
-    :param follower: the image's staged bytes, for a copier that says
-        ``needs_staging``; else None
     :param verify: ``backend``, ``full`` or ``none``
     :param cancel: :class:`CancelToken`, to be checked at least twice a second
     :param on_bytes: to be called with the number of bytes copied so far; a
-        sign of life: a copier that follows nothing and does not call it for
-        ``[copy_image] store_timeout`` seconds is given up
+        sign of life: what does not call it for ``[copy_image]
+        store_timeout`` seconds, nor waits for staged bytes, is given up
     """
 
     image_id: str
@@ -91,23 +96,73 @@ class CopyRequest:
     expected: digests.Expected
     locations: tuple[Location, ...]
     target: Target
-    follower: follower_.Follower | None
     verify: str
-    cancel: cancel_.CancelToken
+    cancel: CancelToken
     on_bytes: typing.Callable[[int], None]
 
 
-class Copier(typing.Protocol):
-    """Copies an image into a store without passing it through a driver.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WriteRequest(CopyRequest):
+    """One staged image to write into one store.
 
-    ``name`` is the name of its entry point. ``needs_staging`` says what
-    proves the copied bytes. If true, the copier follows ``request.follower``
-    and commits only after its end was approved; if false, the backend's own
-    checksum does, and nothing is staged for it.
+    :param follower: :class:`Follower`, the staged bytes as they come
+    :param checksum: md5 of the image, or None if its record has none
+    :param context: of the request that asked for the copy, for drivers
+    :param discard: to be called with the URL of an object that was written
+        and must not stay; does not raise
     """
 
-    name: str
-    needs_staging: bool
+    follower: Follower
+    checksum: str | None
+    context: object
+    discard: typing.Callable[[str], None]
+
+
+class Reader(typing.Protocol):
+    """Reads the objects of a store in a way of its own."""
+
+    def source(self, location: Location, context) -> sources.Source:
+        """Return the object at a location; MUST NOT open it yet.
+
+        :param context: of the request, for the driver
+        """
+
+
+class Writer(typing.Protocol):
+    """Writes staged images into a store.
+
+    ``algorithms`` names the hashes that staging has to compute for it beside
+    the image's own.
+    """
+
+    algorithms: tuple[str, ...]
+
+    def can_write(self, target: Target) -> bool:
+        """Say whether it writes to that store as it is configured.
+
+        MUST be cheap, MUST NOT change anything and MUST NOT raise.
+        """
+
+    def write(self, request: WriteRequest) -> StoredObject:
+        """Write the image; return where it is.
+
+        MUST commit only after ``request.follower`` has approved the end. The
+        object MUST NOT be readable under its final name before. On any error,
+        being cancelled included, MUST leave nothing behind, and MUST NOT
+        touch what was there before.
+
+        :raises: what the follower raises; glance_store's ``Duplicate`` if an
+            object is in the way; for a real failure a :class:`CopyError` or
+            what a driver raises
+        """
+
+
+class ServerSideCopier(typing.Protocol):
+    """Has the storage copy an image, which passes through no client.
+
+    The storage's own checksum proves the copy, if it has any; with
+    ``verify = full`` the copy MUST be read back.
+    """
 
     def can_copy(
         self, locations: tuple[Location, ...], target: Target
@@ -124,21 +179,17 @@ class Copier(typing.Protocol):
         complete and verified. On any error, being cancelled included, MUST
         leave nothing behind, and MUST NOT touch what was there before.
 
-        :raises: :class:`CannotServerCopy` to have the image streamed;
+        :raises: :class:`CannotServerCopy` to have the image staged;
             glance_store's ``Duplicate`` if an object is in the way; for a
             real failure a :class:`CopyError` or what a driver raises
         """
 
 
 class Inventory(typing.Protocol):
-    """Knows what lies in the stores of a driver: a module.
+    """Knows what lies in the stores of a driver.
 
-    Those of other packages are entry points in ``glance_copy_plugin.keepers``.
-    All but ``serves`` MAY raise what the driver does.
+    All methods MAY raise what the driver does.
     """
-
-    def serves(self, driver) -> bool:
-        """Say whether this is the inventory of that driver."""
 
     def list_objects(self, driver) -> typing.Iterable[KeptObject]:
         """Yield all objects that have the id of an image in their name."""
@@ -162,3 +213,42 @@ class Inventory(typing.Protocol):
 
         None if there is none, or one of ``locations`` means it.
         """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A kind of store, and what can be done with it.
+
+    What is None is done by glance_store's driver, or not at all.
+
+    :param drivers: the names of its drivers, which are entry points in
+        ``glance_store.drivers``; classes derived from them are served, too
+    :param is_usable: says for a driver of these whether the capabilities can
+        be used as it is configured; MUST be cheap and MUST NOT raise
+    """
+
+    drivers: tuple[str, ...]
+    is_usable: typing.Callable[[object], bool] = lambda driver: True
+    reader: Reader | None = None
+    writer: Writer | None = None
+    copier: ServerSideCopier | None = None
+    inventory: Inventory | None = None
+
+    def serves(self, driver) -> bool:
+        """True if that is one of its drivers, and usable."""
+        return isinstance(
+            driver, tuple(filter(None, map(_driver_class, self.drivers)))
+        ) and self.is_usable(driver)
+
+
+@functools.cache
+def _driver_class(name):
+    """Return the class of a driver; None if it cannot be loaded here."""
+    for point in importlib.metadata.entry_points(
+        group='glance_store.drivers', name=name
+    ):
+        try:
+            return point.load()
+        except ImportError:
+            return None
+    return None

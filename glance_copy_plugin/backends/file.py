@@ -18,6 +18,7 @@ from oslo_utils import uuidutils
 
 from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import file_io
+from glance_copy_plugin.backends import generic
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
@@ -27,22 +28,32 @@ _PARTIAL_SUFFIX = '.part'
 _PARTIAL = re.compile(r'^\.([^.]+)\.[0-9a-f]{32}\.part$')
 
 
-class FileCopier:
+class FileSource(generic.DriverSource):
+    """A file of a store, which can be read in place."""
+
+    def local_file(self):
+        return local_path(self._location)
+
+
+class FileReader:
+    """Reads files in place."""
+
+    def source(self, location, context):
+        """Return the :class:`FileSource` of a location."""
+        return FileSource(location, context)
+
+
+class FileWriter:
     """Reflinks where the file system can, else copies within the kernel."""
 
-    name = 'file'
-    needs_staging = True
+    algorithms = ()
 
-    def can_copy(self, locations, target):
+    def can_write(self, target):
         """True for a file store whose files are written in the plain way."""
-        driver = target.driver
-        return (
-            serves(driver)
-            # Finding zeroes to leave out is what the driver does best.
-            and not getattr(driver, 'thin_provisioning', False)
-        )
+        # Finding zeroes to leave out is what the driver does best.
+        return not target.driver.thin_provisioning
 
-    def copy(self, request):
+    def write(self, request):
         """Copy the staged bytes to ``<datadir>/<image id>``."""
         driver = request.target.driver
         store = request.target.store
@@ -88,7 +99,7 @@ class FileCopier:
 
 def local_path(location):
     """Return the path of a location in a file store, else None."""
-    if not serves(location.driver):
+    if not BACKEND.serves(location.driver):
         return None
     parts = urllib.parse.urlparse(location.url)
     if parts.scheme not in ('file', 'filesystem'):
@@ -96,86 +107,11 @@ def local_path(location):
     return parts.netloc + parts.path
 
 
-def remove_partial(driver, image_id):
-    """Remove unfinished files of that image from a file store.
-
-    Only for a copy whose process is gone: nobody else writes that image.
-    """
-    for folder in _folders(driver):
-        pattern = f'.{glob.escape(image_id)}.*{_PARTIAL_SUFFIX}'
-        for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
-            os.unlink(path)
-
-
-def list_objects(driver):
-    """Yield a :class:`KeptObject` for each file of an image."""
-    for folder in _folders(driver):
-        for entry in sorted(os.scandir(folder), key=lambda each: each.name):
-            partial = _PARTIAL.match(entry.name)
-            image_id = partial.group(1) if partial else entry.name
-            if (
-                uuidutils.is_uuid_like(image_id)
-                and entry.is_file(follow_symlinks=False)
-            ):
-                yield base.KeptObject(
-                    image_id=image_id, partial=bool(partial),
-                    place=entry.path, url=f'file://{entry.path}',
-                )
-
-
-def is_named(kept, urls):
-    """True if one of these locations means that file, by whatever name."""
-    for url in urls:
-        local = url.removeprefix('file://')
-        if local == kept.place:
-            return True
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samefile(local, kept.place):
-                return True
-    return False
-
-
-def size_of(driver, kept):
-    """Return the size in bytes, or None if the file is gone."""
-    try:
-        return os.path.getsize(kept.place)
-    except FileNotFoundError:
-        return None
-
-
-def remove(driver, place):
-    """Remove a file, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(place)
-
-
 def _folders(driver):
     by_priority = getattr(driver, 'priority_data_map', None)
     if by_priority:
         return [path for paths in by_priority.values() for path in paths]
     return [driver.datadir]
-
-
-def unrecorded_url(driver, image_id, locations):
-    """Return the URL of a file of that image that no location refers to.
-
-    :param locations: the image's :class:`Location` objects
-    :returns: None if there is no such file
-    """
-    for folder in _folders(driver):
-        path = os.path.join(folder, image_id)
-        if os.path.exists(path) and not _holder(path, locations):
-            return f'file://{path}'
-    return None
-
-
-def serves(driver):
-    """True if that is glance_store's driver of files, or one like it."""
-    return (
-        'file' in driver.get_schemes()
-        and hasattr(driver, '_find_best_datadir')
-        and hasattr(driver, '_get_metadata')
-    )
 
 
 def _holder(path, locations):
@@ -278,7 +214,7 @@ def _read_back(fd, request):
 def _target_errors(store):
     try:
         yield
-    except (errors.CopyError, base.CannotServerCopy):
+    except errors.CopyError:
         raise
     except OSError as exc:
         raise errors.target_error(
@@ -297,3 +233,74 @@ def _sync_folder(folder):
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+class FileInventory:
+    """The files in the directories of a store."""
+
+    def list_objects(self, driver):
+        """Yield a :class:`KeptObject` for each file of an image."""
+        for folder in _folders(driver):
+            entries = sorted(os.scandir(folder), key=lambda each: each.name)
+            for entry in entries:
+                partial = _PARTIAL.match(entry.name)
+                image_id = partial.group(1) if partial else entry.name
+                if (
+                    uuidutils.is_uuid_like(image_id)
+                    and entry.is_file(follow_symlinks=False)
+                ):
+                    yield base.KeptObject(
+                        image_id=image_id, partial=bool(partial),
+                        place=entry.path, url=f'file://{entry.path}',
+                    )
+
+    def is_named(self, kept, urls):
+        """True if one of these locations means that file, by whatever name."""
+        for url in urls:
+            local = url.removeprefix('file://')
+            if local == kept.place:
+                return True
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samefile(local, kept.place):
+                    return True
+        return False
+
+    def size_of(self, driver, kept):
+        """Return the size in bytes, or None if the file is gone."""
+        try:
+            return os.path.getsize(kept.place)
+        except FileNotFoundError:
+            return None
+
+    def remove(self, driver, place):
+        """Remove a file, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(place)
+
+    def remove_partial(self, driver, image_id):
+        """Remove unfinished files of that image from a file store.
+
+        Only for a copy whose process is gone: nobody else writes that image.
+        """
+        for folder in _folders(driver):
+            pattern = f'.{glob.escape(image_id)}.*{_PARTIAL_SUFFIX}'
+            for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
+                os.unlink(path)
+
+    def unrecorded_url(self, driver, image_id, locations):
+        """Return the URL of a file of that image that no location refers to.
+
+        :param locations: the image's :class:`Location` objects
+        :returns: None if there is no such file
+        """
+        for folder in _folders(driver):
+            path = os.path.join(folder, image_id)
+            if os.path.exists(path) and not _holder(path, locations):
+                return f'file://{path}'
+        return None
+
+
+BACKEND = base.Backend(
+    drivers=('file',), reader=FileReader(), writer=FileWriter(),
+    inventory=FileInventory(),
+)

@@ -16,18 +16,13 @@ from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import read_back
 from glance_store_irods import checksums
 
-_SCHEME = 'irods'
-
 
 class IrodsCopier:
     """Copies data objects within a zone, or between federated ones."""
 
-    name = 'irods'
-    needs_staging = False
-
     def can_copy(self, locations, target):
         """True if the target's account sees an object of the image."""
-        return serves(target.driver) and any(
+        return any(
             _is_visible(location, target) for location in locations
         )
 
@@ -75,11 +70,6 @@ def _copy(source, request):
     )
 
 
-def serves(driver):
-    """True if that is the driver that copies inside iRODS."""
-    return _SCHEME in driver.get_schemes() and hasattr(driver, 'copy_here')
-
-
 def path_of(location):
     """Return the path of the object of a location in an iRODS store."""
     return location.driver.path_of_url(location.url)
@@ -87,7 +77,7 @@ def path_of(location):
 
 def _is_visible(location, target):
     """Ask with the account of the target, which is the one that copies."""
-    if not serves(location.driver):
+    if not BACKEND.serves(location.driver):
         return False
     try:
         return target.driver.sees(path_of(location))
@@ -95,65 +85,65 @@ def _is_visible(location, target):
         return False
 
 
-# What lies in such a store, and what interrupted copies have left there.
+class IrodsInventory:
+    """The data objects in the collection of a store."""
 
+    def list_objects(self, driver):
+        """Yield a :class:`KeptObject` for each object of an image."""
+        for path in driver.list():
+            name = path.rpartition('/')[2]
+            partial = driver.is_partial(path)
+            image_id = name.partition('.')[0] if partial else name
+            if uuidutils.is_uuid_like(image_id):
+                yield base.KeptObject(
+                    image_id=image_id, partial=partial, place=path,
+                    url=driver.url_of(path),
+                )
 
-def list_objects(driver):
-    """Yield a :class:`KeptObject` for each object of an image."""
-    for path in driver.list():
-        name = path.rpartition('/')[2]
-        partial = driver.is_partial(path)
-        image_id = name.partition('.')[0] if partial else name
-        if uuidutils.is_uuid_like(image_id):
-            yield base.KeptObject(
-                image_id=image_id, partial=partial, place=path,
-                url=driver.url_of(path),
-            )
+    def is_named(self, kept, urls):
+        """True if one of these locations means that object."""
+        # Written by us, or by the first driver: with credentials and a host.
+        return any(
+            url == kept.url or url.rpartition('@')[2].endswith(kept.place)
+            for url in urls if url.startswith('irods://')
+        )
 
-
-def is_named(kept, urls):
-    """True if one of these locations means that object."""
-    # Written by us, or by the first driver: with credentials and a host.
-    return any(
-        url == kept.url or url.rpartition('@')[2].endswith(kept.place)
-        for url in urls if url.startswith('irods://')
-    )
-
-
-def size_of(driver, kept):
-    """Return the size in bytes, or None if the object is gone."""
-    try:
-        return driver.find(kept.place).largest
-    except exceptions.NotFound:
-        return None
-
-
-def remove(driver, place):
-    """Remove an object, if it is there."""
-    with contextlib.suppress(exceptions.NotFound):
-        driver.remove(place)
-
-
-def remove_partial(driver, image_id):
-    """Remove unfinished objects of that image.
-
-    Only for a copy whose process is gone: nobody else writes that image.
-    """
-    for kept in list_objects(driver):
-        if kept.partial and kept.image_id == image_id:
-            remove(driver, kept.place)
-
-
-def unrecorded_url(driver, image_id, locations):
-    """Return the URL of an object of that image that no location names.
-
-    :param locations: the image's :class:`Location` objects
-    :returns: None if there is no such object
-    """
-    path = driver.new_path(image_id)
-    if not driver.sees(path):
-        return None
-    for location in locations:
-        if serves(location.driver) and path_of(location) == path:
+    def size_of(self, driver, kept):
+        """Return the size in bytes, or None if the object is gone."""
+        try:
+            return driver.find(kept.place).largest
+        except exceptions.NotFound:
             return None
-    return driver.url_of(path)
+
+    def remove(self, driver, place):
+        """Remove an object, if it is there."""
+        with contextlib.suppress(exceptions.NotFound):
+            driver.remove(place)
+
+    def remove_partial(self, driver, image_id):
+        """Remove unfinished objects of that image.
+
+        Only for a copy whose process is gone: nobody else writes that image.
+        """
+        for kept in self.list_objects(driver):
+            if kept.partial and kept.image_id == image_id:
+                self.remove(driver, kept.place)
+
+    def unrecorded_url(self, driver, image_id, locations):
+        """Return the URL of an object of that image that no location names.
+
+        :param locations: the image's :class:`Location` objects
+        :returns: None if there is no such object
+        """
+        path = driver.new_path(image_id)
+        if not driver.sees(path):
+            return None
+        for location in locations:
+            if BACKEND.serves(location.driver) and path_of(location) == path:
+                return None
+        return driver.url_of(path)
+
+
+BACKEND = base.Backend(
+    drivers=('irods',), copier=IrodsCopier(), inventory=IrodsInventory(),
+)

@@ -22,7 +22,6 @@ from glance_copy_plugin.backends import read_back
 
 LOG = logging.getLogger(__name__)
 
-_SCHEME = 'rbd'
 _PARTIAL = '.part'
 # The name of the snapshot that glance_store's driver makes and expects.
 _SNAPSHOT = 'snap'
@@ -35,13 +34,8 @@ FORGOTTEN = 45
 class RbdCopier:
     """Copies images within one Ceph cluster."""
 
-    name = 'rbd'
-    needs_staging = False
-
     def can_copy(self, locations, target):
         """True if the target's user sees a snapshot of the image."""
-        if not serves(target.driver):
-            return False
         try:
             sources = _protected(locations)
             if not sources:
@@ -179,7 +173,7 @@ def _protected(locations):
     """Return the snapshots that locations name, as parsed locations."""
     found = []
     for location in locations:
-        if serves(location.driver):
+        if BACKEND.serves(location.driver):
             parsed = location.driver.get_store_location_class()
             parsed = parsed({}, location.driver.conf)
             parsed.parse_uri(location.url)
@@ -204,67 +198,62 @@ def partial_name(image_id):
     return f'{image_id}.{uuid.uuid4().hex[:12]}{_PARTIAL}'
 
 
-# What lies in such a store, and what interrupted copies have left there.
+class RbdInventory:
+    """The images in the pool of a store."""
 
+    def list_objects(self, driver):
+        """Yield a :class:`KeptObject` for each image of an image's id."""
+        with _module().connected(driver) as cluster:
+            for name in cluster.names():
+                partial = name.endswith(_PARTIAL)
+                image_id = name.partition('.')[0] if partial else name
+                if uuidutils.is_uuid_like(image_id):
+                    yield base.KeptObject(
+                        image_id=image_id, partial=partial, place=name,
+                        url=_url(cluster, driver, name),
+                    )
 
-def serves(driver):
-    """True if that is glance_store's driver for rbd."""
-    return _SCHEME in driver.get_schemes() and hasattr(driver, 'pool')
+    def is_named(self, kept, urls):
+        """True if one of these locations means that image."""
+        return any(url in (kept.url, f'rbd://{kept.place}') for url in urls)
 
+    def size_of(self, driver, kept):
+        """Return the size in bytes, or None if the image is gone."""
+        with _module().connected(driver) as cluster:
+            return cluster.size(kept.place)
 
-def list_objects(driver):
-    """Yield a :class:`KeptObject` for each image of an image's id."""
-    with _module().connected(driver) as cluster:
-        for name in cluster.names():
-            partial = name.endswith(_PARTIAL)
-            image_id = name.partition('.')[0] if partial else name
-            if uuidutils.is_uuid_like(image_id):
-                yield base.KeptObject(
-                    image_id=image_id, partial=partial, place=name,
-                    url=_url(cluster, driver, name),
-                )
+    def remove(self, driver, place):
+        """Remove an image of the pool, if it is there."""
+        with _module().connected(driver) as cluster:
+            _remove_when_free(cluster, place)
 
+    def remove_partial(self, driver, image_id):
+        """Remove unfinished copies of that image.
 
-def is_named(kept, urls):
-    """True if one of these locations means that image."""
-    return any(url in (kept.url, f'rbd://{kept.place}') for url in urls)
+        Only for a copy whose process is gone: nobody else writes that image.
+        """
+        for kept in self.list_objects(driver):
+            if kept.partial and kept.image_id == image_id:
+                self.remove(driver, kept.place)
+        # The driver writes under the final name; the caller removes that.
+        with _module().connected(driver) as cluster:
+            _until_free(lambda: not cluster.is_open(image_id))
 
+    def unrecorded_url(self, driver, image_id, locations):
+        """Return the URL of what has the name of an image without a location.
 
-def size_of(driver, kept):
-    """Return the size in bytes, or None if the image is gone."""
-    with _module().connected(driver) as cluster:
-        return cluster.size(kept.place)
-
-
-def remove(driver, place):
-    """Remove an image of the pool, if it is there."""
-    with _module().connected(driver) as cluster:
-        _remove_when_free(cluster, place)
-
-
-def remove_partial(driver, image_id):
-    """Remove unfinished copies of that image.
-
-    Only for a copy whose process is gone: nobody else writes that image.
-    """
-    for kept in list_objects(driver):
-        if kept.partial and kept.image_id == image_id:
-            remove(driver, kept.place)
-    # The driver writes under the final name; the caller removes that.
-    with _module().connected(driver) as cluster:
-        _until_free(lambda: not cluster.is_open(image_id))
-
-
-def unrecorded_url(driver, image_id, locations):
-    """Return the URL of what has the name of an image without a location.
-
-    :param locations: the image's :class:`Location` objects
-    :returns: None if there is no such thing
-    """
-    with _module().connected(driver) as cluster:
-        if cluster.size(image_id) is None:
+        :param locations: the image's :class:`Location` objects
+        :returns: None if there is no such thing
+        """
+        with _module().connected(driver) as cluster:
+            if cluster.size(image_id) is None:
+                return None
+            url = _url(cluster, driver, image_id)
+        if any(each.url in (url, f'rbd://{image_id}') for each in locations):
             return None
-        url = _url(cluster, driver, image_id)
-    if any(each.url in (url, f'rbd://{image_id}') for each in locations):
-        return None
-    return url
+        return url
+
+
+BACKEND = base.Backend(
+    drivers=('rbd',), copier=RbdCopier(), inventory=RbdInventory(),
+)

@@ -10,7 +10,7 @@ from glance_copy_plugin.api import image_service
 from glance_copy_plugin.audit import auditor as auditor_
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import repair
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.cli import progress
 
@@ -66,12 +66,13 @@ class Audit(lister.Lister):
 
     def take_action(self, parsed_args):
         image_service.load_service(parsed_args.config_dir)
-        wanted = parsed_args.store or stores.names()
-        unknown = [name for name in wanted if name not in stores.names()]
+        known = drivers.store_names()
+        wanted = parsed_args.store or known
+        unknown = [name for name in wanted if name not in known]
         if unknown:
             raise RuntimeError(
                 f'there is no store {", ".join(unknown)} here; there are '
-                + ', '.join(stores.names())
+                + ', '.join(known)
             )
         shown = progress.Progress(sys.stderr)
         auditor = auditor_.of_service(

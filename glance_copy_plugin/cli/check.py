@@ -11,11 +11,10 @@ from glance import housekeeping
 from oslo_config import cfg
 
 from glance_copy_plugin.api import image_service
-from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.cli import rules
-from glance_copy_plugin.flow import planning
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.options import copy_image
 
@@ -54,9 +53,8 @@ class Check(lister.Lister):
         self._show_staging(found.staging_dir)
         if board.is_enabled():
             self._show_board()
-        copiers = planning.load_copiers(found.copiers)
         return ('Store', 'Driver', 'Writable', 'Written by'), [
-            self._row(name, copiers) for name in stores.names()
+            _row(name, found.copiers) for name in drivers.store_names()
         ]
 
     def _show_staging(self, folder):
@@ -76,22 +74,25 @@ class Check(lister.Lister):
             f'{len(workers)}\n'
         )
 
-    @staticmethod
-    def _row(name, copiers):
-        target = base.Target(store=name, driver=stores.driver(name))
-        writable = stores.is_writable(name)
-        return (
-            name,
-            CONF.enabled_backends[name],
-            writable,
-            _way(target, copiers) if writable else '-',
-        )
+
+def _row(store, names):
+    writable = drivers.is_writable(store)
+    return (
+        store, CONF.enabled_backends[store], writable,
+        _way(store, names) if writable else '-',
+    )
 
 
-def _way(target, copiers):
-    """Name what writes to a store when the image is in a like store."""
-    like = (base.Location(store=target.store, driver=target.driver, url=''),)
-    for copier in copiers:
-        if copier.can_copy(like, target):
-            return f'copier {copier.name}'
+def _way(store, names):
+    """Name what writes to a store when the image is in a like store.
+
+    :param names: of the backends that may be used
+    """
+    target = drivers.target(store)
+    like = (drivers.location(store, ''),)
+    for name, backend in registry.serving(target.driver, names):
+        if (backend.copier and backend.copier.can_copy(like, target)) or (
+            name and backend.writer and backend.writer.can_write(target)
+        ):
+            return f'copier {name}'
     return 'streaming'

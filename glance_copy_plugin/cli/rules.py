@@ -13,7 +13,8 @@ from oslo_config import cfg
 
 from glance_copy_plugin import activation
 from glance_copy_plugin.api import validation
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import driver_errors
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.reconcile import process
@@ -73,10 +74,10 @@ def _closed(_conf):
 
 
 def _stores(conf):
-    for name in stores.names():
-        if stores.is_writable(name):
+    for name in drivers.store_names():
+        if drivers.is_writable(name):
             continue
-        why = _why_not(stores.driver(name), conf.enabled_backends[name])
+        why = _why_not(drivers.of_store(name), conf.enabled_backends[name])
         if why:
             yield (
                 f'store {name} cannot be written: {why}; mend that, or take '
@@ -91,7 +92,7 @@ def _why_not(driver, kind):
     try:
         driver.configure(re_raise_bsc=True)
     except store_exceptions.BadStoreConfiguration as exc:
-        return stores.reason(exc).rpartition('Reason: ')[2]
+        return driver_errors.reason(exc).rpartition('Reason: ')[2]
     return None
 
 

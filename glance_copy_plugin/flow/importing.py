@@ -8,7 +8,9 @@ from oslo_log import log as logging
 import tenacity
 
 from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import driver_errors
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.flow import late_saves
 from glance_copy_plugin.flow import store_calls
 from glance_copy_plugin.flow import writing
@@ -82,13 +84,12 @@ class StoreImport:
         Never raises.
         """
         run = self._run
-        target = run.target(self._store)
         try:
             run.confirm()
             self._remove_partial()
             locations = self._locations()
-            url = self._call(lambda _token: stores_.orphan_url(
-                target, run.image_id, locations
+            url = self._call(lambda _token: registry.orphan_url(
+                self._store, run.image_id, locations
             ))
             if url is None:
                 return
@@ -193,9 +194,8 @@ class StoreImport:
         return store_calls.call_store(self._run, self._store, function)
 
     def _remove_partial(self):
-        target = self._run.target(self._store)
-        self._call(lambda _token: stores_.remove_partial(
-            target, self._run.image_id
+        self._call(lambda _token: registry.remove_partial(
+            self._store, self._run.image_id
         ))
 
     def _recorded(self):
@@ -208,7 +208,7 @@ class StoreImport:
         return None
 
     def _locations(self):
-        return stores_.readable(self._facts_locations())
+        return drivers.readable(self._facts_locations())
 
     def _facts_locations(self):
         try:
@@ -232,7 +232,7 @@ class StoreImport:
         if not isinstance(exc, errors.CopyError):
             LOG.exception('Unexpected error while copying an image')
             exc = errors.TargetError(
-                stores_.reason(exc), store=self._store
+                driver_errors.reason(exc), store=self._store
             )
         LOG.error(
             'Image %(image)s was not copied to store %(store)s: %(why)s',
@@ -273,7 +273,7 @@ class StoreImport:
 
     def _set_acls(self, stored):
         run = self._run
-        stores_.set_acls(
+        drivers.set_acls(
             self._store, stored.url, run.record.domain_image(),
             run.record.members(), run.context,
         )
@@ -315,7 +315,7 @@ class StoreImport:
         return True
 
     def _delete(self, url):
-        self._call(lambda _token: stores_.delete(
+        self._call(lambda _token: drivers.delete(
             self._store, url, self._run.context
         ))
 

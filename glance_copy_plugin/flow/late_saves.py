@@ -17,7 +17,7 @@ import time
 
 from oslo_log import log as logging
 
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.records import ending as ending_
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
@@ -111,7 +111,7 @@ def _settle(ending, record, context):
                 'its data from store %(store)s',
                 {'image': ending.image_id, 'store': store},
             )
-            stores_.delete(store, url, context)
+            drivers.delete(store, url, context)
         return
     if facts.lock is not None:
         return
@@ -121,7 +121,7 @@ def _settle(ending, record, context):
     revived = [
         store for store, url in ending.taken_back.items()
         if recorded.get(store) == url
-        and not stores_.exists(store, url, context)
+        and not drivers.exists(store, url, context)
     ]
     failed = facts.failed != ending.failed and ending_.is_newest(ending)
     if (
@@ -146,7 +146,7 @@ def _discard_unrecorded(run, store, url):
         if facts.lock is not None:
             return
         recorded |= {location.url for location in facts.locations}
-    if url in recorded or not stores_.exists(store, url, run.context):
+    if url in recorded or not drivers.exists(store, url, run.context):
         return
     if unsafe := run.not_safe():
         LOG.error(
@@ -160,7 +160,7 @@ def _discard_unrecorded(run, store, url):
             'written when another process had its copy already',
             {'image': run.image_id, 'store': store},
         )
-        stores_.delete(store, url, run.context)
+        drivers.delete(store, url, run.context)
 
 
 def _still_there(ending, stores, context):
@@ -172,5 +172,5 @@ def _still_there(ending, stores, context):
     # A user's deletion removes the object first, and then the location.
     return [
         (store, url) for store, url in urls.items()
-        if url not in doomed and stores_.exists(store, url, context)
+        if url not in doomed and drivers.exists(store, url, context)
     ]

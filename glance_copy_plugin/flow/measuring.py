@@ -8,7 +8,9 @@ never had a size.
 
 from oslo_log import log as logging
 
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import driver_errors
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import generic
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import timeouts
@@ -50,7 +52,7 @@ def _told(run, location):
     try:
         return _ask(
             run, location,
-            lambda _token, _idle: stores_.size_of(
+            lambda _token, _idle: drivers.size_of(
                 location.store, location.url, run.context
             ),
         ) or 0
@@ -64,7 +66,7 @@ class _Counting:
 
     def __init__(self, run, location, expected):
         self._run = run
-        self._source = stores_.StoreSource(location, run.context)
+        self._source = generic.DriverSource(location, run.context)
         self._expected = expected
 
     def __call__(self, token, idle):
@@ -99,6 +101,6 @@ def _ask(run, location, function):
         raise
     except Exception as exc:
         raise errors.source_error(
-            exc, f'cannot be read: {stores_.reason(exc)}',
+            exc, f'cannot be read: {driver_errors.reason(exc)}',
             store=location.store,
         ) from exc

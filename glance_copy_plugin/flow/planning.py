@@ -2,13 +2,14 @@
 
 """Deciding how the image will reach each store."""
 
+import functools
 import hashlib
 
 from oslo_config import cfg
 from oslo_log import log as logging
-import stevedore
 
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.flow import measuring
 from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.records import quotas
@@ -31,7 +32,7 @@ def make_plan(run):
     facts = run.record.facts()
     if facts.status != 'active':
         raise errors.Cancelled(f'the image is {facts.status}, not active')
-    locations = stores_.readable(facts.locations)
+    locations = drivers.readable(facts.locations)
     if not locations:
         raise errors.SourceError(
             'no location of the image is in a store of this node'
@@ -40,15 +41,16 @@ def make_plan(run):
     if size is None:
         size = measuring.measure(run, facts, locations)
     quotas.enforce(run.user_context, run.image_id, size)
-    known = load_copiers(run.options.copiers)
-    copiers = {
-        store: _copier_for(run, store, locations, known)
-        for store in run.stores
-    }
+    ways = {store: _way_for(run, store, locations) for store in run.stores}
+    copiers = {store: copier for store, (copier, _) in ways.items() if copier}
+    writers = {store: writer for store, (_, writer) in ways.items()}
     hash_algorithm = _hash_algorithm(facts)
     return run_.Plan(
         size=size,
-        expected=_expected(facts, size, copiers, run.options.verify),
+        expected=_expected(
+            facts, size, run.options.verify,
+            [writers[store] for store in run.stores if store not in copiers],
+        ),
         checksum=facts.checksum,
         hash_algorithm=hash_algorithm,
         unrecorded=tuple(
@@ -58,35 +60,50 @@ def make_plan(run):
             ) if not value
         ),
         locations=locations,
+        sources=tuple(
+            _source(location, run.options.copiers, run.context)
+            for location in locations
+        ),
         copiers=copiers,
+        writers=writers,
     )
 
 
-def load_copiers(names):
-    """Return the copiers of these names, in this order."""
-    return [
-        extension.obj
-        for extension in stevedore.NamedExtensionManager(
-            'glance_copy_plugin.copiers', names=list(names),
-            invoke_on_load=True, name_order=True,
-        )
-    ]
+def _way_for(run, store, locations):
+    """Return the server-side copier of a store, or None, and its writer."""
+    target = drivers.target(store)
+    copier = writer = None
+    for name, backend in registry.serving(target.driver, run.options.copiers):
+        if copier is None and backend.copier and _answers(
+            run, store, name,
+            functools.partial(backend.copier.can_copy, locations, target),
+        ):
+            copier = backend.copier
+        if writer is None and backend.writer and _answers(
+            run, store, name,
+            functools.partial(backend.writer.can_write, target),
+        ):
+            writer = backend.writer
+    return copier, writer
 
 
-def _copier_for(run, store, locations, copiers):
-    for copier in copiers:
-        if _can_copy(run, store, locations, copier):
-            return copier
-    return None
+def _source(location, names, context):
+    """Return a location as a :class:`Source`, as its backend reads it."""
+    for _name, backend in registry.serving(location.driver, names):
+        if backend.reader:
+            return backend.reader.source(location, context)
+    raise AssertionError('the generic backend reads everything')
 
 
-def _can_copy(run, store, locations, copier):
-    """Ask a copier, which asks its backend; take silence for a no."""
-    target = run.target(store)
+def _answers(run, store, name, question):
+    """Ask a backend, which asks its storage; take silence for a no.
+
+    :param name: of the backend
+    """
     idle = timeouts.IdleTimer()
     idle.asked()
     call = timeouts.TimedCall(
-        lambda _token: copier.can_copy(locations, target),
+        lambda _token: question(),
         name=f'copy-image-asks-{store}', idle=idle,
         limit=min(_PATIENCE, run.options.store_timeout), cancel=run.cancel,
         on_late=lambda _answer: None,
@@ -96,10 +113,10 @@ def _can_copy(run, store, locations, copier):
     except timeouts.GaveUp as exc:
         LOG.warning(
             'Image %(image)s is streamed to store %(store)s: whether the '
-            'copier %(copier)s could copy it is not known, as its backend '
+            'copier %(copier)s could copy it is not known, as its storage '
             '%(why)s', {
                 'image': run.image_id, 'store': store,
-                'copier': copier.name, 'why': exc.reason,
+                'copier': name, 'why': exc.reason,
             },
         )
         return False
@@ -112,8 +129,8 @@ def _hash_algorithm(facts):
     return CONF.hashing_algorithm
 
 
-def _expected(facts, size, copiers, verify):
-    if verify == 'none' and None not in copiers.values():
+def _expected(facts, size, verify, writers):
+    if verify == 'none' and not any(each.algorithms for each in writers):
         return digests.Expected(size=size)
     expected = facts.expected(size)
     if expected.algorithm is None:

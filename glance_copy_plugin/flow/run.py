@@ -10,8 +10,7 @@ import time
 import glance.db
 from oslo_log import log as logging
 
-from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.flow import monitor as monitor_
 from glance_copy_plugin.flow import verifying
 from glance_copy_plugin.records import image as image_record
@@ -72,7 +71,9 @@ class Plan:
         be computed with
     :param unrecorded: algorithms of the hashes that the record lacks
     :param locations: readable :class:`Location` objects, best first
-    :param copiers: ``{store: Copier}``, None for a store that is streamed to
+    :param sources: the same as :class:`Source` objects
+    :param copiers: ``{store: ServerSideCopier}`` of the stores that have one
+    :param writers: ``{store: Writer}`` of all stores
     """
 
     size: int
@@ -81,11 +82,20 @@ class Plan:
     hash_algorithm: str
     unrecorded: tuple
     locations: tuple
+    sources: tuple
     copiers: dict
+    writers: dict
 
     def needs_staging(self, store):
-        copier = self.copiers[store]
-        return copier is None or copier.needs_staging
+        """True if the store is given the image by this process."""
+        return store not in self.copiers
+
+    def algorithms(self, stores):
+        """Return the hashes to compute for stores beside the image's own."""
+        return (*self.unrecorded, *(
+            algorithm for store in stores
+            for algorithm in self.writers[store].algorithms
+        ))
 
 
 class CopyRun:
@@ -249,13 +259,10 @@ class CopyRun:
                 except image_record.ImageGone:
                     return ''
                 self._not_safe = verifying.not_safe_in(
-                    stores_.readable(facts.locations),
+                    drivers.readable(facts.locations),
                     verifying.expected_of(facts), self.context,
                 )
             return self._not_safe
-
-    def target(self, store):
-        return base.Target(store=store, driver=stores_.driver(store))
 
     def stop(self, error):
         """Stop the copy because of ``error``, unless it is another's by now.
@@ -285,13 +292,6 @@ class CopyRun:
         ):
             self._reserve_once()
 
-    def stage(self, stores):
-        """Start to stage the image for ``stores``; return the Staging."""
-        algorithms = ()
-        if any(self.plan.copiers[store] is None for store in stores):
-            algorithms = (digests.cheapest_algorithm(),)
-        return self._start_staging(stores, algorithms)
-
     def known_of(self, store):
         """Return what is known of the bytes that ``store`` was given.
 
@@ -317,9 +317,7 @@ class CopyRun:
             # Waiting for more while holding some is how two copies would
             # wait for each other for ever.
             self._reserve(None)
-        return self._start_staging(
-            (store,), (digests.cheapest_algorithm(),)
-        )
+        return self.stage((store,))
 
     def staging_of(self, store):
         """Return the Staging that was started for ``store``."""
@@ -331,14 +329,8 @@ class CopyRun:
             self.options.staging_dir, 'copy-image', self.task_id
         )
 
-    @property
-    def reads_in_place(self):
-        """True if staging may use local files of the source store."""
-        return 'file' in self.options.copiers
-
     def _reads_first_in_place(self):
-        first = stores_.StoreSource(self.plan.locations[0], self.context)
-        return self.reads_in_place and first.local_file() is not None
+        return self.plan.sources[0].local_file() is not None
 
     def _reserve_once(self):
         if not self._has_space:
@@ -364,19 +356,16 @@ class CopyRun:
             )
         )
 
-    def _start_staging(self, stores, algorithms):
+    def stage(self, stores):
+        """Start to stage the image for ``stores``; return the Staging."""
         started = staging.Staging(
-            [
-                stores_.StoreSource(location, self.context)
-                for location in self.plan.locations
-            ],
+            self.plan.sources,
             self.plan.expected,
             stores,
             options=staging.StagingOptions(
                 folder=self.staging_folder,
                 window=self.options.staging_window,
-                borrow=self.reads_in_place,
-                algorithms=(*algorithms, *self.plan.unrecorded),
+                algorithms=self.plan.algorithms(stores),
                 retries=self.options.retries,
                 retry_interval=self.options.retry_interval,
                 timeout=self.options.store_timeout,

@@ -7,7 +7,7 @@ import functools
 from oslo_log import log as logging
 from taskflow import task
 
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.flow import abort
 from glance_copy_plugin.flow import importing
 from glance_copy_plugin.flow import late_saves
@@ -183,7 +183,7 @@ class ConcludeCopy(_CopyTask):
         run = self._run
         return store_calls.call_store(
             run, outcome.store,
-            lambda _token: stores_.exists(
+            lambda _token: drivers.exists(
                 outcome.store, outcome.stored.url, run.context
             ),
             cancel=run.cancel,

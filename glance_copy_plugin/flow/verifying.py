@@ -6,7 +6,8 @@ Before anything is removed that may be the last data of an image, the data of
 another location must have been read and be right.
 """
 
-from glance_copy_plugin.backends import stores as stores_
+from glance_copy_plugin.backends import driver_errors
+from glance_copy_plugin.backends import generic
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 
@@ -34,7 +35,7 @@ def wrong(location, expected, context, on_bytes=lambda count: None):
     """
     hasher = digests.Digests(expected.algorithms)
     count = 0
-    for chunk in stores_.StoreSource(location, context).read_from(0):
+    for chunk in generic.DriverSource(location, context).read_from(0):
         hasher.update(chunk)
         count += len(chunk)
         on_bytes(len(chunk))
@@ -64,7 +65,7 @@ def not_safe_in(locations, expected, context):
             reason = wrong(location, expected, context)
         except Exception as exc:
             # Drivers have exceptions of their own.
-            reason = errors.redact(stores_.reason(exc))
+            reason = errors.redact(driver_errors.reason(exc))
         if not reason:
             return ''
         reasons.append(f'its data in store {location.store}: {reason}')

@@ -51,13 +51,14 @@ Possible values:
         'copiers',
         default=['file', 'irods', 'cinder', 'rbd'],
         help="""
-Server-side copiers that may be used, most preferred first.
+Backends that may copy by themselves, most preferred first.
 
-A copier lets the storage copy the data by itself instead of passing it
-through a store driver. A store that no copier can serve is streamed.
+A backend lets the storage copy the data, or writes it in a way of its own,
+instead of passing it through a store driver. A store that none of them serves
+is streamed to.
 
 Possible values:
-    * Names of the entry points in ``glance_copy_plugin.copiers``. ``file``
+    * Names of the entry points in ``glance_copy_plugin.backends``. ``file``
       writes file stores: it shares blocks (reflink) where the file system
       can, and else copies within the kernel, keeping holes. ``irods``
       lets a zone copy from one of its collections to another, or from a

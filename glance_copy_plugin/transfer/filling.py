@@ -126,7 +126,7 @@ class SpoolFiller:
         self._used[source.store] = True
         self.idle.asked()
         try:
-            path = source.local_file() if self._options.borrow else None
+            path = source.local_file()
             if path is not None:
                 self._read_in_place(path, source)
             else:

@@ -27,6 +27,11 @@ class Follower:
         """Size of the image in bytes."""
         return self.spool.size
 
+    @property
+    def hexdigests(self):
+        """``{algorithm: hex digest}`` of the image, once it was approved."""
+        return self.spool.hexdigests
+
     def extent(self, count):
         """Wait for bytes at ``position``; return them as an Extent.
 

@@ -28,11 +28,6 @@ class StagedReader:
         self.error = None
 
     @property
-    def begun(self):
-        """True if any byte was handed out."""
-        return self._follower.position > 0
-
-    @property
     def finished(self):
         """True if every byte was handed out, and was right."""
         return (

@@ -69,6 +69,7 @@ class Spool:
         self.size = size
         self.position = 0
         self.approved = False
+        self.hexdigests = {}
         self.error = None
         self._ended = False     # the writer is done with it
         self._cancel = cancel
@@ -118,9 +119,13 @@ class Spool:
         """Say that ``count`` more bytes of the borrowed file were checked."""
         self._grow(self._pieces[-1], count)
 
-    def approve(self):
-        """Release the end: the staged bytes are those of the image."""
+    def approve(self, hexdigests=None):
+        """Release the end: the staged bytes are those of the image.
+
+        :param hexdigests: their ``{algorithm: hex digest}``
+        """
         with self._changed:
+            self.hexdigests = hexdigests or {}
             self.approved = self._ended = True
             self._drop_passed()
             self._changed.notify_all()

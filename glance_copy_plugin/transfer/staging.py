@@ -27,7 +27,6 @@ class StagingOptions:
 
     :param folder: directory of this copy within the staging area
     :param window: most bytes to hold there at once, or None
-    :param borrow: read a source that is a local file in place
     :param algorithms: hashes to compute beside the image's own
     :param retries: how often reading is tried again without getting further
     :param retry_interval: seconds before the first of these tries
@@ -36,7 +35,6 @@ class StagingOptions:
 
     folder: str
     window: int | None = None
-    borrow: bool = True
     algorithms: tuple = ()
     retries: int = 3
     retry_interval: float = 1.0
@@ -269,7 +267,7 @@ class Staging:
         with self._changed:
             self._done = True
             self._changed.notify_all()
-        spool.approve()
+        spool.approve(self.hexdigests)
         debug.point('stage-approved')
 
     def _fail(self, error):

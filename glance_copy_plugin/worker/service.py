@@ -10,7 +10,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from glance_copy_plugin.api import image_service
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.flow import run
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import placement
@@ -62,8 +62,8 @@ class Worker(processes.Process):
         self._renewer.start()
         # Asked once: a driver that cannot be loaded would be tried each time.
         found = placement.Stores(
-            names=tuple(stores.names()),
-            writable=tuple(filter(stores.is_writable, stores.names())),
+            names=tuple(drivers.store_names()),
+            writable=tuple(filter(drivers.is_writable, drivers.store_names())),
         )
         if self._endpoint:
             self._endpoint.count(found.writable)

@@ -4,7 +4,7 @@
 
 import pytest
 
-from glance_copy_plugin.backends import cinder as cinder_copier
+from glance_copy_plugin.backends import cinder as cinder_backend
 from tests.cloud import volumes
 from tests.stores import conformance
 from tests.stores import server_side
@@ -32,5 +32,5 @@ class TestCopyingAndReadingBack(
 ):
     """Cinder makes a volume of a snapshot, and changes its type."""
 
-    copier = cinder_copier.CinderCopier()
+    copier = cinder_backend.CinderCopier()
     verify = 'full'

@@ -7,8 +7,8 @@ import uuid
 import pytest
 
 from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import rbd as rbd_copier
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import rbd as rbd_backend
 from glance_copy_plugin.transfer import errors
 from tests.cloud import pools
 from tests.stores import conformance
@@ -26,11 +26,11 @@ class RbdCopierConformance(
 ):
     """The source is an image of another pool."""
 
-    copier = rbd_copier.RbdCopier()
+    copier = rbd_backend.RbdCopier()
 
     @pytest.fixture(autouse=True)
     def look_often(self, monkeypatch):
-        monkeypatch.setattr(rbd_copier, 'LOOK', 0.05)
+        monkeypatch.setattr(rbd_backend, 'LOOK', 0.05)
 
     def test_several_images_are_written_while_one_is_read(self):
         pytest.skip('there are not as many pools as it has sources')
@@ -50,7 +50,7 @@ class TestCopying(RbdCopierConformance):
         self, make, source, copy, monkeypatch
     ):
         """Somebody has the copy open, as a client that died had."""
-        monkeypatch.setattr(rbd_copier, 'FORGOTTEN', 0.5)
+        monkeypatch.setattr(rbd_backend, 'FORGOTTEN', 0.5)
         target = make('s1')
         copied = copy([target], [source(conformance.IMAGE)])
         reason = errors.Cancelled('the image was deleted')
@@ -70,16 +70,16 @@ class TestCopying(RbdCopierConformance):
 
     def test_a_task_that_has_ended_can_be_cancelled(self, make, bindings):
         make('s1')
-        cluster = rbd_copier._module()
-        with cluster.connected(stores.driver('s1')) as connected:
+        cluster = rbd_backend._module()
+        with cluster.connected(drivers.of_store('s1')) as connected:
             connected.cancel(str(uuid.uuid4()))
 
     def test_it_leaves_a_location_that_it_cannot_read(self, make):
         make('s1')
-        driver = stores.driver('s1')
+        driver = drivers.of_store('s1')
         location = base.Location(store='s1', driver=driver, url='rbd://a/b')
         assert not self.copier.can_copy(
-            (location,), base.Target(store='s1', driver=driver)
+            (location,), drivers.target('s1')
         )
 
 

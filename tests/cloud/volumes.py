@@ -8,7 +8,7 @@ import glance_store
 from oslo_config import cfg
 import pytest
 
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
 from tests.cloud.services import rootwrap
 from tests.cloud.services import stores as options
 from tests.functional import helpers
@@ -84,6 +84,6 @@ class InCinder:
         yield make_store
         for target in made:
             for volume_id in target.objects():
-                stores.driver(target.name).remove_volume(volume_id)
+                drivers.of_store(target.name).remove_volume(volume_id)
         for target in made:
             target.wait_gone()

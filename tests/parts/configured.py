@@ -6,7 +6,7 @@ import glance_store
 from oslo_config import cfg
 import pytest
 
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
 
 CONF = cfg.CONF
 
@@ -25,7 +25,7 @@ def configured():
             CONF.set_override(option, value, group=name)
             changed.append((option, name))
         glance_store.create_multi_stores(CONF)
-        assert stores.is_writable(name)
+        assert drivers.is_writable(name)
 
     yield add
     for option, name in changed:

@@ -17,8 +17,8 @@ import glance_store
 import pytest
 
 from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import stores
-from glance_copy_plugin.flow import writing
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.flow import store_calls
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import timeouts
 from tests.parts import data
@@ -109,7 +109,7 @@ class StoreConformance(copies.Copying):
     ):
         target, url = self.keep(make, source, copy)
         location = base.Location(
-            store='s1', driver=stores.driver('s1'), url=url
+            store='s1', driver=drivers.of_store('s1'), url=url
         )
         error = self.fail(
             copy([target], [source(IMAGE, 'again')], locations=[location]),
@@ -219,9 +219,9 @@ class StoreConformance(copies.Copying):
     ):
         """It takes the whole image and then does not come to an end."""
         written, go_on, ended = (threading.Event() for _ in range(3))
-        patiently = writing.StoreWriter._patiently
+        call_store = store_calls.call_store
 
-        def hanging(writer, function, idle, url_of):
+        def hanging(run, store, function, *, idle, **more):
             def work(token):
                 result = function(token)
                 written.set()
@@ -230,9 +230,9 @@ class StoreConformance(copies.Copying):
 
             # No time passes before everything is written, and much then.
             idle = timeouts.IdleTimer(clock=lambda: 3600 * written.is_set())
-            return patiently(writer, work, idle, url_of)
+            return call_store(run, store, work, idle=idle, **more)
 
-        monkeypatch.setattr(writing.StoreWriter, '_patiently', hanging)
+        monkeypatch.setattr(store_calls, 'call_store', hanging)
         target = make('s1')
         copied = copy([target], [source(IMAGE)])
         monkeypatch.setattr(copied.entry, 'let_go', ended.set)
@@ -297,7 +297,7 @@ class StreamingConformance(reading.ReadingConformance, StoreConformance):
         """
         def change_add(change):
             # Of its class, for not every driver object is used twice.
-            kind = type(stores.driver('s1'))
+            kind = type(drivers.of_store('s1'))
             add = kind.add
 
             def add_changed(driver, image_id, reader, size, *more, **named):

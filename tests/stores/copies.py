@@ -8,14 +8,13 @@ import threading
 
 import pytest
 
-from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import generic
 from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.flow import writing
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.ownership import journal
 from glance_copy_plugin.transfer import cancel
-from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import filling
 from glance_copy_plugin.transfer import limits
@@ -70,8 +69,8 @@ class Copy:
     """
 
     def __init__(
-        self, targets, candidates, content, folder, *, copier, window,
-        borrow, verify='backend', locations=(), expected=None,
+        self, targets, candidates, content, folder, *, copier, writer, window,
+        verify='backend', locations=(), expected=None,
         store_timeout=60, image_id=IMAGE_ID,
     ):
         expected = expected or data.expected(content)
@@ -90,18 +89,20 @@ class Copy:
             checksum=data.md5(content), locations=tuple(locations),
             hash_algorithm='sha512',
             unrecorded=(),
-            copiers=dict.fromkeys(names, copier),
+            sources=tuple(candidates),
+            copiers=dict.fromkeys(names, copier) if copier else {},
+            writers=dict.fromkeys(names, writer),
         )
         self.entry = Entry()
         self.stored, self.errors = {}, {}
         self._candidates = candidates
         self._staging_options = staging.StagingOptions(
-            folder=str(folder), window=window, borrow=borrow,
-            retry_interval=0.01, algorithms=(digests.cheapest_algorithm(),),
+            folder=str(folder), window=window, retry_interval=0.01,
+            algorithms=self.plan.algorithms(names),
         )
         self._stagings = []
         self._staging = None
-        if copier is None or copier.needs_staging:
+        if copier is None:
             self._staging = self._staging_for(names)
 
     def confirm(self):
@@ -111,9 +112,6 @@ class Copy:
     def not_safe(self):
         """Other data of the image is right."""
         return ''
-
-    def target(self, store):
-        return base.Target(store=store, driver=stores.driver(store))
 
     def staging_of(self, store):
         return self._staging
@@ -136,7 +134,7 @@ class Copy:
     def run(self, patience=threads.PATIENCE):
         writing_ = {
             name: threads.Running(self._write, name)
-            for name in self.plan.copiers
+            for name in self.plan.writers
         }
         if self._staging is not None:
             self._staging.start()
@@ -152,7 +150,7 @@ class Copy:
 
     def _write(self, name):
         return writing.StoreWriter(
-            self, name, lambda url: stores.delete(name, url, None)
+            self, name, lambda url: drivers.delete(name, url, None)
         ).write()
 
 
@@ -182,7 +180,8 @@ class Copying:
     It gives the fixture ``make``, a function ``(name, **options) -> Target``.
     """
 
-    copier = None       # a Copier, or None to stream to the driver
+    copier = None       # a ServerSideCopier; None: what is staged is written
+    writer = generic.DriverWriter()
     local = False       # the source is a file that can be read in place
     window = None
     # False if nothing but the size of a copy is compared.
@@ -214,8 +213,8 @@ class Copying:
         def copy_into(targets, candidates, content=IMAGE, **more):
             return Copy(
                 targets, candidates, content, folder / str(next(made)),
-                copier=self.copier,
-                window=self.window, borrow=self.local, **more
+                copier=self.copier, writer=self.writer, window=self.window,
+                **more
             )
 
         yield copy_into

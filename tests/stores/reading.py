@@ -9,7 +9,7 @@ from glance_store import capabilities
 from glance_store import exceptions
 import pytest
 
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
 from tests.parts import data
 from tests.parts import threads
 
@@ -33,7 +33,7 @@ class ReadingConformance:
         return self.keep(make, source, copy, KEPT)
 
     def skip_unless(self, needed):
-        if not stores.driver('s1').is_capable(needed):
+        if not drivers.of_store('s1').is_capable(needed):
             pytest.skip(f'its driver cannot do {needed.name}')
 
     @pytest.mark.parametrize(('offset', 'length'), [
@@ -56,7 +56,7 @@ class ReadingConformance:
 
     def test_it_is_deleted_once(self, kept):
         target, url = kept
-        stores.delete('s1', url, None)
+        drivers.delete('s1', url, None)
         assert target.objects() == []
         target.wait_gone()
         with pytest.raises(exceptions.NotFound):

@@ -12,13 +12,14 @@ import itertools
 import pytest
 
 from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import generic
 from tests.stores import conformance
 from tests.stores import copies
 from tests.stores import sourced
 
 
-class Held(stores.StoreSource):
+class Held(generic.DriverSource):
     """An object that the storage holds; its driver reads it as well.
 
     :param location: Location
@@ -60,7 +61,7 @@ class ServerSide(copies.Copying):
     def held(self, target, url):
         """Return the Held for an object in a store."""
         return Held(base.Location(
-            store=target.name, driver=stores.driver(target.name), url=url
+            store=target.name, driver=drivers.of_store(target.name), url=url
         ))
 
     @pytest.fixture
@@ -83,8 +84,7 @@ class ServerSide(copies.Copying):
             more.setdefault('verify', self.verify)
             return copies.Copy(
                 targets, candidates, content, folder / str(next(made)),
-                copier=self.copier,
-                window=self.window, borrow=False,
+                copier=self.copier, writer=self.writer, window=self.window,
                 locations=[*(each.location for each in held), *locations],
                 **more
             )

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import file as file_copier
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import file as file_backend
 from glance_copy_plugin.transfer import errors
 from tests.parts import data
 from tests.parts import filesystems
@@ -60,7 +60,7 @@ class FileStoreConformance(InFolders, conformance.StoreConformance):
         holder = make('s1')
         url = holder.plant(IMAGE_ID, IMAGE)
         location = base.Location(
-            store='s1', driver=stores.driver('s1'), url=url
+            store='s1', driver=drivers.of_store('s1'), url=url
         )
         folder = holder.folder
         if link:
@@ -91,10 +91,10 @@ class FileStoreConformance(InFolders, conformance.StoreConformance):
             assert os.listdir(small) == []
 
 
-class FileCopierConformance(FileStoreConformance):
-    """What only the copier promises."""
+class FileWriterConformance(FileStoreConformance):
+    """What only the writer of files promises."""
 
-    copier = file_copier.FileCopier()
+    writer = file_backend.FileWriter()
 
     def test_the_name_appears_only_when_the_image_is_complete(
         self, make, source, copy
@@ -118,7 +118,7 @@ class FileCopierConformance(FileStoreConformance):
         copied = copy([target], [source(IMAGE)])
         reason = errors.Cancelled('the image was deleted')
         monkeypatch.setattr(
-            file_copier.debug, 'point', lambda place: (
+            file_backend.debug, 'point', lambda place: (
                 place == 'file-synced' and copied.cancel.cancel(reason)
             ),
         )
@@ -160,17 +160,14 @@ class FileCopierConformance(FileStoreConformance):
     def test_a_store_that_leaves_out_zeroes_is_left_to_its_driver(
         self, make
     ):
-        def can_copy(target):
-            return self.copier.can_copy((), base.Target(
-                store=target.name, driver=stores.driver(target.name)
-            ))
-
-        assert can_copy(make('s1'))
-        assert not can_copy(make('s2', filesystem_thin_provisioning=True))
+        make('s1')
+        make('s2', filesystem_thin_provisioning=True)
+        assert self.writer.can_write(drivers.target('s1'))
+        assert not self.writer.can_write(drivers.target('s2'))
 
 
 class TestFromALocalFile(
-    large.LargeImages, sourced.SourceConformance, FileCopierConformance
+    large.LargeImages, sourced.SourceConformance, FileWriterConformance
 ):
     local = True
 
@@ -219,11 +216,11 @@ class TestFromALocalFile(
         source.made.clear()
 
 
-class TestFromAStream(sourced.SourceConformance, FileCopierConformance):
+class TestFromAStream(sourced.SourceConformance, FileWriterConformance):
     """The image comes through a driver and is staged as a whole."""
 
 
-class TestFromAStreamThroughAWindow(FileCopierConformance):
+class TestFromAStreamThroughAWindow(FileWriterConformance):
     window = conformance.WINDOW
 
 

@@ -9,7 +9,7 @@ from glance_store import exceptions
 import pytest
 
 from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import irods as irods_copier
+from glance_copy_plugin.backends import irods as irods_backend
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
@@ -21,6 +21,7 @@ from tests.parts import threads
 
 IMAGE_ID = '71c675ab-d94f-49cd-a114-e12490b328d9'
 IMAGE = data.some(5 * irods.CHUNK + 3)
+INVENTORY = irods_backend.BACKEND.inventory
 
 
 @pytest.fixture(autouse=True)
@@ -69,20 +70,20 @@ def request(target, *locations, content=IMAGE, **more):
         'image_id': IMAGE_ID, 'size': len(content),
         'expected': data.expected(content), 'locations': locations,
         'target': base.Target(store=target.backend_group, driver=target),
-        'follower': None, 'verify': 'backend',
+        'verify': 'backend',
         'cancel': cancel.CancelToken(), 'on_bytes': lambda count: None,
     }
     return base.CopyRequest(**{**options, **more})
 
 
 def copy(target, *locations, **more):
-    return irods_copier.IrodsCopier().copy(
+    return irods_backend.IrodsCopier().copy(
         request(target, *locations, **more)
     )
 
 
 def can_copy(target, *locations):
-    return irods_copier.IrodsCopier().can_copy(
+    return irods_backend.IrodsCopier().can_copy(
         locations, base.Target(store=target.backend_group, driver=target)
     )
 
@@ -301,7 +302,7 @@ def test_unfinished_objects_of_the_image_are_removed(server, second):
     for each in (f'{path}.0123456789ab.part', path,
                  f'{other}.0123456789ab.part'):
         server.put(each, b'something', user=irods.USER)
-    irods_copier.remove_partial(second, IMAGE_ID)
+    INVENTORY.remove_partial(second, IMAGE_ID)
     assert set(names(server, second)) == {
         path, f'{other}.0123456789ab.part'
     }
@@ -310,13 +311,13 @@ def test_unfinished_objects_of_the_image_are_removed(server, second):
 def test_an_object_that_no_location_names_is_found(
     server, second, location
 ):
-    assert irods_copier.unrecorded_url(second, IMAGE_ID, [location]) is None
+    assert INVENTORY.unrecorded_url(second, IMAGE_ID, [location]) is None
     stored = copy(second, location)
-    assert irods_copier.unrecorded_url(
+    assert INVENTORY.unrecorded_url(
         second, IMAGE_ID, [location]
     ) == stored.url
     here = base.Location(store='second', driver=second, url=stored.url)
-    assert irods_copier.unrecorded_url(
+    assert INVENTORY.unrecorded_url(
         second, IMAGE_ID, [location, here]
     ) is None
 
@@ -328,19 +329,19 @@ def test_everything_with_the_id_of_an_image_is_listed(
     stored = copy(second, location)
     server.put(f'{path}.0123456789ab.part', b'half', user=irods.USER)
     server.put(second.new_path('notes'), b'of somebody', user=irods.USER)
-    found = list(irods_copier.list_objects(second))
+    found = list(INVENTORY.list_objects(second))
     assert [(each.image_id, each.partial) for each in found] == [
         (IMAGE_ID, False), (IMAGE_ID, True)
     ]
     whole, half = found
-    assert irods_copier.size_of(second, whole) == len(IMAGE)
-    assert irods_copier.size_of(second, half) == 4
-    assert irods_copier.is_named(whole, [location.url, stored.url])
-    assert irods_copier.is_named(
+    assert INVENTORY.size_of(second, whole) == len(IMAGE)
+    assert INVENTORY.size_of(second, half) == 4
+    assert INVENTORY.is_named(whole, [location.url, stored.url])
+    assert INVENTORY.is_named(
         whole, [f'irods://joe:sesame@host:1247{path}']
     )
-    assert not irods_copier.is_named(whole, [location.url])
-    irods_copier.remove(second, half.place)
-    irods_copier.remove(second, half.place)
-    assert irods_copier.size_of(second, half) is None
+    assert not INVENTORY.is_named(whole, [location.url])
+    INVENTORY.remove(second, half.place)
+    INVENTORY.remove(second, half.place)
+    assert INVENTORY.size_of(second, half) is None
     assert names(server, second) == [path, second.new_path('notes')]

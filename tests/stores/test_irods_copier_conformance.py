@@ -4,7 +4,7 @@
 
 import pytest
 
-from glance_copy_plugin.backends import irods as irods_copier
+from glance_copy_plugin.backends import irods as irods_backend
 from glance_store_irods import copying
 from tests.parts import irods
 from tests.stores import conformance
@@ -17,7 +17,7 @@ from tests.stores import sourced
 class CopiesInAZone(irods_zone.InAZone, server_side.ServerSide):
     """The source is an object of the zone, too."""
 
-    copier = irods_copier.IrodsCopier()
+    copier = irods_backend.IrodsCopier()
 
     @pytest.fixture(autouse=True)
     def look_often(self, monkeypatch):

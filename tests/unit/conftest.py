@@ -70,12 +70,12 @@ def stage(staging_folder, token, monkeypatch):
 
     def staging_of(
         candidates, expected=None, *, followers=('a', 'b'), window=None,
-        borrow=True, algorithms=(), on_bytes=None, reserve=None, **options,
+        algorithms=(), on_bytes=None, reserve=None, **options,
     ):
         made.append(staging.Staging(
             candidates, expected or data.expected(staged.IMAGE), followers,
             options=staging.StagingOptions(
-                folder=str(staging_folder), window=window, borrow=borrow,
+                folder=str(staging_folder), window=window,
                 algorithms=algorithms, retry_interval=0.01, **options,
             ),
             limit=limits.BandwidthLimit(None, token), cancel=token,
@@ -93,10 +93,13 @@ def stage(staging_folder, token, monkeypatch):
 def local(tmp_path):
     """Return a function that makes a source which is a local file."""
 
-    def source(content, store):
+    def source(content, store, in_place=True):
         path = tmp_path / f'in-{store}'
         path.write_bytes(content)
-        return sources.FileSource(str(path), store)
+        made = sources.FileSource(str(path), store)
+        if not in_place:
+            made.local_file = lambda: None
+        return made
 
     return source
 

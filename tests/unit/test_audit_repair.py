@@ -10,7 +10,7 @@ import pytest
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import repair
 from glance_copy_plugin.backends import base
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.cli import progress
 
 KEPT = base.KeptObject(
@@ -46,10 +46,11 @@ def removed(monkeypatch):
     """The places of the objects that were removed."""
     places = []
     monkeypatch.setattr(
-        stores, 'is_named', lambda _store, kept, urls: kept.url in urls
+        registry, 'is_named', lambda _store, kept, urls: kept.url in urls
     )
     monkeypatch.setattr(
-        stores, 'remove_object', lambda _store, place: places.append(place)
+        registry, 'remove_object',
+        lambda _store, place: places.append(place),
     )
     return places
 

@@ -5,7 +5,7 @@
 from glance_store import exceptions
 import pytest
 
-from glance_copy_plugin.backends import stores
+from glance_copy_plugin.backends import driver_errors
 
 QUOTA = 'Maximum number of volumes allowed (1) exceeded'
 ZONE = 'cannot write /z/a: SYS_RESC_QUOTA_EXCEEDED, no space left.'
@@ -17,6 +17,6 @@ ZONE = 'cannot write /z/a: SYS_RESC_QUOTA_EXCEEDED, no space left.'
     (exceptions.StorageFull(message=ZONE), ZONE),
 ])
 def test_a_full_store_says_of_what_there_is_too_little(error, told):
-    found = stores.target_error(error, 's1')
+    found = driver_errors.target_error(error, 's1')
     assert str(found) == f'store s1: {told}'
     assert not found.retryable

@@ -132,13 +132,11 @@ def test_followers_do_not_disturb_one_another(spool_of):
     assert [each.result() for each in reading] == [content] * 3
 
 
-def test_a_reader_tells_whether_it_has_begun(spool_of):
+def test_a_reader_that_has_begun_has_not_finished(spool_of):
     spooled = spool_of(2)
     spooled.write(b'ab')
     source = reader.StagedReader(spooled.follower('a'))
-    assert not source.begun
     source.read(1)
-    assert source.begun
     assert not source.finished
 
 

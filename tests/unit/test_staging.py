@@ -16,19 +16,19 @@ from tests.parts.staged import follow_all
 from tests.parts.staged import IMAGE
 
 
-@pytest.mark.parametrize('borrow', [True, False])
+@pytest.mark.parametrize('in_place', [True, False])
 @pytest.mark.parametrize('size', [0, 1, CHUNK, 3 * CHUNK + 17])
 def test_an_image_of_any_size_reaches_every_follower(
-    stage, local, staging_folder, size, borrow
+    stage, local, staging_folder, size, in_place
 ):
     content = data.some(size)
     counts = []
     staged = stage(
-        [local(content, 'src')], data.expected(content), borrow=borrow,
+        [local(content, 'src', in_place)], data.expected(content),
         on_bytes=counts.append,
     )
     assert follow_all(staged) == [(content, 1)] * 2
-    assert staging_folder.exists() == bool(size and not borrow)
+    assert staging_folder.exists() == bool(size and not in_place)
     assert counts == sorted(counts)
     assert size == 0 or counts[-1] == size
 
@@ -115,13 +115,13 @@ def wrong_bytes():
     }
 
 
-@pytest.mark.parametrize('borrow', [True, False])
+@pytest.mark.parametrize('in_place', [True, False])
 @pytest.mark.parametrize('what', list(wrong_bytes()))
 def test_wrong_bytes_are_left_for_the_next_source(
-    stage, local, what, borrow
+    stage, local, what, in_place
 ):
-    bad = local(wrong_bytes()[what], 'bad')
-    staged = stage([bad, Stream(IMAGE, 'good')], borrow=borrow)
+    bad = local(wrong_bytes()[what], 'bad', in_place)
+    staged = stage([bad, Stream(IMAGE, 'good')])
     assert follow_all(staged) == [(IMAGE, 2)] * 2
 
 
@@ -133,13 +133,13 @@ def test_a_local_file_that_is_too_long_is_not_even_read(stage, local):
     assert counts == []
 
 
-@pytest.mark.parametrize('borrow', [True, False])
+@pytest.mark.parametrize('in_place', [True, False])
 @pytest.mark.parametrize('size', [0, 1, CHUNK, len(IMAGE) - 1])
 def test_a_source_that_ends_early_is_completed_by_the_next(
-    stage, local, size, borrow
+    stage, local, size, in_place
 ):
-    short = local(IMAGE[:size], 'short')
-    staged = stage([short, Stream(IMAGE, 'good')], borrow=borrow)
+    short = local(IMAGE[:size], 'short', in_place)
+    staged = stage([short, Stream(IMAGE, 'good')])
     assert follow_all(staged) == [(IMAGE, 1)] * 2
 
 

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Glance's stores on this node, as glance_store offers them."""
+
+import glance_store
+from glance_store import capabilities
+from glance_store import exceptions as store_exceptions
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from glance_copy_plugin.backends import base
+
+CONF = cfg.CONF
+LOG = logging.getLogger(__name__)
+
+RESERVED_PREFIX = 'os_glance_'
+
+
+def store_names():
+    """Return the names of the stores that users may name."""
+    return [
+        name for name in CONF.enabled_backends
+        if not name.startswith(RESERVED_PREFIX)
+    ]
+
+
+def of_store(name):
+    """Return the driver of a store, or None if it could not be loaded."""
+    try:
+        return glance_store.get_store_from_store_identifier(name)
+    except (store_exceptions.UnknownScheme, KeyError):
+        return None
+
+
+def is_writable(name):
+    """True if data can be put into the store of that name."""
+    found = of_store(name)
+    return found is not None and found.is_capable(
+        capabilities.BitMasks.WRITE_ACCESS
+    )
+
+
+def readable(recorded):
+    """Return the :class:`~base.Location` objects that this node can read.
+
+    :param recorded: the image's locations, as recorded, best first
+    """
+    default = CONF.glance_store.default_backend
+    here = set(store_names())
+    found = []
+    for location in recorded:
+        store = location.store or _store_of(location.url, here)
+        if store not in here:
+            continue
+        driver = of_store(store)
+        if driver is None:
+            continue
+        found.append(
+            base.Location(store=store, driver=driver, url=location.url)
+        )
+    return tuple(sorted(found, key=lambda each: each.store != default))
+
+
+def location(store, url):
+    """Return the :class:`~base.Location` of an object in a store."""
+    return base.Location(store=store, driver=of_store(store), url=url)
+
+
+def target(store):
+    """Return the :class:`~base.Target` of a store."""
+    return base.Target(store=store, driver=of_store(store))
+
+
+def _store_of(url, candidates):
+    """Match a location that names no store, as old records do not."""
+    for name in candidates:
+        prefix = getattr(of_store(name), 'url_prefix', None)
+        if prefix and url.startswith(prefix):
+            return name
+    return None
+
+
+def delete(store, url, context):
+    """Remove an object; one that is gone already is fine.
+
+    :raises: whatever the driver raises
+    """
+    try:
+        glance_store.delete(url, store, context=context)
+    except store_exceptions.NotFound:
+        LOG.debug('The object to remove from store %s is gone', store)
+
+
+def exists(store, url, context):
+    """True if the object is there."""
+    try:
+        size_of(store, url, context)
+    except store_exceptions.NotFound:
+        return False
+    return True
+
+
+def size_of(store, url, context):
+    """Return the size of an object in bytes, as its store tells it.
+
+    :returns: 0 or None if the store does not know
+    :raises: whatever the driver raises
+    """
+    return glance_store.get_size_from_uri_and_backend(
+        url, store, context=context
+    )
+
+
+def set_acls(store, url, image, members, context):
+    """Let those read the object who may read the image."""
+    public = image.visibility in ('public', 'community')
+    glance_store.set_acls_for_multi_store(
+        url, store, public=public,
+        read_tenants=[] if public else members, context=context,
+    )

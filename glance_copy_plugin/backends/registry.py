@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The backends that are installed, and the inventories of their stores."""
+
+import functools
+
+import stevedore
+
+from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import generic
+
+NAMESPACE = 'glance_copy_plugin.backends'
+
+
+@functools.cache
+def installed():
+    """Return ``{name: Backend}`` of every backend that can be loaded."""
+    found = stevedore.ExtensionManager(NAMESPACE)
+    return {each.name: each.plugin for each in sorted(found, key=_name)}
+
+
+def serving(driver, names):
+    """Return those backends that serve a driver, the generic one last.
+
+    :param names: of the backends that may be used, most preferred first
+    :returns: ``[(name, Backend)]``
+    """
+    known = installed()
+    return [
+        (name, known[name]) for name in names
+        if name in known and known[name].serves(driver)
+    ] + [('', generic.BACKEND)]
+
+
+def orphan_url(store, image_id, locations):
+    """Return the URL of the object that keeps ``image_id`` from being added.
+
+    None if it cannot be known, or if the image itself refers to it.
+    """
+    driver = drivers.of_store(store)
+    inventory = _inventory(driver)
+    if inventory is None:
+        return None
+    return inventory.unrecorded_url(driver, image_id, locations)
+
+
+def remove_partial(store, image_id):
+    """Remove unfinished objects of an image that no process writes any more.
+
+    Other drivers write in place; theirs is found as an orphan.
+    """
+    driver = drivers.of_store(store)
+    inventory = _inventory(driver)
+    if inventory is not None:
+        inventory.remove_partial(driver, image_id)
+
+
+def list_objects(store):
+    """Return (:class:`KeptObject`, size) pairs of a store that can tell.
+
+    The size is a function that returns bytes, or None for what is gone.
+    """
+    driver = drivers.of_store(store)
+    inventory = _inventory(driver)
+    if inventory is None:
+        return
+    for kept in inventory.list_objects(driver):
+        yield kept, functools.partial(inventory.size_of, driver, kept)
+
+
+def can_list(store):
+    """True if the objects of a store can be listed, and orphans found."""
+    return _inventory(drivers.of_store(store)) is not None
+
+
+def is_named(store, kept, urls):
+    """True if one of these locations means that object of the store."""
+    return _inventory(drivers.of_store(store)).is_named(kept, urls)
+
+
+def remove_object(store, place):
+    """Remove an object that :func:`list_objects` has found."""
+    driver = drivers.of_store(store)
+    _inventory(driver).remove(driver, place)
+
+
+def _inventory(driver):
+    """Return the :class:`Inventory` for a driver, or None."""
+    for backend in installed().values():
+        if backend.inventory is not None and backend.serves(driver):
+            return backend.inventory
+    return None
+
+
+def _name(extension):
+    return extension.name
