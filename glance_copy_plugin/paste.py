@@ -22,11 +22,11 @@ from glance_copy_plugin import activation
 from glance_copy_plugin.api import forward_request
 from glance_copy_plugin.api import request_rules
 from glance_copy_plugin.api import validation
+from glance_copy_plugin.flow import takeover
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.jobboard import waiting_jobs
-from glance_copy_plugin.reconcile import process
-from glance_copy_plugin.reconcile import takeover
+from glance_copy_plugin.ownership import service_process
 from glance_copy_plugin.records import retry
 from glance_copy_plugin.transfer import debug
 
@@ -44,7 +44,7 @@ class CopyImageFilter:
 
     @webob.dec.wsgify
     def __call__(self, request):
-        process.serve()
+        service_process.of_this().serve()
         image_id = request_rules.import_target(request)
         if image_id is None:
             return self._app
@@ -65,22 +65,25 @@ class CopyImageFilter:
         debug.point('accept-judged')
         request_id = request.context.request_id
         try:
-            entry = process.journal().claim(image_id, request_id)
+            lease = service_process.journal().claim(image_id, request_id)
         except OSError as exc:
             LOG.error(
                 'The journal of copies in %(folder)s cannot be written: '
                 '%(why)s',
-                {'folder': process.journal().folder, 'why': exc.strerror},
+                {
+                    'folder': service_process.journal().folder,
+                    'why': exc.strerror,
+                },
             )
             raise webob.exc.HTTPServiceUnavailable(
                 explanation='Copies cannot be made now, because the staging '
                 f'area cannot be written ({exc.strerror}): ask again when an '
                 'operator has mended that.'
             ) from None
-        if entry is None:
+        if lease is None:
             raise request_rules.being_copied(image_id)
-        if process.journal().closed:
-            entry.remove()
+        if service_process.journal().closed:
+            lease.remove()
             raise webob.exc.HTTPServiceUnavailable(
                 explanation='Copies are not accepted now, because an operator '
                 'has had them brought to their end with glance-copy drain: '
@@ -88,43 +91,43 @@ class CopyImageFilter:
             )
         debug.point('accept-claimed')
         if self._by_workers:
-            return self._post(request, entry)
+            return self._post(request, lease)
         try:
-            response, begun = forward_request.ask(self._app, request, entry)
+            response, begun = forward_request.ask(self._app, request, lease)
         except Exception:
             # Whether there is a task now is for the watcher to find out.
-            entry.accept()
+            lease.accept()
             raise
         debug.point('accept-answered')
         if begun:
-            entry.accept()
+            lease.accept()
         else:
-            entry.remove()
+            lease.remove()
         return response
 
-    def _post(self, request, entry):
+    def _post(self, request, lease):
         """Let Glance make the task; answer when its job is on the jobboard."""
         try:
             board.of_process().ping()
         except board.JobboardUnreachable as exc:
-            entry.remove()
+            lease.remove()
             raise _board_is_silent(exc) from None
-        posting.POSTINGS.expect(entry)
+        posting.POSTINGS.expect(lease)
         try:
-            response, begun = forward_request.ask(self._app, request, entry)
+            response, begun = forward_request.ask(self._app, request, lease)
             if not begun:
-                entry.remove()
+                lease.remove()
             elif response.status_int < 400:
-                posting.POSTINGS.wait(entry)
+                posting.POSTINGS.wait(lease)
             else:
-                entry.accept()
+                lease.accept()
         except board.JobboardUnreachable as exc:
             raise _board_is_silent(exc) from None
         except Exception:
-            entry.accept()
+            lease.accept()
             raise
         finally:
-            posting.POSTINGS.forget(entry)
+            posting.POSTINGS.forget(lease)
         return response
 
 
@@ -147,11 +150,11 @@ def filter_factory(global_conf, **local_conf):
     for sentence in validation.unknown(CONF):
         LOG.warning(sentence)
     if board.is_enabled():
-        process.start(
+        service_process.of_this().start(
             posting.post_again, waiting_jobs.WITHOUT_WORKERS.look_after
         )
     else:
-        process.start(takeover.resume)
+        service_process.of_this().start(takeover.resume)
     if debug.enabled():
         LOG.warning(
             'This process kills itself when %s says so', debug.enabled()

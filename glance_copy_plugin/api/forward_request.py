@@ -5,7 +5,7 @@
 from oslo_log import log as logging
 import tenacity
 
-from glance_copy_plugin.records import history
+from glance_copy_plugin.records import locks
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 
@@ -16,7 +16,7 @@ _ATTEMPTS = 8
 _LONGEST_PAUSE = 1
 
 
-def ask(app, request, entry):
+def ask(app, request, lease):
     """Hand a request for a copy on to Glance.
 
     MariaDB and MySQL end one of two transactions that wait for each other.
@@ -25,7 +25,7 @@ def ask(app, request, entry):
     that failed and has left nothing is handed on again.
 
     :param app: Glance behind the filter
-    :param entry: the copy's journal :class:`Entry`
+    :param lease: the copy's :class:`FileLease`
     :returns: (answer, begun); not begun if nothing will come of the request
     :raises: what Glance raises, where it is not known whether it has begun
     """
@@ -34,7 +34,7 @@ def ask(app, request, entry):
         answer = request.copy().get_response(app)
         if answer.status_int < 400:
             return answer, True
-        return answer, answer.status_int >= 500 and not _left_nothing(entry)
+        return answer, answer.status_int >= 500 and not _left_nothing(lease)
 
     def failed_early(result):
         answer, begun = result
@@ -48,23 +48,23 @@ def ask(app, request, entry):
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
         before_sleep=lambda _state: LOG.warning(
             'Glance failed before it had begun the copy of image %s, and is '
-            'asked again', entry.image_id,
+            'asked again', lease.image_id,
         ),
         retry_error_callback=lambda state: state.outcome.result(),
     )(attempt)
 
 
-def _left_nothing(entry):
+def _left_nothing(lease):
     """True if a request is known to have made no task and no lock."""
     try:
         return (
-            tasks.newest_copy(entry.image_id, entry.request_id) is None
-            and history.lock_holder(entry.image_id) is None
+            tasks.newest_copy(lease.image_id, lease.request_id) is None
+            and locks.lock_holder(lease.image_id) is None
         )
     except Exception as exc:
         LOG.warning(
             'Whether a failed request has begun the copy of image %(image)s '
             'is not known: %(why)s',
-            {'image': entry.image_id, 'why': errors.redact(exc)},
+            {'image': lease.image_id, 'why': errors.redact(exc)},
         )
         return False

@@ -13,7 +13,7 @@ import glance_store
 from oslo_config import cfg
 
 from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.reconcile import process
+from glance_copy_plugin.ownership import service_process
 from glance_copy_plugin.records import schema
 from glance_copy_plugin.transfer import errors
 
@@ -53,7 +53,7 @@ def load_service(folder):
     :raises RuntimeError: if it cannot be loaded, in one sentence
     """
     read_config(folder)
-    process.only_look()
+    service_process.of_this().only_look()
     try:
         _load_stores()
         sqlite_migration.can_migrate_to_central_db()

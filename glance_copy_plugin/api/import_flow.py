@@ -8,11 +8,11 @@ from oslo_log import log as logging
 from taskflow import task
 from taskflow.patterns import linear_flow
 
-from glance_copy_plugin.flow import abort
 from glance_copy_plugin.flow import graph
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
-from glance_copy_plugin.reconcile import process
+from glance_copy_plugin.ownership import service_process
+from glance_copy_plugin.records import locks
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
@@ -41,10 +41,10 @@ def get_flow(**kwargs):
         return _copy_flow(kwargs)
     except Exception as exc:
         LOG.exception('The flow of a copy could not be made')
-        abort.unlock(kwargs['image_id'], kwargs['task_id'])
-        entry = process.journal().mine(kwargs['image_id'])
-        if entry is not None:
-            entry.remove()
+        locks.unlock(kwargs['image_id'], kwargs['task_id'])
+        lease = service_process.journal().mine(kwargs['image_id'])
+        if lease is not None:
+            lease.remove()
         # Glance ends the task with this text.
         raise exception.ImportTaskError(
             errors.redact(f'{type(exc).__name__}: {exc}')
@@ -61,17 +61,17 @@ def _no_flow(task_id):
 
 def _copy_flow(kwargs):
     image_id = kwargs['image_id']
-    journal = process.journal()
+    journal = service_process.journal()
     # Where requests do not pass the filter, the copy is not in it yet.
-    entry = journal.mine(image_id) or journal.claim(
+    lease = journal.mine(image_id) or journal.claim(
         image_id, kwargs['context'].request_id
     )
     debug.point('flow-asked')
-    if entry is None or not entry.begin():
+    if lease is None or not lease.begin():
         LOG.info('The copy of image %s was taken over meanwhile', image_id)
         return _no_flow(kwargs['task_id'])
     if board.is_enabled():
-        posting.POSTINGS.post(entry, kwargs['task_id'])
+        posting.POSTINGS.post(lease, kwargs['task_id'])
         return _no_flow(kwargs['task_id'])
     run = graph.make_run(
         context=kwargs['context'],
@@ -80,10 +80,10 @@ def _copy_flow(kwargs):
         task_id=kwargs['task_id'],
         stores=kwargs['backend'],
         import_req=kwargs['import_req'],
-        entry=entry,
+        lease=lease,
     )
     if not run.enter():
         LOG.info('The copy of image %s is left to the next process', image_id)
-        entry.release()
+        lease.release()
         raise Stopping
     return graph.make_flow(run)

@@ -21,7 +21,7 @@ import webob.exc
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.records import history
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import image_record
 from glance_copy_plugin.records import import_request
 
 _METHOD = 'copy-image'

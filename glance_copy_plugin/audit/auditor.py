@@ -13,9 +13,8 @@ from glance_copy_plugin.audit import locations
 from glance_copy_plugin.audit import objects
 from glance_copy_plugin.audit import records
 from glance_copy_plugin.audit import scope as scope_
-from glance_copy_plugin.audit import stuck
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.reconcile import process
+from glance_copy_plugin.ownership import service_process
 
 CONF = cfg.CONF
 
@@ -56,7 +55,7 @@ class Auditor:
                 yield self._moved(found, gone) or found
         yield from gone.values()
         yield from leftovers.find(self.scope)
-        yield from stuck.find(self.scope)
+        yield from records.find_stuck_tasks(self.scope)
 
     def _moved(self, found, gone):
         """Return what an unrecorded object is if its image misses it.
@@ -98,7 +97,7 @@ def of_service(
     copy_image.register_opts(CONF)
     uploads_dir = housekeeping.staging_store_path()
     return Auditor(scope_.Scope(
-        journal=process.journal(),
+        journal=service_process.journal(),
         staging_dir=copy_image.copy_options(CONF, uploads_dir).staging_dir,
         uploads_dir=uploads_dir,
         stores=stores,

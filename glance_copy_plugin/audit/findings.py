@@ -5,6 +5,8 @@
 import dataclasses
 
 from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import driver_errors
+from glance_copy_plugin.transfer import errors
 
 UNRECORDED = 'object-without-location'
 UNFINISHED = 'unfinished-object'
@@ -23,6 +25,10 @@ PROPERTY = 'stale-property'
 STUCK = 'stuck-task'
 INTERRUPTED = 'interrupted-copy'
 
+# What was done about one that could not be repaired now.
+BUSY = 'left alone: somebody works on the image now'
+CHANGED = 'left alone: the image has other locations by now'
+GONE = 'left alone: the image is gone'
 # The ways to repair, each of which an operator has to ask for.
 FIX, REPAIR, CORRECT = 'fix', 'repair', 'correct-locations'
 WAYS = (
@@ -45,7 +51,7 @@ class Finding:
     :param detail: a few words
     :param place: what a repair acts on: a URL, a path, the id of a task, or
         the name of a property; MUST NOT be shown
-    :param kept: the :class:`~copiers.base.KeptObject` in the store, or None
+    :param kept: the :class:`~backends.base.KeptObject` in the store, or None
     :param proved: False if it may belong to somebody else
     """
 
@@ -61,3 +67,8 @@ class Finding:
     def way(self):
         """How it can be repaired, or None if only a person can."""
         return WAYS.get(self.kind)
+
+
+def describe(error):
+    """Say in a few words why something could not be done."""
+    return errors.redact(driver_errors.reason(error))

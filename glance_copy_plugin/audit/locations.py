@@ -5,9 +5,9 @@
 from glance_store import exceptions as store_exceptions
 
 from glance_copy_plugin.audit import findings
-from glance_copy_plugin.audit import words
 from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.flow import verifying
+from glance_copy_plugin.reconcile import verification
+from glance_copy_plugin.records import image_record
 
 
 def find(scope, image):
@@ -38,9 +38,10 @@ def _look(scope, image, location):
         if image.size not in (None, size):
             return findings.SIZE, f'{size} bytes instead of {image.size}'
         if scope.verify:
-            wrong = verifying.wrong(
-                drivers.location(store, url), verifying.expected_of(image),
-                scope.context, scope.on_bytes,
+            wrong = verification.wrong(
+                drivers.location(store, url),
+                image_record.facts_of(image).expected(), scope.context,
+                scope.on_bytes,
             )
             if wrong:
                 return findings.HASH, wrong
@@ -48,7 +49,7 @@ def _look(scope, image, location):
         return findings.MISSING, 'there is no such object'
     except Exception as exc:
         # Drivers have exceptions of their own; the audit goes on.
-        return findings.UNREADABLE, words.describe(exc)
+        return findings.UNREADABLE, findings.describe(exc)
     return None
 
 

@@ -5,7 +5,6 @@
 import re
 
 from glance_copy_plugin.audit import findings
-from glance_copy_plugin.audit import words
 from glance_copy_plugin.backends import registry
 from glance_copy_plugin.records import history
 
@@ -24,7 +23,7 @@ def find(scope, store):
         objects = list(registry.list_objects(store))
     except Exception as exc:
         yield findings.Finding(
-            kind=findings.CLOSED, store=store, detail=words.describe(exc),
+            kind=findings.CLOSED, store=store, detail=findings.describe(exc),
         )
         return
     for kept, size in objects:
@@ -54,7 +53,7 @@ def unrecorded(kind, image_id, place, url, size, store='', kept=None):
     try:
         count = size()
     except Exception as exc:
-        detail = f'of unknown size: {words.describe(exc)}'
+        detail = f'of unknown size: {findings.describe(exc)}'
     else:
         if count is None:
             return None

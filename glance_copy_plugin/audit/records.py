@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Looking at what an image's record says about copies and stores."""
+"""Looking at what the records say: of images, and of the tasks of copies."""
 
 import collections
 
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.records import history
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import image_record
+from glance_copy_plugin.records import locks
+from glance_copy_plugin.records import tasks
 
 
 def find(scope, image):
@@ -36,7 +37,7 @@ def stale_stores(image, name):
 
 
 def _find_stale_lock(scope, image):
-    holder = history.lock_without_live_task(image.image_id)
+    holder = locks.lock_without_live_task(image.image_id)
     if holder is not None and not scope.in_journal(image.image_id):
         yield findings.Finding(
             kind=findings.LOCKED, image_id=image.image_id,
@@ -79,3 +80,36 @@ def _stores(image):
     """Return the store of each location that names one."""
     named = [each['metadata'].get('store') for each in image.locations]
     return [store for store in named if store]
+
+
+def find_stuck_tasks(scope):
+    """Yield the copy tasks that have not ended and never will.
+
+    :param scope: :class:`Scope`
+    """
+    for task in tasks.live_copies():
+        if _is_stuck(scope, task):
+            yield findings.Finding(
+                kind=findings.STUCK, image_id=task['image_id'],
+                detail=f'task {task["id"]} is {task["status"]} and was last '
+                f'updated at {task["updated_at"]:%Y-%m-%d %H:%M:%S}',
+                place=task['id'],
+            )
+
+
+def is_stuck(scope, task_id):
+    """True if that task is still one of them."""
+    return any(
+        task['id'] == task_id and _is_stuck(scope, task)
+        for task in tasks.live_copies()
+    )
+
+
+def _is_stuck(scope, task):
+    # A running copy updates its task all the time, on whatever host. One that
+    # waits for a thread of Glance cannot: Glance gives it twice the time too.
+    factor = 2 if task['status'] == 'pending' else 1
+    return (
+        not scope.in_journal(task['image_id'])
+        and scope.is_old(task['updated_at'], factor)
+    )

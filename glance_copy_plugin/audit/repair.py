@@ -5,18 +5,16 @@
 import os
 import shutil
 
-from glance_copy_plugin.audit import correcting
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import leftovers
 from glance_copy_plugin.audit import records
-from glance_copy_plugin.audit import replacing
-from glance_copy_plugin.audit import stuck
-from glance_copy_plugin.audit import words
+from glance_copy_plugin.audit import repair_locations
 from glance_copy_plugin.backends import registry
-from glance_copy_plugin.flow import abort
-from glance_copy_plugin.reconcile import takeover
+from glance_copy_plugin.flow import takeover
+from glance_copy_plugin.reconcile import objects
 from glance_copy_plugin.records import history
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import image_record
+from glance_copy_plugin.records import locks
 from glance_copy_plugin.records import tasks
 
 _HELD = 'left alone: a process holds it; restart the service'
@@ -52,35 +50,38 @@ def repair(scope, finding, ways):
         and image is not None
         and scope.is_busy(image)
     ):
-        return words.BUSY
+        return findings.BUSY
     try:
         return _REPAIRS[finding.kind](scope, finding)
     except FileNotFoundError:
         return 'gone already'
     except Exception as exc:
-        return f'not repaired: {words.describe(exc)}'
+        return f'not repaired: {findings.describe(exc)}'
 
 
-def _unless_last(is_it, remove):
-    """Remove data of an image only if other data of it is right.
+def _unless_needed(is_it, remove):
+    """Return a repair that removes data which nobody needs.
 
     :param is_it: ``is_it(finding, url)`` tells whether a URL means that data
     :param remove: ``remove(scope, finding)``
     """
     def safely(scope, finding):
-        image = scope.image(finding.image_id) if finding.image_id else None
-        if image is not None:
-            if any(is_it(finding, each['url']) for each in image.locations):
-                return 'left alone: a location names it by now'
-            unsafe = scope.not_safe_elsewhere(
-                image, lambda url: is_it(finding, url)
+        if not finding.image_id:
+            return remove(scope, finding)
+        with scope.leased(finding.image_id) as lease:
+            if lease is None:
+                return findings.BUSY
+            why = scope.objects(finding.image_id).why_needed(
+                lambda url: is_it(finding, url)
             )
-            if unsafe:
+            if why == objects.NAMED:
+                return f'left alone: {why} by now'
+            if why:
                 return (
-                    'left alone: it may be the last data of the image: '
-                    f'{unsafe}. Bring other data of the image in order first'
+                    f'left alone: {why}. Bring other data of the image in '
+                    'order first'
                 )
-        return remove(scope, finding)
+            return remove(scope, finding)
 
     return safely
 
@@ -110,29 +111,29 @@ def _remove_staged(scope, finding):
 
 
 def _remove_entry(scope, finding):
-    entry = scope.journal.take(finding.image_id)
-    if entry is None:
+    lease = scope.journal.take(finding.image_id)
+    if lease is None:
         return _HELD
     try:
         if not leftovers.is_stale_entry(scope, finding.image_id):
-            return words.BUSY
-        entry.remove()
+            return findings.BUSY
+        lease.remove()
     finally:
-        entry.release()
+        lease.release()
     return 'removed'
 
 
 def _unlock(scope, finding):
-    if history.lock_without_live_task(finding.image_id) != finding.place:
+    if locks.lock_without_live_task(finding.image_id) != finding.place:
         return 'left alone: a task works on the image now'
-    abort.unlock(finding.image_id, finding.place)
+    locks.unlock(finding.image_id, finding.place)
     return 'unlocked'
 
 
 def _correct_property(scope, finding):
     image, name = scope.image(finding.image_id), finding.place
     if image is None:
-        return words.GONE
+        return findings.GONE
     named = image_record.split(image.extra_properties.get(name))
     right = named.difference(records.stale_stores(image, name))
     history.set_stores(image.image_id, name, ','.join(sorted(right)))
@@ -140,12 +141,12 @@ def _correct_property(scope, finding):
 
 
 def _end_task(scope, finding):
-    if not stuck.is_stuck(scope, finding.place):
-        return words.BUSY
+    if not records.is_stuck(scope, finding.place):
+        return findings.BUSY
     tasks.fail(
         finding.place, 'ended by glance-copy audit: nothing worked on it',
     )
-    abort.unlock(finding.image_id, finding.place)
+    locks.unlock(finding.image_id, finding.place)
     image = scope.image(finding.image_id)
     if image is not None and not scope.is_busy(image):
         history.set_stores(finding.image_id, image_record.IMPORTING, '')
@@ -154,28 +155,28 @@ def _end_task(scope, finding):
 
 def _carry_on(scope, finding):
     still = leftovers.is_interrupted(scope, finding.image_id)
-    entry = scope.journal.take(finding.image_id) if still else None
-    if entry is None:
-        return words.BUSY
+    lease = scope.journal.take(finding.image_id) if still else None
+    if lease is None:
+        return findings.BUSY
     try:
-        takeover.resume(entry)
+        takeover.resume(lease)
     finally:
-        entry.release()
+        lease.release()
     task = tasks.newest_copy(finding.image_id)
     return f'carried on: {task["status"]}, {task["message"]}'
 
 
 _REPAIRS = {
-    findings.UNRECORDED: _unless_last(_is_object, _remove_object),
-    findings.UNFINISHED: _unless_last(_is_object, _remove_object),
-    findings.STAGED: _unless_last(_is_file, _remove_staged),
+    findings.UNRECORDED: _unless_needed(_is_object, _remove_object),
+    findings.UNFINISHED: _unless_needed(_is_object, _remove_object),
+    findings.STAGED: _unless_needed(_is_file, _remove_staged),
     findings.JOURNALLED: _remove_entry,
     findings.LOCKED: _unlock,
     findings.PROPERTY: _correct_property,
     findings.STUCK: _end_task,
     findings.INTERRUPTED: _carry_on,
-    findings.MISSING: replacing.replace,
-    findings.SIZE: replacing.replace,
-    findings.HASH: replacing.replace,
-    findings.MOVED: correcting.correct,
+    findings.MISSING: repair_locations.replace,
+    findings.SIZE: repair_locations.replace,
+    findings.HASH: repair_locations.replace,
+    findings.MOVED: repair_locations.correct,
 }

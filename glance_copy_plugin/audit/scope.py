@@ -10,9 +10,8 @@ import glance.context
 import glance.db
 from oslo_utils import timeutils
 
-from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.flow import verifying
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.reconcile import objects as image_objects
+from glance_copy_plugin.records import image_record
 from glance_copy_plugin.transfer import space
 
 _PAGE = 100
@@ -70,23 +69,11 @@ class Scope:
             if location['metadata'].get('store') in self.stores
         )
 
-    def not_safe_elsewhere(self, image, is_it):
-        """Read other data of an image; say why it is not safe if none is.
-
-        :param image: Glance's object for the image
-        :param is_it: tells for a URL whether it means what is to be removed
-        :returns: an empty string if other data was read and is the image
-        """
-        others = [
-            image_record.RecordedLocation(
-                row=location.get('id'), url=location['url'],
-                metadata=location['metadata'] or {},
-            )
-            for location in image.locations if not is_it(location['url'])
-        ]
-        return verifying.not_safe_in(
-            drivers.readable(others), verifying.expected_of(image),
-            self.context,
+    def objects(self, image_id):
+        """Return the :class:`ImageObjects` of an image."""
+        record = image_record.ImageRecord(self.context, image_id, task_id='')
+        return image_objects.ImageObjects(
+            image_id, record.facts, self.context
         )
 
     def is_busy(self, image):
@@ -105,19 +92,19 @@ class Scope:
     def leased(self, image_id):
         """Keep copies of this host from an image.
 
-        :returns: the journal's :class:`Entry`, or None if somebody works on
-            the image
+        :returns: the journal's :class:`FileLease`, or None if somebody works
+            on the image
         """
         image = self.image(image_id)
         if image is not None and self.is_busy(image):
             yield None
             return
-        entry = self.journal.claim(image_id, self.context.request_id)
+        lease = self.journal.claim(image_id, self.context.request_id)
         try:
-            yield entry
+            yield lease
         finally:
-            if entry is not None:
-                entry.remove()
+            if lease is not None:
+                lease.remove()
 
     def is_old(self, moment, factor=1):
         """True if so much time has passed since ``moment`` (UTC)."""

@@ -12,7 +12,7 @@ from glance_copy_plugin.api import validation
 from glance_copy_plugin.cli import draining
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.reconcile import process
+from glance_copy_plugin.ownership import service_process
 
 CONF = cfg.CONF
 
@@ -46,7 +46,7 @@ class Drain(command.Command):
         # The filter may be gone, which does this otherwise.
         copy_image.register_opts(CONF)
         validation.check(CONF)
-        journal = process.journal()
+        journal = service_process.journal()
         _check_user(journal.folder)
         try:
             if parsed_args.undo:

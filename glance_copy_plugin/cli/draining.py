@@ -8,10 +8,10 @@ already: what is left of a copy stands in the journal and in Glance's records.
 
 import time
 
+from glance_copy_plugin.flow import takeover
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.jobboard import posting
-from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 
@@ -54,26 +54,26 @@ class Drain:
         if self._take_back:
             for image_id in left:
                 self._end(tasks.newest_copy(image_id))
-        for entry in self._journal.abandoned():
-            self._carry_on(entry)
+        for lease in self._journal.abandoned():
+            self._carry_on(lease)
         left = set(self._journal.names())
         if board.is_enabled():
             left |= self._on_board()
         return left
 
-    def _carry_on(self, entry):
+    def _carry_on(self, lease):
         """Bring a copy to its end whose process is gone."""
-        self._say(f'Carrying on with the copy of image {entry.image_id}')
+        self._say(f'Carrying on with the copy of image {lease.image_id}')
         resume = posting.post_again if board.is_enabled() else takeover.resume
         try:
-            resume(entry)
+            resume(lease)
         except Exception as exc:
             raise RuntimeError(
-                f'the copy of image {entry.image_id} cannot be brought to '
+                f'the copy of image {lease.image_id} cannot be brought to '
                 f'its end: {errors.redact(exc)}; mend that, and ask again'
             ) from exc
         finally:
-            entry.release()
+            lease.release()
 
     def _on_board(self):
         """Return the images whose copies workers make, or will."""

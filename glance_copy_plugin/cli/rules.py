@@ -17,7 +17,7 @@ from glance_copy_plugin.backends import driver_errors
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.reconcile import process
+from glance_copy_plugin.ownership import service_process
 
 CONF = cfg.CONF
 
@@ -66,7 +66,7 @@ def _staging(conf):
 
 
 def _closed(_conf):
-    if process.journal().closed:
+    if service_process.journal().closed:
         yield (
             'glance-copy drain was run on this host, so that no copies are '
             'accepted: glance-copy drain --undo ends that'

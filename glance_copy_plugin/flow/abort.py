@@ -3,14 +3,11 @@
 """Ending a copy that failed."""
 
 from glance.common import exception
-import glance.db
 from oslo_log import log as logging
 
 from glance_copy_plugin.flow import importing
-from glance_copy_plugin.flow import late_saves
-from glance_copy_plugin.records import image as image_record
-from glance_copy_plugin.records import retry
-from glance_copy_plugin.records import rows
+from glance_copy_plugin.reconcile import late_saves
+from glance_copy_plugin.records import image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
@@ -45,48 +42,48 @@ def end_failed_copy(run, flow_failures):
     try:
         run.confirm()
         run.close()
-        if run.resumed:
+        if run.copy.resumed:
             _take_everything_back(run)
         _end(run, _reason(run, flow_failures))
-    except errors.ClaimLost:
+    except errors.LeaseLost:
         run.leave()
 
 
 def _end(run, reason):
-    """Write the end down; raise :class:`ClaimLost` if it is not ours to."""
+    """Write the end down; raise :class:`LeaseLost` if it is not ours to."""
     LOG.error(
         'The copy of image %(image)s failed: %(why)s',
-        {'image': run.image_id, 'why': reason},
+        {'image': run.copy.image_id, 'why': reason},
     )
     # If no store was tried, each of them failed for the same reason.
     stopped = isinstance(
         run.cancel.error, (errors.Cancelled, errors.RecordsError)
     )
-    failed = () if run.progress.begun or stopped else run.stores
+    failed = () if run.progress.begun or stopped else run.copy.stores
     try:
         run.record.end(failed)
     except image_record.ImageGone as exc:
         # Then a source that is not there any more is no news.
         reason = str(exc)
-    except errors.ClaimLost:
+    except errors.LeaseLost:
         raise
     except image_record.LockLost as exc:
         LOG.info('The image record is left as it is: %s', exc)
     except Exception:
         LOG.exception(
             'Image %s could not be unlocked after its copy failed',
-            run.image_id,
+            run.copy.image_id,
         )
     debug.point('fail-unlocked')
     try:
         run.task.fail(reason)
     except Exception:
-        LOG.exception('Task %s could not be ended', run.task_id)
-        run.entry.release()
+        LOG.exception('Task %s could not be ended', run.copy.task_id)
+        run.lease.release()
     else:
         debug.point('fail-task-ended')
-        run.entry.remove()
-    late_saves.look_after(run)
+        run.lease.remove()
+    late_saves.look_after(run.ended_copy)
     run.ended(instrumentation.FAILED)
 
 
@@ -95,24 +92,16 @@ def _take_everything_back(run):
     try:
         holder = run.record.facts().lock
     except image_record.ImageGone:
-        holder = run.task_id
-    if holder != run.task_id:
+        holder = run.copy.task_id
+    if holder != run.copy.task_id:
         # What is in the stores may be another copy's by now.
         LOG.warning(
             'Nothing of the interrupted copy of image %s is removed: the '
-            'image is locked for another task', run.image_id,
+            'image is locked for another task', run.copy.image_id,
         )
         return
-    for store in run.stores:
+    for store in run.copy.stores:
         importing.StoreImport(run, store).take_back_all()
-
-
-@retry.retried
-def unlock(image_id, task_id):
-    """Drop the image's lock, if it is that task's, for a copy not begun."""
-    with glance.db.get_api().session_for_write() as session:
-        if not rows.unlock(session, image_id, task_id):
-            LOG.info('Image %s is not locked by its copy any more', image_id)
 
 
 def _reason(run, flow_failures):

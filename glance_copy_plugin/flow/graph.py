@@ -3,18 +3,20 @@
 """Making a copy, and the TaskFlow graph that runs it."""
 
 from glance import housekeeping
+import glance.db
 from oslo_config import cfg
 from taskflow.patterns import linear_flow
 from taskflow.patterns import unordered_flow
 
-from glance_copy_plugin.flow import run as run_
+from glance_copy_plugin.flow import copy
+from glance_copy_plugin.flow import copy_run
 from glance_copy_plugin.flow import tasks
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.transfer import limits
+from glance_copy_plugin.ownership import running_copies
+from glance_copy_plugin.records import image_record
+from glance_copy_plugin.records import task_record
 
 CONF = cfg.CONF
-
-_COPY_SLOTS = None
 
 
 def make_flow(run):
@@ -28,11 +30,11 @@ def make_flow(run):
     With a staging window the bracket repeats for each group of stores that
     can be written at the same time: every reader of a window must be running.
     """
-    flow = linear_flow.Flow(f'copy-image-{run.task_id}')
+    flow = linear_flow.Flow(f'copy-image-{run.copy.task_id}')
     flow.add(tasks.BeginCopy(run), tasks.PlanCopy(run))
-    outcomes = {store: f'outcome-{store}' for store in run.stores}
+    outcomes = {store: f'outcome-{store}' for store in run.copy.stores}
     for group in _groups(run):
-        imports = unordered_flow.Flow(f'import-{group[0]}-{run.task_id}')
+        imports = unordered_flow.Flow(f'import-{group[0]}-{run.copy.task_id}')
         for store in group:
             imports.add(tasks.ImportToStore(run, store, outcomes[store]))
         flow.add(tasks.StageImage(run, group), imports)
@@ -45,46 +47,48 @@ def make_flow(run):
 
 
 def _groups(run):
-    size = len(run.stores)
-    if run.options.staging_window is not None:
-        size = run.options.parallel_stores
+    size = len(run.copy.stores)
+    if run.copy.options.staging_window is not None:
+        size = run.copy.options.parallel_stores
     return [
-        run.stores[first:first + size]
-        for first in range(0, len(run.stores), size)
+        run.copy.stores[first:first + size]
+        for first in range(0, len(run.copy.stores), size)
     ]
 
 
 def make_run(
-    *, context, task_repo, image_id, task_id, stores, import_req, entry,
+    *, context, task_repo, image_id, task_id, stores, import_req, lease,
     resumed=False,
 ):
     """Return the :class:`CopyRun` of a task, as the configuration says.
 
+    :param context: of the request that asked for the copy
+    :param task_repo: Glance's repository of tasks
     :param stores: names of the stores to copy into
     :param import_req: the request's body, as the task keeps it
-    :param entry: the copy's journal :class:`Entry`
+    :param lease: the copy's :class:`Lease`
     :param resumed: another process has begun this copy
     """
-    return run_.CopyRun(
-        context=context,
-        task_repo=task_repo,
+    made = copy.Copy(
         image_id=image_id,
         task_id=task_id,
-        stores=stores,
+        stores=tuple(stores),
         all_must_succeed=import_req.get('all_stores_must_succeed', True),
         options=copy_image.copy_options(
             CONF, housekeeping.staging_store_path()
         ),
-        copy_slots=_copy_slots(),
-        entry=entry,
+        user_context=context,
+        context=context.elevated(),
         resumed=resumed,
     )
-
-
-def _copy_slots():
-    """One set of places for the whole process."""
-    global _COPY_SLOTS
-    if _COPY_SLOTS is None:
-        group = CONF[copy_image.GROUP]
-        _COPY_SLOTS = limits.Slots(group.max_concurrent_copies)
-    return _COPY_SLOTS
+    return copy_run.CopyRun(
+        copy=made,
+        lease=lease,
+        record=image_record.ImageRecord(
+            made.context, image_id, task_id, lease.check
+        ),
+        task=task_record.TaskRecord(
+            task_repo, glance.db.get_api(), made.context, task_id
+        ),
+        running=running_copies.of_process(),
+    )

@@ -11,10 +11,10 @@ from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import driver_errors
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.backends import registry
-from glance_copy_plugin.flow import late_saves
-from glance_copy_plugin.flow import store_calls
 from glance_copy_plugin.flow import writing
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.reconcile import late_saves
+from glance_copy_plugin.reconcile import objects
+from glance_copy_plugin.records import image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
@@ -89,15 +89,12 @@ class StoreImport:
             self._remove_partial()
             locations = self._locations()
             url = self._call(lambda _token: registry.orphan_url(
-                self._store, run.image_id, locations
+                self._store, run.copy.image_id, locations
             ))
             if url is None:
                 return
-            if unsafe := run.not_safe():
-                raise errors.TargetError(
-                    f'it may be the last data of the image: {unsafe}',
-                    store=self._store,
-                )
+            if why := run.objects.why_needed(lambda each: each == url):
+                raise errors.TargetError(why, store=self._store)
             self._discard(url)
         except Exception as exc:
             self._say_left_behind(exc)
@@ -121,14 +118,16 @@ class StoreImport:
             self._run.record.remove_location(self._store, stored.url)
         except image_record.ImageGone:
             LOG.debug('No location to take back: the image is gone')
-        except errors.ClaimLost:
-            late_saves.discard_later(self._run, self._store, stored.url)
+        except errors.LeaseLost:
+            late_saves.discard_later(
+                self._run.ended_copy, self._store, stored.url
+            )
             return False
         except Exception:
             LOG.exception(
                 'The location of image %(image)s in store %(store)s could '
                 'not be taken back, so its data stays',
-                {'image': self._run.image_id, 'store': self._store},
+                {'image': self._run.copy.image_id, 'store': self._store},
             )
             return False
         return True
@@ -136,7 +135,7 @@ class StoreImport:
     def _execute(self):
         run = self._run
         run.cancel.check()
-        if run.resumed:
+        if run.copy.resumed:
             run.confirm()
             self._remove_partial()
             done = self._recorded()
@@ -152,7 +151,7 @@ class StoreImport:
         try:
             run.record.store_done(
                 self._store, stored.url, stored.metadata,
-                run.known_of(self._store),
+                run.staging.known_of(self._store),
             )
             debug.point('import-recorded')
             self._set_acls(stored)
@@ -165,7 +164,7 @@ class StoreImport:
         debug.point('import-notified')
         LOG.info(
             'Image %(image)s was copied to store %(store)s',
-            {'image': run.image_id, 'store': self._store},
+            {'image': run.copy.image_id, 'store': self._store},
         )
         return Outcome(store=self._store, stored=stored)
 
@@ -173,8 +172,8 @@ class StoreImport:
         run = self._run
         return timeouts.tried_again(
             writing.StoreWriter(run, self._store, self._discard).write,
-            tries=run.options.retries,
-            first_pause=run.options.retry_interval,
+            tries=run.copy.options.retries,
+            first_pause=run.copy.options.retry_interval,
             pause=run.cancel.wait,
             worth_it=lambda exc: (
                 isinstance(exc, errors.TargetError) and exc.retryable
@@ -185,17 +184,17 @@ class StoreImport:
     def _say_again(self, error):
         LOG.warning(
             'Trying again to copy image %(image)s: %(why)s',
-            {'image': self._run.image_id, 'why': error},
+            {'image': self._run.copy.image_id, 'why': error},
         )
         instrumentation.observer().retried(instrumentation.WRITING)
 
     def _call(self, function):
         """Call into the store, also when the copy is stopped."""
-        return store_calls.call_store(self._run, self._store, function)
+        return self._run.calls.call(self._store, function)
 
     def _remove_partial(self):
         self._call(lambda _token: registry.remove_partial(
-            self._store, self._run.image_id
+            self._store, self._run.copy.image_id
         ))
 
     def _recorded(self):
@@ -236,10 +235,10 @@ class StoreImport:
             )
         LOG.error(
             'Image %(image)s was not copied to store %(store)s: %(why)s',
-            {'image': run.image_id, 'store': self._store, 'why': exc},
+            {'image': run.copy.image_id, 'store': self._store, 'why': exc},
         )
         run.progress.ended(self._store, progress.FAILED)
-        if run.all_must_succeed:
+        if run.copy.all_must_succeed:
             run.cancel.cancel(exc)
         try:
             run.record.store_failed(self._store)
@@ -249,7 +248,7 @@ class StoreImport:
             # Said again when the copy ends.
             LOG.exception('The failure of a store could not be recorded')
         self._notify(
-            lambda: run.notifications.upload_failed(run.image_id, exc)
+            lambda: run.notifications.upload_failed(run.copy.image_id, exc)
         )
         return Outcome(store=self._store, error=exc)
 
@@ -261,13 +260,13 @@ class StoreImport:
         """
         try:
             self._run.confirm()
-        except errors.ClaimLost:
+        except errors.LeaseLost:
             return True
         except Exception as exc:
             LOG.warning(
                 'Whose the copy of image %(image)s is remains unknown: '
                 '%(why)s',
-                {'image': self._run.image_id, 'why': errors.redact(exc)},
+                {'image': self._run.copy.image_id, 'why': errors.redact(exc)},
             )
         return False
 
@@ -275,7 +274,7 @@ class StoreImport:
         run = self._run
         drivers.set_acls(
             self._store, stored.url, run.record.domain_image(),
-            run.record.members(), run.context,
+            run.record.members(), run.copy.context,
         )
 
     def _discard(self, url):
@@ -286,11 +285,13 @@ class StoreImport:
         run = self._run
         try:
             run.confirm()
-            if url in _recorded_urls(run.record):
+            if run.objects.why_needed(
+                lambda each: each == url, fresh=True
+            ) == objects.NAMED:
                 LOG.warning(
                     'Not removing data of image %(image)s in store %(store)s:'
                     ' a location refers to it',
-                    {'image': run.image_id, 'store': self._store},
+                    {'image': run.copy.image_id, 'store': self._store},
                 )
                 return False
             tenacity.Retrying(
@@ -301,14 +302,14 @@ class StoreImport:
                 wait=tenacity.wait_random_exponential(max=2),
                 reraise=True,
             )(self._delete, url)
-        except errors.ClaimLost:
-            late_saves.discard_later(run, self._store, url)
+        except errors.LeaseLost:
+            late_saves.discard_later(run.ended_copy, self._store, url)
         except Exception as exc:
             LOG.error(
                 'Data of image %(image)s stays behind in store %(store)s: '
                 '%(why)s',
                 {
-                    'image': run.image_id, 'store': self._store,
+                    'image': run.copy.image_id, 'store': self._store,
                     'why': errors.redact(exc),
                 },
             )
@@ -316,7 +317,7 @@ class StoreImport:
 
     def _delete(self, url):
         self._call(lambda _token: drivers.delete(
-            self._store, url, self._run.context
+            self._store, url, self._run.copy.context
         ))
 
     def _say_left_behind(self, exc):
@@ -324,7 +325,7 @@ class StoreImport:
             'What an interrupted copy of image %(image)s left in store '
             '%(store)s could not be removed: %(why)s',
             {
-                'image': self._run.image_id, 'store': self._store,
+                'image': self._run.copy.image_id, 'store': self._store,
                 'why': errors.redact(exc),
             },
         )
@@ -335,10 +336,3 @@ class StoreImport:
             send()
         except Exception as exc:
             LOG.warning('A notification was not sent: %s', errors.redact(exc))
-
-
-def _recorded_urls(record):
-    try:
-        return {location.url for location in record.facts().locations}
-    except image_record.ImageGone:
-        return set()

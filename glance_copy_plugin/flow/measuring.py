@@ -32,13 +32,13 @@ def measure(run, facts, locations):
     told = {_told(run, location) for location in locations} - {0}
     if len(told) == 1:
         return told.pop()
-    expected = facts.expected(None)
+    expected = facts.expected()
     failures = []
     for location in locations:
         LOG.info(
             'Reading image %(image)s in store %(store)s once to learn its '
             'size, which its record does not say',
-            {'image': run.image_id, 'store': location.store},
+            {'image': run.copy.image_id, 'store': location.store},
         )
         try:
             return _ask(run, location, _Counting(run, location, expected))
@@ -53,7 +53,7 @@ def _told(run, location):
         return _ask(
             run, location,
             lambda _token, _idle: drivers.size_of(
-                location.store, location.url, run.context
+                location.store, location.url, run.copy.context
             ),
         ) or 0
     except errors.SourceError as exc:
@@ -66,7 +66,7 @@ class _Counting:
 
     def __init__(self, run, location, expected):
         self._run = run
-        self._source = generic.DriverSource(location, run.context)
+        self._source = generic.DriverSource(location, run.copy.context)
         self._expected = expected
 
     def __call__(self, token, idle):
@@ -75,7 +75,7 @@ class _Counting:
         for chunk in self._source.read_from(0):
             idle.answered()
             token.check()
-            self._run.limit.consume(len(chunk))
+            self._run.staging.limit.consume(len(chunk))
             hasher.update(chunk)
             count += len(chunk)
             idle.asked()
@@ -90,7 +90,7 @@ def _ask(run, location, function):
     call = timeouts.TimedCall(
         lambda token: function(token, idle),
         name=f'copy-image-measures-{location.store}', idle=idle,
-        limit=run.options.store_timeout, cancel=run.cancel,
+        limit=run.copy.options.store_timeout, cancel=run.cancel,
         on_late=lambda _size: None,
     )
     try:

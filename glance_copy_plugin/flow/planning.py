@@ -10,8 +10,8 @@ from oslo_log import log as logging
 
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.backends import registry
+from glance_copy_plugin.flow import copy
 from glance_copy_plugin.flow import measuring
-from glance_copy_plugin.flow import run as run_
 from glance_copy_plugin.records import quotas
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
@@ -40,16 +40,17 @@ def make_plan(run):
     size = facts.size
     if size is None:
         size = measuring.measure(run, facts, locations)
-    quotas.enforce(run.user_context, run.image_id, size)
-    ways = {store: _way_for(run, store, locations) for store in run.stores}
+    quotas.enforce(run.copy.user_context, run.copy.image_id, size)
+    stores = run.copy.stores
+    ways = {store: _way_for(run, store, locations) for store in stores}
     copiers = {store: copier for store, (copier, _) in ways.items() if copier}
     writers = {store: writer for store, (_, writer) in ways.items()}
     hash_algorithm = _hash_algorithm(facts)
-    return run_.Plan(
+    return copy.Plan(
         size=size,
         expected=_expected(
-            facts, size, run.options.verify,
-            [writers[store] for store in run.stores if store not in copiers],
+            facts, size, run.copy.options.verify,
+            [writers[store] for store in stores if store not in copiers],
         ),
         checksum=facts.checksum,
         hash_algorithm=hash_algorithm,
@@ -61,7 +62,7 @@ def make_plan(run):
         ),
         locations=locations,
         sources=tuple(
-            _source(location, run.options.copiers, run.context)
+            _source(location, run.copy.options.copiers, run.copy.context)
             for location in locations
         ),
         copiers=copiers,
@@ -73,7 +74,8 @@ def _way_for(run, store, locations):
     """Return the server-side copier of a store, or None, and its writer."""
     target = drivers.target(store)
     copier = writer = None
-    for name, backend in registry.serving(target.driver, run.options.copiers):
+    names = run.copy.options.copiers
+    for name, backend in registry.serving(target.driver, names):
         if copier is None and backend.copier and _answers(
             run, store, name,
             functools.partial(backend.copier.can_copy, locations, target),
@@ -105,8 +107,8 @@ def _answers(run, store, name, question):
     call = timeouts.TimedCall(
         lambda _token: question(),
         name=f'copy-image-asks-{store}', idle=idle,
-        limit=min(_PATIENCE, run.options.store_timeout), cancel=run.cancel,
-        on_late=lambda _answer: None,
+        limit=min(_PATIENCE, run.copy.options.store_timeout),
+        cancel=run.cancel, on_late=lambda _answer: None,
     )
     try:
         return call.result()
@@ -115,7 +117,7 @@ def _answers(run, store, name, question):
             'Image %(image)s is streamed to store %(store)s: whether the '
             'copier %(copier)s could copy it is not known, as its storage '
             '%(why)s', {
-                'image': run.image_id, 'store': store,
+                'image': run.copy.image_id, 'store': store,
                 'copier': name, 'why': exc.reason,
             },
         )

@@ -10,11 +10,10 @@ from taskflow import task
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.flow import abort
 from glance_copy_plugin.flow import importing
-from glance_copy_plugin.flow import late_saves
 from glance_copy_plugin.flow import planning
-from glance_copy_plugin.flow import store_calls
+from glance_copy_plugin.reconcile import late_saves
 from glance_copy_plugin.records import history
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import image_record
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
@@ -27,7 +26,7 @@ class _CopyTask(task.Task):
 
     def __init__(self, run, what='', **kwargs):
         self._run = run
-        name = f'{type(self).__name__}-{what}-{run.task_id}'
+        name = f'{type(self).__name__}-{what}-{run.copy.task_id}'
         super().__init__(name=name.replace('--', '-'), **kwargs)
 
 
@@ -45,7 +44,7 @@ def _unless_suspended(execute):
             execute(self, **kwargs)
         except errors.Suspended:
             LOG.debug('A task ends early: the copy is suspended')
-        except errors.ClaimLost:
+        except errors.LeaseLost:
             LOG.debug('A task ends early: another process has the copy')
 
     return wrapper
@@ -60,7 +59,7 @@ class BeginCopy(_CopyTask):
     @_unless_suspended
     def execute(self):
         debug.point('begin-called')
-        self._run.record.begin(self._run.stores)
+        self._run.record.begin(self._run.copy.stores)
         debug.point('begin-recorded')
         self._run.start()
         debug.point('begin-started')
@@ -79,18 +78,18 @@ class PlanCopy(_CopyTask):
         debug.point('plan-called')
         run.plan = planning.make_plan(run)
         debug.point('plan-made')
-        run.reserve_space()
+        run.staging.prepare(run.plan)
         debug.point('plan-reserved')
         run.progress.begin(run.plan.size)
         LOG.info(
             'Copying image %(image)s, %(size)d bytes, from %(sources)s to '
             '%(targets)s',
             {
-                'image': run.image_id, 'size': run.plan.size,
+                'image': run.copy.image_id, 'size': run.plan.size,
                 'sources': ' or '.join(
                     location.store for location in run.plan.locations
                 ),
-                'targets': ', '.join(run.stores),
+                'targets': ', '.join(run.copy.stores),
             },
         )
 
@@ -113,7 +112,7 @@ class StageImage(_CopyTask):
             if self._run.plan.needs_staging(store)
         ]
         if staged and not self._run.cancel.cancelled:
-            self._run.stage(staged)
+            self._run.staging.start(staged)
             debug.point('stage-started')
 
 
@@ -150,7 +149,7 @@ class ConcludeCopy(_CopyTask):
             raise abort.CopyFailed([run.cancel.error])
         failed = [o.error for o in outcomes.values() if o.error]
         stored = [o for o in outcomes.values() if o.stored]
-        if failed and (run.all_must_succeed or not stored):
+        if failed and (run.copy.all_must_succeed or not stored):
             raise abort.CopyFailed(failed)
         if len(stored) + len(failed) < len(outcomes):
             raise abort.CopyFailed([run.cancel.error])
@@ -165,14 +164,14 @@ class ConcludeCopy(_CopyTask):
         recorded = {location.store for location in locations}
         for outcome in stored:
             if outcome.store in recorded or outcome.stored.url in (
-                history.awaits_scrubbing(run.image_id) or ()
+                history.awaits_scrubbing(run.copy.image_id) or ()
             ):
                 continue
             if self._exists(outcome):
                 LOG.warning(
                     'The location of image %(image)s in store %(store)s was '
                     'dropped by a concurrent update; recording it again',
-                    {'image': run.image_id, 'store': outcome.store},
+                    {'image': run.copy.image_id, 'store': outcome.store},
                 )
                 run.record.store_done(
                     outcome.store, outcome.stored.url,
@@ -181,10 +180,10 @@ class ConcludeCopy(_CopyTask):
 
     def _exists(self, outcome):
         run = self._run
-        return store_calls.call_store(
-            run, outcome.store,
+        return run.calls.call(
+            outcome.store,
             lambda _token: drivers.exists(
-                outcome.store, outcome.stored.url, run.context
+                outcome.store, outcome.stored.url, run.copy.context
             ),
             cancel=run.cancel,
         )
@@ -206,7 +205,7 @@ class CompleteCopy(_CopyTask):
         debug.point('complete-closed')
         try:
             run.record.end()
-        except errors.ClaimLost:
+        except errors.LeaseLost:
             run.leave()
             return
         except image_record.LockLost as exc:
@@ -214,14 +213,14 @@ class CompleteCopy(_CopyTask):
             # the properties are now the other task's to keep.
             LOG.error(
                 'The copy of image %(image)s ended without its lock: %(why)s',
-                {'image': run.image_id, 'why': exc},
+                {'image': run.copy.image_id, 'why': exc},
             )
         debug.point('complete-unlocked')
-        run.task.succeed(run.image_id, _summary(run, outcomes.values()))
+        run.task.succeed(run.copy.image_id, _summary(run, outcomes.values()))
         debug.point('complete-task-ended')
-        run.entry.remove()
+        run.lease.remove()
         debug.point('complete-forgotten')
-        late_saves.look_after(run)
+        late_saves.look_after(run.ended_copy)
         run.ended(instrumentation.DONE)
 
 

@@ -12,7 +12,6 @@ from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import driver_errors
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.backends import registry
-from glance_copy_plugin.flow import store_calls
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.transfer import timeouts
@@ -55,14 +54,16 @@ class StoreWriter:
                 'Streaming to store %(store)s instead of copying: %(why)s',
                 {'store': self._store, 'why': errors.redact(exc)},
             )
-            return self._write_staged(self._run.stage_alone(self._store))
+            return self._write_staged(
+                self._run.staging.start_again(self._store)
+            )
 
     def _staging(self):
         """Return the Staging to follow, which may have to be a new one."""
-        staging = self._run.staging_of(self._store)
+        staging = self._run.staging.of(self._store)
         again, self._written_before = self._written_before, True
         if again and not staging.follow_again(self._store):
-            return self._run.stage_alone(self._store)
+            return self._run.staging.start_again(self._store)
         return staging
 
     def _write_staged(self, staging):
@@ -84,7 +85,7 @@ class StoreWriter:
             **self._asked(token, idle),
             follower=follower,
             checksum=self._run.plan.checksum,
-            context=self._run.context,
+            context=self._run.copy.context,
             discard=self._discard,
         ))
 
@@ -96,12 +97,12 @@ class StoreWriter:
 
         run = self._run
         return {
-            'image_id': run.image_id,
+            'image_id': run.copy.image_id,
             'size': run.plan.size,
             'expected': run.plan.expected,
             'locations': run.plan.locations,
             'target': drivers.target(self._store),
-            'verify': run.options.verify,
+            'verify': run.copy.options.verify,
             'cancel': token,
             'on_bytes': on_bytes,
         }
@@ -110,8 +111,8 @@ class StoreWriter:
         """Call ``function(token, idle)``; remove what it stores too late."""
         self._counted.restart()
         try:
-            return store_calls.call_store(
-                self._run, self._store,
+            return self._run.calls.call(
+                self._store,
                 lambda token: self._replacing_orphans(
                     lambda: function(token, idle), follower
                 ),
@@ -134,23 +135,22 @@ class StoreWriter:
                 raise
             # What is there belongs to no location: a crash left it.
             url = registry.orphan_url(
-                self._store, run.image_id, run.plan.locations
+                self._store, run.copy.image_id, run.plan.locations
             )
             if url is None:
                 raise
-            if unsafe := run.not_safe():
+            if why := run.objects.why_needed(lambda each: each == url):
                 raise errors.TargetError(
-                    'an object of the image is in its way that no location '
-                    f'names, and that may be its last data: {unsafe}',
-                    store=self._store,
+                    'an object of the image is in the way and stays, as '
+                    f'{why}', store=self._store,
                 ) from None
             run.confirm()
             LOG.warning(
                 'Replacing an object of image %(image)s in store %(store)s '
                 'that no location names',
-                {'image': run.image_id, 'store': self._store},
+                {'image': run.copy.image_id, 'store': self._store},
             )
-            drivers.delete(self._store, url, run.context)
+            drivers.delete(self._store, url, run.copy.context)
             return add()
 
     def _on_bytes(self, count):

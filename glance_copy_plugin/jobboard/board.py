@@ -16,16 +16,13 @@ from glance_copy_plugin.jobboard import board_base
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.options import jobboard
+from glance_copy_plugin.ownership.job_lease import JobboardUnreachable
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
 
 _NAME = 'copy-image'
-
-
-class JobboardUnreachable(Exception):
-    """The jobboard cannot be reached, or does not do what it is asked."""
 
 
 class Board:

@@ -8,12 +8,11 @@ import threading
 from oslo_log import log as logging
 from taskflow.jobs import base
 
-from glance_copy_plugin.flow import abort
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import details as details_
-from glance_copy_plugin.reconcile import takeover
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import image_record
 from glance_copy_plugin.records import import_request
+from glance_copy_plugin.records import locks
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
@@ -108,7 +107,7 @@ def of_task(task):
 
     :param task: as Glance's database gives it
     """
-    context = takeover.context_of(task)
+    context = tasks.context_of(task)
     image_id = task['input']['image_id']
     record = image_record.ImageRecord(context, image_id, task['id'])
     try:
@@ -154,7 +153,7 @@ def post_again(entry):
     """
     task = tasks.newest_copy(entry.image_id, entry.request_id)
     if task is None:
-        takeover.drop_stray_lock(entry.image_id)
+        locks.drop_stray_lock(entry.image_id)
     elif task['status'] in tasks.LIVE:
         if post_task(task):
             LOG.warning(
@@ -191,7 +190,7 @@ def _give_up(entry, task_id, error):
         {'image': entry.image_id, 'why': errors.redact(error)},
     )
     try:
-        abort.unlock(entry.image_id, task_id)
+        locks.unlock(entry.image_id, task_id)
         tasks.fail(task_id, 'the jobboard could not be reached')
     finally:
         entry.remove()

@@ -10,7 +10,6 @@ whatever way.
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import tempfile
@@ -19,7 +18,8 @@ import time
 
 from oslo_log import log as logging
 
-from glance_copy_plugin.ownership import lease
+from glance_copy_plugin import process_state
+from glance_copy_plugin.ownership import file_lease
 
 LOG = logging.getLogger(__name__)
 
@@ -27,93 +27,7 @@ _CLOSED = 'closed'
 _NAME = re.compile(r'^[0-9a-fA-F-]{36}$')
 
 
-class Entry(lease.Holder):
-    """One copy's file, locked by this process.
-
-    :param path: path of the file
-    :param fd: its descriptor, which holds the lock
-    :param request_id: id of the request that asked for the copy, or None if
-        the file was never written to the end
-    :param attempts: how often the copy has been taken over
-    """
-
-    # Only who has the file can carry the copy on, whatever the time.
-    lost = False
-
-    def __init__(self, path, fd, request_id=None, attempts=0):
-        super().__init__()
-        self.path = path
-        self.image_id = os.path.basename(path)
-        self.request_id = request_id
-        self.attempts = attempts
-        self.accepted_at = None
-        self._fd = fd
-        self._begun = False
-
-    @property
-    def begun(self):
-        """True if some flow of this process has begun the copy."""
-        return self._begun
-
-    @property
-    def held(self):
-        """True while this process holds the lock."""
-        return self._fd is not None
-
-    def begin(self):
-        """Return True to the first that asks: it runs the copy."""
-        with self._lock:
-            first, self._begun = not self._begun, True
-            return first and self.held
-
-    def accept(self):
-        """The user was told that the copy will be made."""
-        self.accepted_at = time.monotonic()
-
-    def save(self):
-        """Write what the entry says, so that it survives this process."""
-        content = json.dumps(
-            {'request_id': self.request_id, 'attempts': self.attempts}
-        ).encode()
-        # Never empty in between: a crash here must not lose the request.
-        os.pwrite(self._fd, content, 0)
-        os.ftruncate(self._fd, len(content))
-        os.fsync(self._fd)
-
-    def check(self):
-        """Return if the copy is still this process's, which it is."""
-
-    def hand_over(self):
-        """Leave a copy that was stopped in an orderly way to another process.
-
-        However often that happens, it says nothing against the copy.
-        """
-        self.attempts = 0
-        if self.held:
-            self.save()
-        self.release()
-
-    def _forget(self):
-        if self.held:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)
-            self._free()
-
-    def forget(self):
-        """Close the file in a forked process; its parent keeps the lock."""
-        if self.held:
-            os.close(self._fd)
-            self._fd = None
-
-    def _free(self):
-        if self.held:
-            # Also for a forked process that has inherited the descriptor.
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
-            os.close(self._fd)
-            self._fd = None
-
-
-class Journal:
+class Journal(process_state.SurvivesFork):
     """The entries of one host.
 
     :param folder: directory of the entries; made when needed
@@ -128,7 +42,7 @@ class Journal:
     def closed(self):
         """True if no new copies are to be accepted on this host.
 
-        Asked when the new one has its entry: whoever closes the journal and
+        Asked when the new one has its lease: whoever closes the journal and
         looks at its entries then misses none.
         """
         return os.path.exists(os.path.join(self.folder, _CLOSED))
@@ -148,56 +62,56 @@ class Journal:
             os.unlink(os.path.join(self.folder, _CLOSED))
 
     def claim(self, image_id, request_id):
-        """Make an entry for a new copy.
+        """Make a lease for a new copy.
 
-        :returns: :class:`Entry`, or None if there is one already: the image
-            is being copied, or its copy waits for being taken over
+        :returns: :class:`FileLease`, or None if there is one already: the
+            image is being copied, or its copy waits for being taken over
         :raises OSError: if the journal cannot be written
         """
         with self._lock:
             self._make_folder()
-            entry = self._make(image_id, request_id)
-            if entry is not None:
-                self._mine[image_id] = entry
-            return entry
+            lease = self._make(image_id, request_id)
+            if lease is not None:
+                self._mine[image_id] = lease
+            return lease
 
     def mine(self, image_id):
-        """Return this process's entry for an image, or None."""
+        """Return this process's lease for an image, or None."""
         with self._lock:
-            entry = self._mine.get(image_id)
-            return entry if entry is not None and entry.held else None
+            lease = self._mine.get(image_id)
+            return lease if lease is not None and lease.held else None
 
     def dropped(self, seconds):
         """Return accepted entries that nobody has begun for ``seconds``."""
         now = time.monotonic()
         with self._lock:
             self._mine = {
-                image_id: entry for image_id, entry in self._mine.items()
-                if entry.held
+                image_id: lease for image_id, lease in self._mine.items()
+                if lease.held
             }
             return [
-                entry for entry in self._mine.values()
-                if not entry.begun
-                and entry.accepted_at is not None
-                and now - entry.accepted_at >= seconds
+                lease for lease in self._mine.values()
+                if not lease.begun
+                and lease.accepted_at is not None
+                and now - lease.accepted_at >= seconds
             ]
 
-    def forget(self):
-        """Begin anew in a forked process: nothing is this process's own."""
+    def after_fork(self):
+        """Nothing is this process's own."""
         self._lock = threading.Lock()
-        for entry in self._mine.values():
-            entry.forget()
+        for lease in self._mine.values():
+            lease.close()
         self._mine = {}
 
     def abandoned(self):
         """Yield entries whose process is gone; each is locked for us now."""
         for name in self.names():
-            entry = self.take(name)
-            if entry is not None:
-                yield entry
+            lease = self.take(name)
+            if lease is not None:
+                yield lease
 
     def names(self):
-        """Return the ids of the images that there is an entry of."""
+        """Return the ids of the images that there is a lease of."""
         try:
             names = sorted(os.listdir(self.folder))
         except FileNotFoundError:
@@ -205,13 +119,13 @@ class Journal:
         return [name for name in names if _NAME.match(name)]
 
     def take(self, image_id):
-        """Return an entry whose process is gone, locked for us, or None."""
+        """Return a lease whose process is gone, locked for us, or None."""
         with self._lock:
-            entry = self._open(image_id)
-            if entry is not None:
-                _load(entry)
-                self._mine[image_id] = entry
-            return entry
+            lease = self._open(image_id)
+            if lease is not None:
+                lease.load()
+                self._mine[image_id] = lease
+            return lease
 
     def _make_folder(self):
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
@@ -220,16 +134,18 @@ class Journal:
         """Make a file that is locked and complete when it gets its name."""
         fd, draft = tempfile.mkstemp(prefix='.', dir=self.folder)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        entry = Entry(os.path.join(self.folder, image_id), fd, request_id)
+        lease = file_lease.FileLease(
+            os.path.join(self.folder, image_id), fd, request_id
+        )
         try:
-            entry.save()
-            os.link(draft, entry.path)
-            return entry
+            lease.save()
+            os.link(draft, lease.path)
+            return lease
         except FileExistsError:
-            entry.release()
+            lease.release()
             return None
         except OSError:
-            entry.release()
+            lease.release()
             raise
         finally:
             os.unlink(draft)
@@ -244,7 +160,7 @@ class Journal:
         except OSError as exc:
             # One such file must not keep all others from being looked at.
             LOG.warning(
-                'An entry of the journal of copies, %(path)s, cannot be '
+                'An lease of the journal of copies, %(path)s, cannot be '
                 'opened: %(why)s', {'path': path, 'why': exc.strerror},
             )
             return None
@@ -252,16 +168,8 @@ class Journal:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Between opening and locking, its owner may have ended the copy.
             if os.stat(path).st_ino == os.fstat(fd).st_ino:
-                return Entry(path, fd)
+                return file_lease.FileLease(path, fd)
         except (BlockingIOError, FileNotFoundError):
             pass
         os.close(fd)
         return None
-
-
-def _load(entry):
-    with contextlib.suppress(ValueError, TypeError, AttributeError):
-        with open(entry.path, encoding='utf-8') as file:
-            content = json.load(file)
-        entry.request_id = content.get('request_id')
-        entry.attempts = int(content.get('attempts', 0))

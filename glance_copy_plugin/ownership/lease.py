@@ -1,22 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Who keeps others away from an image, also beyond the end of its copy."""
+"""The right to work on a copy, which one process has at a time."""
 
 import abc
 import threading
 
 
-class Holder(abc.ABC):
-    """A copy's right to its image, given up in one of two ways.
+class Lease(abc.ABC):
+    """A copy's right to its image, whoever keeps the record of it.
 
-    Either the copy has ended (``_forget``), or another process may carry it
-    on (``_free``). Both wait for what still hangs in a store.
+    It is given up in one of two ways: the copy has ended (:meth:`remove`), or
+    another process may carry it on (:meth:`release`). Both wait for what
+    still hangs in a store.
+
+    :param image_id: id of the image
+
+    ``attempts`` is how often the copy was begun and not ended; ``lost`` is
+    true if it is known that another process may have the copy.
     """
 
-    def __init__(self):
+    lost = False
+
+    def __init__(self, image_id):
+        self.image_id = image_id
+        self.attempts = 0
         self._lock = threading.Lock()
         self._holds = 0
         self._put_off = None
+
+    @abc.abstractmethod
+    def check(self):
+        """Return if the copy is still this process's.
+
+        MUST be asked before every write to a record and every removal.
+
+        :raises: :class:`LeaseLost`; :class:`LeaseUnsure` if that cannot be
+            known now
+        """
+
+    @abc.abstractmethod
+    def save(self):
+        """Write down ``attempts``, so that it survives this process."""
+
+    @abc.abstractmethod
+    def hand_over(self):
+        """Release a copy that was stopped in an orderly way.
+
+        However often that happens, it says nothing against the copy.
+        """
 
     def hold(self):
         """Something of the copy lives on in this process, beyond its end.

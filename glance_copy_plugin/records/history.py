@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What the records still tell of images and locks that are gone."""
+"""What the records tell of an image beyond its copy."""
 
 from glance.common import crypt
 from glance.common import exception
@@ -9,7 +9,6 @@ import glance.db
 from glance.db import utils as db_utils
 from oslo_config import cfg
 
-from glance_copy_plugin.records import image as image_
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.records.retry import retried
 
@@ -43,47 +42,9 @@ def deleted_during_copy(context, image_id):
     )
 
 
-@retried
-def lock(image_id, task_id):
-    """Lock an image for a task; False if it is locked already."""
-    try:
-        glance.db.get_api().image_set_property_atomic(
-            image_id, image_.LOCK, task_id
-        )
-    except exception.Duplicate:
-        # It may be ours, if an answer of the database was lost.
-        return _lock_holder(image_id) == task_id
-    return True
-
-
-@retried
-def lock_holder(image_id):
-    """Return the task id in an image's lock, or None."""
-    return _lock_holder(image_id)
-
-
-@retried
-def lock_without_task(image_id):
-    """Return the task id in an image's lock if there is no such task."""
-    holder = _lock_holder(image_id)
-    if holder is None or _task_status(holder) is not None:
-        return None
-    return holder
-
-
-@retried
-def lock_without_live_task(image_id):
-    """Return the task id in an image's lock if that task works no more."""
-    holder = _lock_holder(image_id)
-    if holder is None or _task_status(holder) in tasks.LIVE:
-        return None
-    return holder
-
-
-@retried
 def is_live_task(task_id):
     """True if that task exists and has not ended."""
-    return _task_status(task_id) in tasks.LIVE
+    return tasks.status(task_id) in tasks.LIVE
 
 
 @retried
@@ -115,27 +76,6 @@ def set_stores(image_id, name, value):
         glance.context.get_admin_context(), image_id,
         {'properties': {name: value}}, purge_props=False,
     )
-
-
-def _lock_holder(image_id):
-    repo = glance.db.ImageRepo(
-        glance.context.get_admin_context(), glance.db.get_api()
-    )
-    try:
-        image = repo.get(image_id)
-    except exception.NotFound:
-        return None
-    return image.extra_properties.get(image_.LOCK)
-
-
-def _task_status(task_id):
-    try:
-        task = glance.db.get_api().task_get(
-            glance.context.get_admin_context(), task_id
-        )
-    except exception.NotFound:
-        return None
-    return task['status']
 
 
 def _in_clear(url):

@@ -6,7 +6,7 @@ import functools
 
 import glance.notifier
 
-from glance_copy_plugin.records import image as image_
+from glance_copy_plugin.records import rows
 
 
 @functools.cache
@@ -17,7 +17,7 @@ def _notifier():
 class Notifications:
     """Notifications about one image.
 
-    :param record: :class:`~glance_copy_plugin.records.image.ImageRecord`
+    :param record: its :class:`ImageRecord`
     """
 
     def __init__(self, record):
@@ -33,11 +33,11 @@ class Notifications:
         """A store got the image, and the record says so."""
         payload = self._payload()
         # As Glance says it, before it takes the store off its list.
-        payload[image_.IMPORTING] = sorted(
-            {*payload[image_.IMPORTING], store}
+        payload[rows.IMPORTING] = sorted(
+            {*payload[rows.IMPORTING], store}
         )
         self._send(_notifier().info, 'image.upload', payload)
-        for name in (image_.IMPORTING, image_.FAILED):
+        for name in (rows.IMPORTING, rows.FAILED):
             del payload[name]
         self._send(_notifier().info, 'image.update', payload)
 
@@ -51,7 +51,7 @@ class Notifications:
     def _payload(self):
         image = self._record.domain_image()
         payload = glance.notifier.format_image_notification(image)
-        for name in (image_.IMPORTING, image_.FAILED):
+        for name in (rows.IMPORTING, rows.FAILED):
             value = image.extra_properties.get(name)
             payload[name] = value.split(',') if value else []
         return payload

@@ -15,7 +15,7 @@ from glance_copy_plugin.transfer import errors
 _GIVE_UP_SECONDS = 60
 _TRANSIENT = (
     db_exception.DBDeadlock, db_exception.DBConnectionError,
-    errors.ClaimUnsure,
+    errors.LeaseUnsure,
 )
 
 

@@ -9,7 +9,7 @@ from glance.db.sqlalchemy import models
 import glance.gateway
 from oslo_utils import timeutils
 
-from glance_copy_plugin.records import task as task_record
+from glance_copy_plugin.records import task_record
 from glance_copy_plugin.records.retry import retried
 
 LIVE = ('pending', 'processing')
@@ -75,6 +75,20 @@ def by_id(task_id):
         )
     except exception.NotFound:
         return None
+
+
+def status(task_id):
+    """Return the status of a task, or None if there is no such task."""
+    task = by_id(task_id)
+    return task and task['status']
+
+
+def context_of(task):
+    """Return a context with admin rights for who asked for a task."""
+    return glance.context.RequestContext(
+        user_id=task['user_id'], project_id=task['owner'], roles=['admin'],
+        is_admin=True, request_id=task['request_id'],
+    )
 
 
 def attempts(task):

@@ -116,14 +116,14 @@ class RecordsError(CopyError):
     origin = 'image record'
 
 
-class ClaimLost(RecordsError):
-    """Another worker has the job now: this one must not write any more."""
+class LeaseLost(RecordsError):
+    """Another process has the copy now: this one must not write any more."""
 
     origin = 'copy'
 
 
-class ClaimUnsure(RecordsError):
-    """Whose job it is cannot be known just now."""
+class LeaseUnsure(RecordsError):
+    """Whose copy it is cannot be known just now."""
 
     origin = 'copy'
     retryable = True

@@ -2,6 +2,8 @@
 
 """What a process tells of its copies, to whoever counts them."""
 
+from glance_copy_plugin import process_state
+
 # How a copy has ended in this process.
 DONE, FAILED, LEFT = 'done', 'failed', 'left'
 # What was tried again.
@@ -37,18 +39,21 @@ class Observer:
         """A copy is carried on whose process ended without a word."""
 
 
-_OBSERVER = Observer()
+class _Current:
+    observer = Observer()
+
+
+_current = process_state.once(_Current)
 
 
 def use(observer):
     """Tell this one from now on."""
-    global _OBSERVER
-    _OBSERVER = observer
+    _current().observer = observer
 
 
 def observer():
     """Return whom to tell."""
-    return _OBSERVER
+    return _current().observer
 
 
 class Counted:
@@ -68,5 +73,5 @@ class Counted:
     def reached(self, count):
         """The store has got this many bytes of the image."""
         if count > self._count:
-            _OBSERVER.received(self._store, count - self._count)
+            observer().received(self._store, count - self._count)
             self._count = count

@@ -11,10 +11,10 @@ from taskflow import exceptions
 from taskflow.conductors.backends import impl_nonblocking
 from taskflow.types import timing
 
+from glance_copy_plugin.flow import takeover
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import claim as claim_
 from glance_copy_plugin.jobboard import details as details_
-from glance_copy_plugin.reconcile import takeover
+from glance_copy_plugin.ownership import job_lease
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
@@ -188,9 +188,9 @@ class ClaimableJobs:
 
         :raises UnclaimableJob: if somebody else was faster
         """
-        token = claim_.new_token(who)
+        token = job_lease.new_token(who)
         details = details_.of_job(job)
-        claim = claim_.Claim(self._board, job, token, details)
+        claim = job_lease.JobLease(self._board, job, token, details)
         try:
             if not self._board.claim(job, token):
                 raise exceptions.UnclaimableJob(f'job {job.uuid} is taken')
@@ -202,7 +202,7 @@ class ClaimableJobs:
         self._renewer.add(claim)
 
     def claim_of(self, job):
-        """Return the :class:`Claim` of a job, once; None after that."""
+        """Return the :class:`JobLease` of a job, once; None after that."""
         return self._claims.pop(job.uuid, None)
 
     def _say_silent(self, error):

@@ -13,8 +13,8 @@ from oslo_reports import opts as gmr_opts
 from glance_copy_plugin.api import image_service
 from glance_copy_plugin.api import validation
 from glance_copy_plugin.jobboard import board
-from glance_copy_plugin.jobboard import claim
 from glance_copy_plugin.options import copy_image
+from glance_copy_plugin.ownership import job_lease
 from glance_copy_plugin.worker import endpoint
 from glance_copy_plugin.worker import endpoint_process
 from glance_copy_plugin.worker import processes
@@ -76,7 +76,7 @@ def status(out):
         out.write(f'Jobboard unreachable: {exc}\n')
         return 2
     claims = collections.Counter(
-        claim.worker_of(owner) for _job, owner in jobs if owner is not None
+        job_lease.worker_of(owner) for _job, owner in jobs if owner is not None
     )
     for name, found in sorted(workers.items()):
         out.write(

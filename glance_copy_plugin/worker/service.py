@@ -11,9 +11,9 @@ from oslo_log import log as logging
 
 from glance_copy_plugin.api import image_service
 from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.flow import run
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.ownership import running_copies
 from glance_copy_plugin.records import connections
 from glance_copy_plugin.worker import conductor as conductor_
 from glance_copy_plugin.worker import lease_renewer
@@ -96,7 +96,7 @@ class Worker(processes.Process):
             return
         self._conductor.stop()
         seconds = (CONF.graceful_shutdown_timeout or 60) * _SHARE_OF_COPIES
-        if not run.suspend_all(seconds):
+        if not running_copies.of_process().suspend(seconds):
             LOG.warning('Some copies did not stop; they are taken over later')
         self._registration.stop()
         self._stopping.set()

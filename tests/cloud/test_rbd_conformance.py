@@ -64,7 +64,7 @@ class TestCopying(RbdCopierConformance):
 
         copied.progress.when_copied = stop
         copied.run()
-        copied.entry.wait_until_free()
+        copied.lease.wait_until_free()
         opened[0].close()
         assert copied.errors == {'s1': reason}
 

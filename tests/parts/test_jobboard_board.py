@@ -16,9 +16,9 @@ from taskflow import exceptions
 from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import claim as claim_
 from glance_copy_plugin.jobboard import details
 from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.ownership import job_lease
 from glance_copy_plugin.transfer import errors
 from tests.functional import helpers
 from tests.harness import process
@@ -367,10 +367,10 @@ def test_a_claim_that_ended_in_silence_is_given_back_once_the_board_answers(
     board.claim(job, 'a/1')
     # As if the silence had begun as long ago as a claim lasts.
     monkeypatch.setattr(board, 'expiry', 0)
-    claim = claim_.Claim(board, job, 'a/1', DETAILS)
+    claim = job_lease.JobLease(board, job, 'a/1', DETAILS)
     server.pause()
     try:
-        with pytest.raises(errors.ClaimLost):
+        with pytest.raises(errors.LeaseLost):
             claim.check()
         claim.release()
     finally:

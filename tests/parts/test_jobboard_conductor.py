@@ -8,9 +8,9 @@ import uuid
 import pytest
 from taskflow.jobs import base
 
+from glance_copy_plugin.flow import takeover
 from glance_copy_plugin.jobboard import details
 from glance_copy_plugin.jobboard import placement
-from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.worker import conductor as conductor_
 from glance_copy_plugin.worker import lease_renewer

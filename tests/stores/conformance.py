@@ -141,7 +141,7 @@ class StoreConformance(copies.Copying):
         for each in writing_:
             assert each.errors == {}
             stored = each.stored['s1'].url
-            assert target.read(stored) == contents[each.image_id]
+            assert target.read(stored) == contents[each.copy.image_id]
         assert len(target.objects()) == 1 + len(OTHERS)
 
     # Sources that fail: of each kind one, to see what the store keeps.
@@ -219,9 +219,9 @@ class StoreConformance(copies.Copying):
     ):
         """It takes the whole image and then does not come to an end."""
         written, go_on, ended = (threading.Event() for _ in range(3))
-        call_store = store_calls.call_store
+        call = store_calls.StoreCalls.call
 
-        def hanging(run, store, function, *, idle, **more):
+        def hanging(calls, store, function, *, idle, **more):
             def work(token):
                 result = function(token)
                 written.set()
@@ -230,12 +230,12 @@ class StoreConformance(copies.Copying):
 
             # No time passes before everything is written, and much then.
             idle = timeouts.IdleTimer(clock=lambda: 3600 * written.is_set())
-            return call_store(run, store, work, idle=idle, **more)
+            return call(calls, store, work, idle=idle, **more)
 
-        monkeypatch.setattr(store_calls, 'call_store', hanging)
+        monkeypatch.setattr(store_calls.StoreCalls, 'call', hanging)
         target = make('s1')
         copied = copy([target], [source(IMAGE)])
-        monkeypatch.setattr(copied.entry, 'let_go', ended.set)
+        monkeypatch.setattr(copied.lease, 'let_go', ended.set)
         copied.run()
         assert 'has not answered' in copied.errors['s1'].reason
         assert target.objects() != []
@@ -259,7 +259,7 @@ class StoreConformance(copies.Copying):
 
         copied.progress.when_copied = stop
         copied.run()
-        copied.entry.wait_until_free()
+        copied.lease.wait_until_free()
         assert copied.errors == {'s1': reason, 's2': reason}
         assert [target.objects() for target in targets] == [[], []]
 

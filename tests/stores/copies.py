@@ -3,24 +3,23 @@
 """Copies of an image into stores, as the flow runs them."""
 
 import dataclasses
-import itertools
+import os
 import threading
 
 import pytest
 
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.backends import generic
-from glance_copy_plugin.flow import run as run_
+from glance_copy_plugin.flow import copy
+from glance_copy_plugin.flow import copy_run
 from glance_copy_plugin.flow import writing
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.ownership import journal
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.ownership import file_lease
+from glance_copy_plugin.ownership import running_copies
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import filling
-from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import sources
-from glance_copy_plugin.transfer import staging
 from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
@@ -42,27 +41,40 @@ class Progress(progress.Progress):
             self.when_copied(store, count)
 
 
-class Entry(journal.Entry):
+class Lease(file_lease.FileLease):
     """Tells when nothing of a copy lives on in a thread left behind."""
 
-    def __init__(self):
-        super().__init__('', None)
-        self._free = threading.Event()
-        self._free.set()
+    def __init__(self, path):
+        super().__init__(path, None)
+        self._free_again = threading.Event()
+        self._free_again.set()
 
     def hold(self):
         super().hold()
-        self._free.clear()
+        self._free_again.clear()
 
     def let_go(self):
         super().let_go()
-        self._free.set()
+        self._free_again.set()
 
     def wait_until_free(self):
-        assert self._free.wait(60), 'something lives on'
+        assert self._free_again.wait(60), 'something lives on'
 
 
-class Copy:
+class Objects:
+    """What is known of an image all of whose other data is right."""
+
+    def why_needed(self, is_it, fresh=False):
+        return ''
+
+
+class Record:
+    """The record of an image, which nobody asks."""
+
+    facts = None
+
+
+class Copy(copy_run.CopyRun):
     """One copy of one image into some stores, as the flow runs it.
 
     What of it fails is in ``errors``, what succeeds in ``stored``.
@@ -70,21 +82,28 @@ class Copy:
 
     def __init__(
         self, targets, candidates, content, folder, *, copier, writer, window,
-        verify='backend', locations=(), expected=None,
-        store_timeout=60, image_id=IMAGE_ID,
+        verify='backend', locations=(), expected=None, store_timeout=60,
+        image_id=IMAGE_ID,
     ):
         expected = expected or data.expected(content)
         names = [target.name for target in targets]
-        self.image_id = image_id
-        self.context = None
-        self.cancel = cancel.CancelToken()
+        super().__init__(
+            copy=copy.Copy(
+                image_id=image_id, task_id=folder.name, stores=tuple(names),
+                all_must_succeed=True, user_context=None, context=None,
+                options=copy_image.CopyOptions(
+                    staging_dir=str(folder.parent), verify=verify,
+                    store_timeout=store_timeout, staging_window=window,
+                    retry_interval=0.01,
+                ),
+            ),
+            lease=Lease(str(folder.parent / image_id)), record=Record(),
+            task=None, running=running_copies.RunningCopies(1),
+        )
+        self.objects = Objects()
         self.progress = Progress(names)
         self.progress.begin(len(content))
-        self.options = copy_image.CopyOptions(
-            staging_dir=str(folder.parent), verify=verify,
-            store_timeout=store_timeout,
-        )
-        self.plan = run_.Plan(
+        self.plan = copy.Plan(
             size=len(content), expected=expected,
             checksum=data.md5(content), locations=tuple(locations),
             hash_algorithm='sha512',
@@ -93,60 +112,24 @@ class Copy:
             copiers=dict.fromkeys(names, copier) if copier else {},
             writers=dict.fromkeys(names, writer),
         )
-        self.entry = Entry()
         self.stored, self.errors = {}, {}
-        self._candidates = candidates
-        self._staging_options = staging.StagingOptions(
-            folder=str(folder), window=window, retry_interval=0.01,
-            algorithms=self.plan.algorithms(names),
-        )
-        self._stagings = []
-        self._staging = None
-        if copier is None:
-            self._staging = self._staging_for(names)
-
-    def confirm(self):
-        """The copy is this process's: there is no other one."""
-        self.entry.check()
-
-    def not_safe(self):
-        """Other data of the image is right."""
-        return ''
-
-    def staging_of(self, store):
-        return self._staging
-
-    def stage_alone(self, store):
-        started = self._staging_for([store])
-        started.start()
-        return started
-
-    def _staging_for(self, names):
-        made = staging.Staging(
-            self._candidates, self.plan.expected, names,
-            options=self._staging_options,
-            limit=limits.BandwidthLimit(None, self.cancel),
-            cancel=self.cancel,
-        )
-        self._stagings.append(made)
-        return made
 
     def run(self, patience=threads.PATIENCE):
-        writing_ = {
-            name: threads.Running(self._write, name)
-            for name in self.plan.writers
-        }
-        if self._staging is not None:
-            self._staging.start()
+        names = list(self.copy.stores)
         try:
+            self.staging.prepare(self.plan)
+            if not self.plan.copiers:
+                self.staging.start(names)
+            writing_ = {
+                name: threads.Running(self._write, name) for name in names
+            }
             for name, each in writing_.items():
                 try:
                     self.stored[name] = each.result(patience)
                 except errors.CopyError as exc:
                     self.errors[name] = exc
         finally:
-            for each in self._stagings:
-                each.close()
+            self.staging.close()
 
     def _write(self, name):
         return writing.StoreWriter(
@@ -207,24 +190,25 @@ class Copying:
     @pytest.fixture
     def copy(self, tmp_path):
         """Return a function that makes a Copy; nothing of it stays."""
-        folder = tmp_path / 'staging'
-        made = itertools.count()
+        made = []
 
         def copy_into(targets, candidates, content=IMAGE, **more):
-            return Copy(
-                targets, candidates, content, folder / str(next(made)),
-                copier=self.copier, writer=self.writer, window=self.window,
-                **more
-            )
+            made.append(Copy(
+                targets, candidates, content,
+                tmp_path / 'staging' / str(len(made)), copier=self.copier,
+                writer=self.writer, window=self.window, **more
+            ))
+            return made[-1]
 
         yield copy_into
-        assert not folder.exists() or not list(folder.iterdir())
+        for each in made:
+            assert not os.path.exists(each.copy.staging_folder)
 
     def fail(self, copied, target):
         """Run a copy that must fail and leave nothing; return the error."""
         before = target.objects()
         copied.run()
-        copied.entry.wait_until_free()
+        copied.lease.wait_until_free()
         assert copied.stored == {}
         assert target.objects() == before
         return copied.errors[target.name]

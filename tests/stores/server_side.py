@@ -7,7 +7,7 @@ A class that inherits :class:`ServerSideConformance` gives the fixture
 :class:`ServerSide` alone says how, for a part of the suite.
 """
 
-import itertools
+import os
 
 import pytest
 
@@ -70,8 +70,7 @@ class ServerSide(copies.Copying):
 
         Those candidates that the storage holds are locations of the image.
         """
-        folder = tmp_path / 'staging'
-        made = itertools.count()
+        made = []
 
         def copy_into(
             targets, candidates, content=conformance.IMAGE, locations=(),
@@ -82,15 +81,18 @@ class ServerSide(copies.Copying):
                 if each.age is not None:
                     each.age(content)
             more.setdefault('verify', self.verify)
-            return copies.Copy(
-                targets, candidates, content, folder / str(next(made)),
-                copier=self.copier, writer=self.writer, window=self.window,
+            made.append(copies.Copy(
+                targets, candidates, content,
+                tmp_path / 'staging' / str(len(made)), copier=self.copier,
+                writer=self.writer, window=self.window,
                 locations=[*(each.location for each in held), *locations],
                 **more
-            )
+            ))
+            return made[-1]
 
         yield copy_into
-        assert not folder.exists() or not list(folder.iterdir())
+        for each in made:
+            assert not os.path.exists(each.copy.staging_folder)
 
 
 class ServerSideConformance(

@@ -2,6 +2,7 @@
 
 """What changes between an audit and its repair, and how far it is."""
 
+import contextlib
 import io
 import types
 
@@ -12,6 +13,7 @@ from glance_copy_plugin.audit import repair
 from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import registry
 from glance_copy_plugin.cli import progress
+from glance_copy_plugin.reconcile import objects
 
 KEPT = base.KeptObject(
     image_id='image', partial=False, place='/s1/image',
@@ -37,8 +39,16 @@ class Scope:
     def is_busy(self, image):
         return False
 
-    def not_safe_elsewhere(self, image, is_it):
-        return ''
+    @contextlib.contextmanager
+    def leased(self, image_id):
+        yield self
+
+    def objects(self, image_id):
+        return self
+
+    def why_needed(self, is_it):
+        urls = [each['url'] for each in self._image.locations]
+        return objects.NAMED if any(map(is_it, urls)) else ''
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 
-from glance_copy_plugin.ownership import journal as journal_
+from glance_copy_plugin.ownership import journal as journal_module
 
 # Claims an image, says so, and waits to be killed.
 OWNER = """
@@ -27,8 +27,8 @@ from glance_copy_plugin.ownership.journal import Journal
 journal = Journal(sys.argv[1])
 entry = journal.claim(sys.argv[2], 'req-of-the-owner')
 is_child = os.fork() == 0
-if is_child and sys.argv[3] == 'child forgets':
-    journal.forget()
+if is_child and sys.argv[3] == 'child begins anew':
+    journal.after_fork()
     print('done', flush=True)
 if not is_child and sys.argv[3] == 'parent releases':
     entry.release()
@@ -44,7 +44,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def journal(folder):
-    return journal_.Journal(folder)
+    return journal_module.Journal(folder)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def forking(folder, image_id, what):
 
 
 def test_a_forked_process_does_not_keep_the_lock(folder, journal, image_id):
-    with forking(folder, image_id, 'child forgets') as process:
+    with forking(folder, image_id, 'child begins anew') as process:
         assert list(journal.abandoned()) == []
         kill(process)
         (entry,) = journal.abandoned()
@@ -142,7 +142,7 @@ def test_what_is_released_is_free_although_a_forked_process_has_it_open(
 
 def test_exactly_one_takes_over(folder, journal, owner):
     kill(owner)
-    others = journal_.Journal(folder)
+    others = journal_module.Journal(folder)
     first = list(journal.abandoned())
     assert len(first) == 1
     assert list(others.abandoned()) == []
@@ -156,7 +156,7 @@ def test_a_released_entry_is_taken_over_with_its_attempts(
     entry.save()
     entry.release()
     entry.release()
-    (found,) = journal_.Journal(folder).abandoned()
+    (found,) = journal_module.Journal(folder).abandoned()
     assert (found.request_id, found.attempts) == ('req-1', 2)
 
 
@@ -166,7 +166,7 @@ def test_stopping_a_copy_is_no_attempt(folder, journal, image_id):
     entry.save()
     entry.hand_over()
     entry.hand_over()
-    (found,) = journal_.Journal(folder).abandoned()
+    (found,) = journal_module.Journal(folder).abandoned()
     assert (found.request_id, found.attempts) == ('req-1', 0)
 
 
@@ -174,7 +174,7 @@ def test_an_abandoned_entry_keeps_the_image_from_being_claimed(
     folder, journal, image_id
 ):
     journal.claim(image_id, 'req-1').release()
-    assert journal_.Journal(folder).claim(image_id, 'req-2') is None
+    assert journal_module.Journal(folder).claim(image_id, 'req-2') is None
 
 
 def test_a_file_that_says_nonsense_is_taken_over_all_the_same(
@@ -241,7 +241,7 @@ def test_what_is_held_is_handed_over_only_when_it_is_let_go(
     entry = journal.claim(image_id, 'req')
     entry.hold()
     entry.hand_over()
-    other = journal_.Journal(folder)
+    other = journal_module.Journal(folder)
     assert list(other.abandoned()) == []
     entry.let_go()
     assert [each.image_id for each in other.abandoned()] == [image_id]
@@ -255,7 +255,7 @@ def test_what_has_ended_stays_removed_when_it_is_left_as_well(
     entry.remove()
     entry.release()
     entry.let_go()
-    assert list(journal_.Journal(folder).abandoned()) == []
+    assert list(journal_module.Journal(folder).abandoned()) == []
     assert journal.claim(image_id, 'req-2') is not None
 
 
@@ -273,7 +273,7 @@ def test_what_cannot_be_opened_does_not_hide_the_others(
 ):
     journal.claim(image_id, 'req').release()
     (pathlib.Path(folder) / '00000000-0000-0000-0000-000000000000').mkdir()
-    found = list(journal_.Journal(folder).abandoned())
+    found = list(journal_module.Journal(folder).abandoned())
     assert [each.image_id for each in found] == [image_id]
 
 
@@ -283,11 +283,11 @@ def test_a_closed_journal_is_closed_for_all_until_it_is_opened(
     journal.open()
     assert not journal.closed
     journal.close()
-    assert journal_.Journal(folder).closed
+    assert journal_module.Journal(folder).closed
     # The mark is no copy; those that there are go on.
     assert journal.names() == []
     entry = journal.claim(image_id, 'req-1')
     journal.close()
     assert entry.held
-    journal_.Journal(folder).open()
+    journal_module.Journal(folder).open()
     assert not journal.closed

@@ -5,19 +5,20 @@ import types
 
 import pytest
 
-from glance_copy_plugin.flow import late_saves
+from glance_copy_plugin.reconcile import late_saves
 from tests.parts.threads import PATIENCE
 
 
 @pytest.fixture
-def later():
-    return late_saves.Later()
+def later(monkeypatch):
+    monkeypatch.setattr(late_saves, '_LOOK_SECONDS', 0.01)
+    return late_saves.LaterCalls()
 
 
 def threads():
     return {
         thread for thread in threading.enumerate()
-        if thread.name == 'copy-image-settling'
+        if thread.name == 'copy-image-late-saves'
     }
 
 

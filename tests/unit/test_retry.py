@@ -11,8 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from glance_copy_plugin.records import history
+from glance_copy_plugin.records import locks
 from glance_copy_plugin.records import retry
-from glance_copy_plugin.records import task
+from glance_copy_plugin.records import task_record
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.records import urls
 from glance_copy_plugin.transfer import errors
@@ -89,7 +90,7 @@ def test_a_server_that_is_not_there_is_transient(tmp_path):
 
 @pytest.mark.parametrize('error', [
     db_exception.DBDeadlock(), db_exception.DBConnectionError(),
-    errors.ClaimUnsure('for now'),
+    errors.LeaseUnsure('for now'),
 ])
 def test_a_deadlock_and_a_lost_connection_are_transient(error):
     assert retry.is_transient(error)
@@ -144,7 +145,7 @@ def test_a_task_that_is_gone_runs_no_more():
         def task_get(self, _context, _task_id):
             raise glance_exception.NotFound
 
-    assert not task.TaskRecord(None, Records(), None, 'task').running()
+    assert not task_record.TaskRecord(None, Records(), None, 'task').running()
 
 
 class AskedAgain(Exception):
@@ -155,10 +156,10 @@ class AskedAgain(Exception):
     lambda: history.deleted_during_copy(
         glance.context.get_admin_context(), 'image'
     ),
-    lambda: history.lock('image', 'task'),
-    lambda: history.lock_holder('image'),
-    lambda: history.lock_without_task('image'),
-    lambda: history.lock_without_live_task('image'),
+    lambda: locks.lock('image', 'task'),
+    lambda: locks.lock_holder('image'),
+    lambda: locks.lock_without_task('image'),
+    lambda: locks.lock_without_live_task('image'),
     lambda: history.is_live_task('task'),
     lambda: history.awaits_scrubbing('image'),
     lambda: history.set_stores('image', 'property', 's1'),

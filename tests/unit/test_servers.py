@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from glance_copy_plugin.reconcile import wsgi_servers
+from glance_copy_plugin.ownership import wsgi_servers
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,15 @@
 from concurrent import futures
 import shutil
 
-import glance.context
 import glance.gateway
 from oslo_config import cfg
 from oslo_log import log as logging
 from taskflow import engines
 
-from glance_copy_plugin.flow import abort
 from glance_copy_plugin.flow import graph
 from glance_copy_plugin.flow import importing
-from glance_copy_plugin.records import history
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import image_record
+from glance_copy_plugin.records import locks
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
@@ -29,35 +27,35 @@ LOG = logging.getLogger(__name__)
 _MOST_ATTEMPTS = 3
 
 
-def resume(entry):
-    """Bring the copy of a journal entry to its end.
+def resume(lease):
+    """Bring the copy of a lease of the journal to its end.
 
     Stores that are recorded are kept, partial objects replaced, the rest is
     copied. If that is impossible, everything is taken back.
 
-    :param entry: :class:`Entry`, locked by this process
+    :param lease: :class:`FileLease` of this process
     """
-    LOG.warning('Taking over the interrupted copy of image %s', entry.image_id)
+    LOG.warning('Taking over the interrupted copy of image %s', lease.image_id)
     carry_on(
-        entry, tasks.newest_copy(entry.image_id, entry.request_id),
+        lease, tasks.newest_copy(lease.image_id, lease.request_id),
         taken_over=True,
     )
 
 
-def carry_on(entry, task, taken_over=False):
+def carry_on(lease, task, taken_over=False):
     """Bring a copy to its end, however far others have come with it.
 
-    :param entry: :class:`Entry` or :class:`Claim`, this process's own
+    :param lease: :class:`Lease` of this process
     :param task: as Glance's database gives it; None if there is none
     :param taken_over: another process is known to have had it
     """
     if task is None:
-        drop_stray_lock(entry.image_id)
-        entry.remove()
+        locks.drop_stray_lock(lease.image_id)
+        lease.remove()
         return
-    run = _make_run(entry, task)
-    shutil.rmtree(run.staging_folder, ignore_errors=True)
-    space.StagingSpace(run.options.staging_dir).forget_dead()
+    run = _make_run(lease, task)
+    shutil.rmtree(run.copy.staging_folder, ignore_errors=True)
+    space.StagingSpace(run.copy.options.staging_dir).forget_dead()
     run.record.wait_for_others()
     if not run.task.running():
         _tidy_up(run)
@@ -66,23 +64,23 @@ def carry_on(entry, task, taken_over=False):
         'Carrying on with the copy of image %(image)s into %(stores)s, '
         'interrupted %(times)d times before',
         {
-            'image': entry.image_id, 'stores': ', '.join(run.stores),
-            'times': entry.attempts,
+            'image': lease.image_id, 'stores': ', '.join(run.copy.stores),
+            'times': lease.attempts,
         },
     )
     if _end_what_was_ending(run):
-        entry.remove()
+        lease.remove()
         return
     if not run.enter():
         return
     run.progress.taken_over = bool(
-        taken_over or entry.attempts or task['message'] == progress.SUSPENDED
+        taken_over or lease.attempts or task['message'] == progress.SUSPENDED
     )
-    if entry.attempts:
+    if lease.attempts:
         instrumentation.observer().taken_over()
-    entry.attempts += 1
-    entry.save()
-    if entry.attempts > _MOST_ATTEMPTS:
+    lease.attempts += 1
+    lease.save()
+    if lease.attempts > _MOST_ATTEMPTS:
         run.cancel.cancel(
             errors.CopyError('it was interrupted again and again')
         )
@@ -108,25 +106,17 @@ def _execute(run):
             )
 
 
-def context_of(task):
-    """Return a context with admin rights for who asked for a task."""
-    return glance.context.RequestContext(
-        user_id=task['user_id'], project_id=task['owner'], roles=['admin'],
-        is_admin=True, request_id=task['request_id'],
-    )
-
-
-def _make_run(entry, task):
-    context = context_of(task)
+def _make_run(lease, task):
+    context = tasks.context_of(task)
     task_input = task['input']
     return graph.make_run(
         context=context,
         task_repo=glance.gateway.Gateway().get_task_repo(context),
-        image_id=entry.image_id,
+        image_id=lease.image_id,
         task_id=task['id'],
         stores=task_input['backend'],
         import_req=task_input['import_req'],
-        entry=entry,
+        lease=lease,
         resumed=True,
     )
 
@@ -139,7 +129,7 @@ def _tidy_up(run):
     to be taken back, such as Glance's executor when it cannot run a flow.
     """
     lock = _lock(run)
-    if lock == run.task_id:
+    if lock == run.copy.task_id:
         if run.enter():
             run.cancel.cancel(
                 errors.Cancelled('its task was ended meanwhile')
@@ -147,9 +137,9 @@ def _tidy_up(run):
             _execute(run)
         return
     if lock is None:
-        for store in run.stores:
+        for store in run.copy.stores:
             importing.StoreImport(run, store).remove_unrecorded()
-    run.entry.remove()
+    run.lease.remove()
 
 
 def _lock(run):
@@ -169,29 +159,19 @@ def _end_what_was_ending(run):
     if facts.lock is not None:
         return False
     recorded = {location.store for location in facts.locations}
-    done = [store for store in run.stores if store in recorded]
-    missing = [store for store in run.stores if store not in recorded]
+    done = [store for store in run.copy.stores if store in recorded]
+    missing = [store for store in run.copy.stores if store not in recorded]
     if not missing or (
-        done and not run.all_must_succeed and facts.failed.issuperset(missing)
+        done and not run.copy.all_must_succeed
+        and facts.failed.issuperset(missing)
     ):
         text = 'copied to ' + ', '.join(done)
         if missing:
             text += '; failed: ' + ', '.join(missing)
-        run.task.succeed(run.image_id, text)
+        run.task.succeed(run.copy.image_id, text)
     else:
         run.task.fail(
             'it failed, and was interrupted before it could say why; stores '
             f'that failed: {", ".join(sorted(facts.failed)) or "none"}'
         )
     return True
-
-
-def drop_stray_lock(image_id):
-    """Undo a lock that was taken for a task that was never written."""
-    holder = history.lock_without_task(image_id)
-    if holder is not None:
-        LOG.warning(
-            'Image %s is locked for a task that does not exist; unlocking',
-            image_id,
-        )
-        abort.unlock(image_id, holder)

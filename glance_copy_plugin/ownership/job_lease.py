@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A worker's claim of one job: what a copy of it has in its hands."""
+"""A lease for any number of hosts: a worker's claim of a job."""
 
 import functools
 import threading
@@ -9,7 +9,6 @@ import uuid
 
 from oslo_log import log as logging
 
-from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.ownership import lease
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
@@ -17,24 +16,24 @@ from glance_copy_plugin.transfer import errors
 LOG = logging.getLogger(__name__)
 
 
-class Claim(lease.Holder):
+class JobboardUnreachable(Exception):
+    """The jobboard cannot be reached, or does not do what it is asked."""
+
+
+class JobLease(lease.Lease):
     """One claim, which the lease renewer renews until it has ended.
 
-    The counterpart of the journal's :class:`Entry` for a copy that any host
-    may take over. Once lost it never comes back: whoever has the job now may
-    have changed what this copy believes of its stores.
+    Once lost it never comes back: whoever has the job now may have changed
+    what this copy believes of its stores.
 
     :param board: :class:`Board`
     :param job: TaskFlow's job, claimed with ``token``
     :param details: the job's :class:`Details`
-    :param attempts: how often workers have begun this copy and not ended it
     """
 
     def __init__(self, board, job, token, details):
-        super().__init__()
+        super().__init__(details.image_id)
         self.details = details
-        self.image_id = details.image_id
-        self.attempts = 0
         self._board = board
         self._job = job
         self._token = token
@@ -58,16 +57,16 @@ class Claim(lease.Holder):
         Asked while the image's row is locked, the answer holds until that
         lock is dropped: who claims the job later waits for the same row.
 
-        :raises: :class:`ClaimLost`; :class:`ClaimUnsure` while the jobboard is
-            silent
+        :raises: :class:`LeaseLost`; :class:`LeaseUnsure` while the jobboard
+            does not answer
         """
         if self.lost:
             raise _lost()
         try:
             still = self._board.is_owner(self._job, self._token)
-        except board_.JobboardUnreachable as exc:
+        except JobboardUnreachable as exc:
             if time.monotonic() < self._good_until:
-                raise errors.ClaimUnsure(
+                raise errors.LeaseUnsure(
                     f'jobboard unreachable: {exc}'
                 ) from None
             still = False
@@ -96,16 +95,13 @@ class Claim(lease.Holder):
         tasks.set_attempts(self.details.task_id, self.attempts)
 
     def hand_over(self):
-        """Leave a copy that was stopped in an orderly way to another worker.
-
-        However often that happens, it says nothing against the copy.
-        """
+        """Release a copy that was stopped in an orderly way."""
         self.attempts = 0
         try:
             # Another worker has its own count of it.
             self.check()
             self.save()
-        except errors.ClaimLost:
+        except errors.LeaseLost:
             LOG.debug('Another worker has image %s already', self.image_id)
         except Exception as exc:
             LOG.warning(
@@ -140,10 +136,10 @@ class Claim(lease.Holder):
             )
             try:
                 self._ending.try_it()
-            except board_.JobboardUnreachable as exc:
+            except JobboardUnreachable as exc:
                 LOG.warning(
-                    'The jobboard does not learn yet that the copy of image '
-                    '%(image)s has ended here: %(why)s',
+                    'Jobboard unreachable; it is told later that the copy of '
+                    'image %(image)s has ended here: %(why)s',
                     {'image': self.image_id, 'why': exc},
                 )
 
@@ -174,4 +170,4 @@ def worker_of(token):
 
 
 def _lost():
-    return errors.ClaimLost('another worker carries the copy on')
+    return errors.LeaseLost('another worker carries the copy on')

@@ -8,19 +8,21 @@ wait for it. What happens later, or when the process ends before, is left to
 ``glance-copy audit``.
 """
 
+import dataclasses
 import functools
-import heapq
-import itertools
-import os
 import threading
 import time
 
+from futurist import periodics
 from oslo_log import log as logging
 
+from glance_copy_plugin import periodic
+from glance_copy_plugin import process_state
 from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.records import ending as ending_
+from glance_copy_plugin.reconcile import objects as image_objects
+from glance_copy_plugin.records import endings
 from glance_copy_plugin.records import history
-from glance_copy_plugin.records import image as image_record
+from glance_copy_plugin.records import image_record
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
@@ -30,53 +32,79 @@ LOG = logging.getLogger(__name__)
 _SECONDS = (2, 10, 60)
 # Another process may have to make the whole copy meanwhile.
 _LAST_SECONDS = 600
+# Between two looks at what is due.
+_LOOK_SECONDS = 1
 
 
-def look_after(run):
-    """Look at the image of a copy that has just ended, some times later."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EndedCopy:
+    """An image whose copy ends in this process, or is another's by now.
+
+    :param image_id: id of the image
+    :param record: its :class:`ImageRecord`
+    :param objects: its :class:`ImageObjects`
+    :param context: a request context with admin rights
+    """
+
+    image_id: str
+    record: image_record.ImageRecord
+    objects: image_objects.ImageObjects
+    context: object
+
+
+def look_after(copy):
+    """Look at the image of a copy that has just ended, some times later.
+
+    :param copy: :class:`EndedCopy`
+    """
     look = functools.partial(
-        _settle, run.record.ending(), run.record, run.context
+        _put_right, copy.record.ending(), copy.record, copy.context
     )
     for seconds in _SECONDS:
-        _LATER.call(seconds, look)
+        _of_process().call(seconds, look)
 
 
-def discard_later(run, store, url):
+def discard_later(copy, store, url):
     """Remove what was written for a copy that another process carries on.
 
     When that one has ended, it is known whether the image refers to it.
+
+    :param copy: :class:`EndedCopy`
     """
-    discard = functools.partial(_discard_unrecorded, run, store, url)
+    discard = functools.partial(_discard_unrecorded, copy, store, url)
     for seconds in (*_SECONDS, _LAST_SECONDS):
-        _LATER.call(seconds, discard)
+        _of_process().call(seconds, discard)
 
 
-class Later:
-    """Calls functions at later moments in one thread of this process.
+class LaterCalls:
+    """Calls functions at later moments, in one thread of this process.
 
     The thread lives while there is something to call.
     """
 
     def __init__(self):
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._due = []
-        self._numbers = itertools.count()
-        self._pid = None
+        self._periodic = None
 
     def call(self, seconds, function):
-        """Have ``function()`` called in so many seconds."""
-        with self._changed:
-            moment = time.monotonic() + seconds
-            heapq.heappush(self._due, (moment, next(self._numbers), function))
-            if self._pid != os.getpid():
-                self._pid = os.getpid()
-                threading.Thread(
-                    target=self._run, name='copy-image-settling', daemon=True
-                ).start()
-            self._changed.notify()
+        """Have ``function()`` called in so many seconds, or soon after."""
+        with self._lock:
+            self._due.append((time.monotonic() + seconds, function))
+            if self._periodic is None:
+                self._periodic = periodic.Periodic(
+                    self._look, _LOOK_SECONDS, name='copy-image-late-saves',
+                    first=_LOOK_SECONDS,
+                )
+                self._periodic.start()
 
-    def _run(self):
-        while (function := self._next()) is not None:
+    def _look(self):
+        now = time.monotonic()
+        with self._lock:
+            self._due.sort(key=lambda each: each[0])
+            due = [each for each in self._due if each[0] <= now]
+            del self._due[:len(due)]
+        for _moment, function in due:
             try:
                 function()
             except Exception as exc:
@@ -84,23 +112,18 @@ class Later:
                     'An image was not looked at after its copy: %s',
                     errors.redact(exc),
                 )
-
-    def _next(self):
-        """Wait until something is due; return it, or None at the end."""
-        with self._changed:
-            while self._due:
-                left = self._due[0][0] - time.monotonic()
-                if left <= 0:
-                    return heapq.heappop(self._due)[-1]
-                self._changed.wait(left)
-            self._pid = None
-            return None
+        with self._lock:
+            if not self._due:
+                self._periodic = None
+                raise periodics.NeverAgain
 
 
-_LATER = Later()
+@process_state.once
+def _of_process():
+    return LaterCalls()
 
 
-def _settle(ending, record, context):
+def _put_right(ending, record, context):
     """Look at the image once; put right what is not as the copy left it."""
     try:
         facts = record.facts()
@@ -123,44 +146,45 @@ def _settle(ending, record, context):
         if recorded.get(store) == url
         and not drivers.exists(store, url, context)
     ]
-    failed = facts.failed != ending.failed and ending_.is_newest(ending)
+    failed = facts.failed != ending.failed and endings.is_newest(ending)
     if (
         lost or revived or failed or facts.importing
         or not ending.is_told(facts)
     ):
-        ending_.restore(ending, lost=lost, revived=revived, failed=failed)
+        endings.restore(ending, lost=lost, revived=revived, failed=failed)
         LOG.warning(
             'A late update of image %s had put back what was recorded before '
             'its copy ended; corrected', ending.image_id,
         )
 
 
-def _discard_unrecorded(run, store, url):
+def _discard_unrecorded(copy, store, url):
     """Remove an object unless somebody works on the image, or needs it."""
-    recorded = history.awaits_scrubbing(run.image_id) or set()
-    try:
-        facts = run.record.facts()
-    except image_record.ImageGone:
-        LOG.debug('Image %s is gone', run.image_id)
-    else:
-        if facts.lock is not None:
-            return
-        recorded |= {location.url for location in facts.locations}
-    if url in recorded or not drivers.exists(store, url, run.context):
+    if _is_locked(copy.record) or not drivers.exists(store, url, copy.context):
         return
-    if unsafe := run.not_safe():
+    why = copy.objects.why_needed(lambda each: each == url)
+    if why == image_objects.NAMED:
+        return
+    if why:
         LOG.error(
-            'Data of image %(image)s stays behind in store %(store)s, as it '
-            'may be the last of it: %(why)s',
-            {'image': run.image_id, 'store': store, 'why': unsafe},
+            'Data of image %(image)s stays behind in store %(store)s, as '
+            '%(why)s',
+            {'image': copy.image_id, 'store': store, 'why': why},
         )
-    else:
-        LOG.warning(
-            'Removing data of image %(image)s from store %(store)s that was '
-            'written when another process had its copy already',
-            {'image': run.image_id, 'store': store},
-        )
-        drivers.delete(store, url, run.context)
+        return
+    LOG.warning(
+        'Removing data of image %(image)s from store %(store)s that was '
+        'written when another process had its copy already',
+        {'image': copy.image_id, 'store': store},
+    )
+    drivers.delete(store, url, copy.context)
+
+
+def _is_locked(record):
+    try:
+        return record.facts().lock is not None
+    except image_record.ImageGone:
+        return False
 
 
 def _still_there(ending, stores, context):

@@ -10,7 +10,7 @@ import glance.api.common
 from glance.common import exception
 import glance.db
 
-from glance_copy_plugin.records import ending as ending_
+from glance_copy_plugin.records import endings
 from glance_copy_plugin.records import rows
 from glance_copy_plugin.records.retry import retried
 from glance_copy_plugin.transfer import debug
@@ -74,17 +74,40 @@ class ImageFacts:
     importing: frozenset
     failed: frozenset
 
-    def expected(self, size):
+    def expected(self, size=None):
         """Return what is known of the bytes, as :class:`Expected`.
 
-        :param size: how many there are
+        :param size: how many there are, if the record does not say
         """
         return digests.Expected.of_image(
-            size=size,
+            size=self.size if size is None else size,
             os_hash_algo=self.os_hash_algo,
             os_hash_value=self.os_hash_value,
             checksum=self.checksum,
         )
+
+
+def facts_of(image):
+    """Return the :class:`ImageFacts` of Glance's object for an image."""
+    return ImageFacts(
+        image_id=image.image_id,
+        status=image.status,
+        size=image.size,
+        checksum=image.checksum,
+        os_hash_algo=image.os_hash_algo,
+        os_hash_value=image.os_hash_value,
+        lock=image.extra_properties.get(LOCK),
+        locations=tuple(
+            RecordedLocation(
+                row=location.get('id'),
+                url=location['url'],
+                metadata=location['metadata'] or {},
+            )
+            for location in image.locations
+        ),
+        importing=split(image.extra_properties.get(IMPORTING)),
+        failed=split(image.extra_properties.get(FAILED)),
+    )
 
 
 class ImageRecord:
@@ -96,17 +119,17 @@ class ImageRecord:
     :param context: a request context with admin rights
     :param image_id: id of the image
     :param task_id: id of the task that must hold the image's lock
-    :param check_claim: called before each write, with the image's row locked;
+    :param check_lease: called before each write, with the image's row locked;
         raises if the copy is not this process's any more
     """
 
     def __init__(
-        self, context, image_id, task_id, check_claim=lambda: None
+        self, context, image_id, task_id, check_lease=lambda: None
     ):
         self._context = context
         self._image_id = image_id
         self._task_id = task_id
-        self._check_claim = check_claim
+        self._check_lease = check_lease
         self._db = glance.db.get_api()
         self._one_at_a_time = threading.Lock()
         self._pending = frozenset()
@@ -120,26 +143,7 @@ class ImageRecord:
 
         :raises: :class:`ImageGone`
         """
-        image = self._domain_image()
-        return ImageFacts(
-            image_id=image.image_id,
-            status=image.status,
-            size=image.size,
-            checksum=image.checksum,
-            os_hash_algo=image.os_hash_algo,
-            os_hash_value=image.os_hash_value,
-            lock=image.extra_properties.get(LOCK),
-            locations=tuple(
-                RecordedLocation(
-                    row=location.get('id'),
-                    url=location['url'],
-                    metadata=location['metadata'] or {},
-                )
-                for location in image.locations
-            ),
-            importing=split(image.extra_properties.get(IMPORTING)),
-            failed=split(image.extra_properties.get(FAILED)),
-        )
+        return facts_of(self._domain_image())
 
     facts = retried(read)
 
@@ -176,7 +180,7 @@ class ImageRecord:
         """
         with self._db.session_for_write() as session:
             if rows.begin(session, self._image_id):
-                self._check_claim()
+                self._check_lease()
 
     def begin(self, stores):
         """Say that a copy into ``stores`` begins."""
@@ -233,7 +237,7 @@ class ImageRecord:
         with self._db.session_for_write() as session:
             if not rows.begin(session, self._image_id):
                 raise ImageGone('the image was deleted')
-            self._check_claim()
+            self._check_lease()
             found = rows.locations(session, self._image_id)
             ours = [
                 row for row in found
@@ -250,7 +254,7 @@ class ImageRecord:
 
     def ending(self):
         """Return the :class:`Ending` of a copy that has just ended."""
-        return ending_.Ending(
+        return endings.Ending(
             image_id=self._image_id,
             task_id=self._task_id,
             failed=self._failed,
@@ -286,7 +290,7 @@ class ImageRecord:
             if not rows.begin(session, self._image_id):
                 raise ImageGone('the image was deleted')
             # First: who has the copy now may have ended it, and unlocked.
-            self._check_claim()
+            self._check_lease()
             if rows.lock_holder(session, self._image_id) != self._task_id:
                 raise LockLost('the image is locked for another task')
             yield session

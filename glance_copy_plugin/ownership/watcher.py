@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The thread that looks for copies without an owner."""
+"""Looking for copies whose process is gone."""
 
 import concurrent.futures
 import os
@@ -8,7 +8,8 @@ import threading
 
 from oslo_log import log as logging
 
-from glance_copy_plugin.reconcile import shutdown
+from glance_copy_plugin import periodic
+from glance_copy_plugin.ownership import running_copies
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class Watcher:
     """Looks at the journal at every interval, in each process of the host.
 
     :param journal: :class:`Journal`
-    :param resume: called with each entry that this process took over
+    :param resume: called with each lease that this process took over
     :param interval: seconds between two looks
     :param look: called at each look
     """
@@ -34,15 +35,15 @@ class Watcher:
         self._resume = resume
         self._interval = interval
         self._look = look
-        self.forget()
+        self.after_fork()
 
     @property
     def running(self):
-        """True if the thread was started in this process, and is to look."""
+        """True if this process is to look."""
         return self._pid == os.getpid()
 
     def ensure_running(self):
-        """Start the thread unless it runs in this process already.
+        """Begin to look, unless this process does so already.
 
         Cheap enough for every request: a server may load the application
         before it forks, and a thread does not survive that.
@@ -53,38 +54,35 @@ class Watcher:
             if self.running:
                 return
             self._pid = os.getpid()
-            self._paused = threading.Event()
-            threading.Thread(
-                target=self._watch, args=(self._paused,),
-                name='copy-image-recovery', daemon=True,
-            ).start()
+            self._pool = concurrent.futures.ThreadPoolExecutor(
+                _AT_ONCE, thread_name_prefix='copy-image-takeover'
+            )
+            self._periodic = periodic.Periodic(
+                self._look_once, self._interval, name='copy-image-watcher',
+                first=min(self._interval, _MOST_SECONDS_TO_FORK),
+            )
+            self._periodic.start()
 
     def pause(self):
-        """Stop looking until somebody has the thread run again."""
+        """Look no more until :meth:`ensure_running` is called again."""
         with self._lock:
+            if self._periodic is not None:
+                self._periodic.stop()
             self._pid = None
-            self._paused.set()
 
-    def forget(self):
-        """Begin anew in a forked process, where there is no thread."""
+    def after_fork(self):
+        """No thread of the parent is this process's."""
         self._lock = threading.Lock()
-        self._paused = threading.Event()
+        self._periodic = None
         self._pid = None
 
-    def _watch(self, paused):
-        paused.wait(min(self._interval, _MOST_SECONDS_TO_FORK))
-        pool = concurrent.futures.ThreadPoolExecutor(
-            _AT_ONCE, thread_name_prefix='copy-image-recovery'
-        )
-        while not paused.is_set() and not shutdown.noticed():
-            try:
-                for entry in self._ownerless():
-                    if entry.begin():
-                        pool.submit(self._take_over, entry)
-                self._look()
-            except Exception:
-                LOG.exception('Looking for interrupted copies failed')
-            paused.wait(self._interval)
+    def _look_once(self):
+        if running_copies.of_process().stopping:
+            return
+        for lease in self._ownerless():
+            if lease.begin():
+                self._pool.submit(self._take_over, lease)
+        self._look()
 
     def _ownerless(self):
         yield from self._journal.abandoned()
@@ -92,15 +90,15 @@ class Watcher:
         # its database is locked at the wrong moment.
         yield from self._journal.dropped(2 * self._interval)
 
-    def _take_over(self, entry):
+    def _take_over(self, lease):
         try:
-            self._resume(entry)
+            self._resume(lease)
         except Exception as exc:
             LOG.error(
                 'The copy of image %(image)s could not be taken over and is '
                 'tried again later: %(why)s',
-                {'image': entry.image_id, 'why': errors.redact(exc)},
+                {'image': lease.image_id, 'why': errors.redact(exc)},
             )
         finally:
-            # Harmless if the copy ended, which removes the entry.
-            entry.release()
+            # Harmless if the copy ended, which removes the lease.
+            lease.release()

@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Reading recorded data whole: is it the image, and is it safe elsewhere?
-
-Before anything is removed that may be the last data of an image, the data of
-another location must have been read and be right.
-"""
+"""Reading the data of a location whole: is it the image?"""
 
 from glance_copy_plugin.backends import driver_errors
 from glance_copy_plugin.backends import generic
@@ -12,22 +8,10 @@ from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 
 
-def expected_of(image):
-    """Return what the record of an image says about its bytes.
-
-    :param image: Glance's object, or :class:`~records.image.ImageFacts`
-    :returns: :class:`~transfer.digests.Expected`
-    """
-    return digests.Expected.of_image(
-        size=image.size, os_hash_algo=image.os_hash_algo,
-        os_hash_value=image.os_hash_value, checksum=image.checksum,
-    )
-
-
 def wrong(location, expected, context, on_bytes=lambda count: None):
     """Read the data of a location; say in a few words what is wrong with it.
 
-    :param location: :class:`~copiers.base.Location`
+    :param location: :class:`~backends.base.Location`
     :param expected: :class:`~transfer.digests.Expected`
     :param on_bytes: called with the number of bytes of each piece
     :returns: an empty string if it is the image
@@ -48,10 +32,10 @@ def wrong(location, expected, context, on_bytes=lambda count: None):
     return ''
 
 
-def not_safe_in(locations, expected, context):
+def why_none_is_right(locations, expected, context):
     """Read locations until one is right; say why if none is.
 
-    :param locations: :class:`~copiers.base.Location` objects of this node
+    :param locations: :class:`~backends.base.Location` objects of this node
     :param expected: :class:`~transfer.digests.Expected` of the image
     :returns: an empty string if one was read and is the image
     """
