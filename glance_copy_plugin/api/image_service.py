@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.ownership import service_process
-from glance_copy_plugin.records import schema
+from glance_copy_plugin.records import database
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
@@ -59,7 +59,7 @@ def load_service(folder):
         sqlite_migration.can_migrate_to_central_db()
         housekeeping.staging_store_path()
         # Before the pipeline: Glance's filters for caches use the database.
-        schema.check_schema()
+        database.check_schema()
         config.load_paste_app('glance-api')
     except RuntimeError as exc:
         raise RuntimeError(in_one_line(exc)) from exc

@@ -9,7 +9,6 @@ from oslo_config import cfg
 
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import leftovers
-from glance_copy_plugin.audit import locations
 from glance_copy_plugin.audit import objects
 from glance_copy_plugin.audit import records
 from glance_copy_plugin.audit import scope as scope_
@@ -44,14 +43,14 @@ class Auditor:
             yield from records.find(self.scope, image)
             if self.scope.is_busy(image):
                 continue
-            for found in locations.find(self.scope, image):
+            for found in objects.find_damaged(self.scope, image):
                 place = found.store, found.image_id
                 if found.kind in _GONE and place not in gone:
                     gone[place] = found
                 else:
                     yield found
         for store in self.scope.stores:
-            for found in objects.find(self.scope, store):
+            for found in objects.find_unrecorded(self.scope, store):
                 yield self._moved(found, gone) or found
         yield from gone.values()
         yield from leftovers.find(self.scope)

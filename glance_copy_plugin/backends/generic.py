@@ -10,7 +10,7 @@ from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import driver_errors
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import reader as staged_reader
+from glance_copy_plugin.transfer import staged_reader
 
 CONF = cfg.CONF
 

@@ -7,7 +7,6 @@ import dataclasses
 from oslo_config import cfg
 from oslo_config import types
 
-from glance_copy_plugin.options import endpoint
 from glance_copy_plugin.options import jobboard as jobboard_options
 
 GROUP = 'copy_image'
@@ -193,7 +192,7 @@ gone, at its start and then at this interval, and takes them over: it finishes
 them, or takes back what they have written.
 """),
     *jobboard_options.JOBBOARD_OPTS,
-    *endpoint.ENDPOINT_OPTS,
+    *jobboard_options.WORKER_OPTS,
 ]
 
 

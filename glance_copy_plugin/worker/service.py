@@ -14,7 +14,6 @@ from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.ownership import running_copies
-from glance_copy_plugin.records import connections
 from glance_copy_plugin.worker import conductor as conductor_
 from glance_copy_plugin.worker import lease_renewer
 from glance_copy_plugin.worker import processes
@@ -54,7 +53,7 @@ class Worker(processes.Process):
             image_service.load_service(self._config_dir)
         logging.setup(CONF, 'glance-copy-worker')
         board = board_.of_process()
-        connections.limit_idle_transactions(
+        database.limit_idle_transactions(
             max(board.expiry, _SHORTEST_TRANSACTION)
         )
         name = f'{socket.gethostname()}:{os.getpid()}'

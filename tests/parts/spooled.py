@@ -4,7 +4,7 @@
 
 import os
 
-from glance_copy_plugin.transfer import reader
+from glance_copy_plugin.transfer import staged_reader
 
 
 def files(folder):
@@ -35,7 +35,7 @@ def take(follower, count):
 def read_all(spooled, name, step):
     """Read as a driver does, in steps of ``step``; then stop following."""
     follower = spooled.follower(name)
-    source = reader.StagedReader(follower)
+    source = staged_reader.StagedReader(follower)
     try:
         read = b''.join(iter(lambda: source.read(step), b''))
         assert source.finished

@@ -4,7 +4,7 @@
 
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import filling
-from glance_copy_plugin.transfer import reader
+from glance_copy_plugin.transfer import staged_reader
 from tests.parts import data
 from tests.parts import threads
 
@@ -21,7 +21,7 @@ def follow(staged, name, step=300_000):
     """Read as a store does; return the image and how often it was begun."""
     for begun, follower in enumerate(staged.attempts(name), 1):
         try:
-            return read(reader.StagedReader(follower), step), begun
+            return read(staged_reader.StagedReader(follower), step), begun
         except errors.SourceError:
             """The next attempt, if there is one."""
     raise AssertionError('attempts() ended without raising')

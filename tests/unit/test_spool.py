@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import reader
+from glance_copy_plugin.transfer import staged_reader
 from glance_copy_plugin.transfer import timeouts
 from tests.parts import data
 from tests.parts import filesystems
@@ -57,7 +57,7 @@ def test_the_last_byte_is_not_read_before_the_whole_is_approved(spool_of):
     spooled = spool_of(3)
     changed = threads.observe(spooled)
     spooled.write(b'abc')
-    source = reader.StagedReader(spooled.follower('a'))
+    source = staged_reader.StagedReader(spooled.follower('a'))
     assert source.read(2) == b'ab'
     reading = threads.Running(source.read, 1)
     changed.wait_for_sleepers()
@@ -72,7 +72,7 @@ def test_a_complete_image_that_is_wrong_is_never_handed_out(spool_of):
     spooled = spool_of(3)
     changed = threads.observe(spooled)
     spooled.write(b'abc')
-    source = reader.StagedReader(spooled.follower('a'))
+    source = staged_reader.StagedReader(spooled.follower('a'))
     reading = threads.Running(source.read)
     changed.wait_for_sleepers()
     wrong = errors.SourceMismatch('wrong bytes')
@@ -100,7 +100,7 @@ def test_reads_are_exactly_as_long_as_was_asked_for(spool_of, step):
     for start in range(0, 1000, 33):
         spooled.write(content[start:start + 33])
     spooled.approve()
-    source = reader.StagedReader(spooled.follower('a'))
+    source = staged_reader.StagedReader(spooled.follower('a'))
     wanted = step if step and step > 0 else 1000
     lengths = []
     while chunk := source.read(step):
@@ -114,7 +114,7 @@ def test_iterating_over_a_reader_gives_the_whole_image(spool_of):
     spooled.write(b'abcde')
     spooled.approve()
     counts = []
-    source = reader.StagedReader(spooled.follower('a'), counts.append)
+    source = staged_reader.StagedReader(spooled.follower('a'), counts.append)
     assert b''.join(source) == b'abcde'
     assert counts[-1] == 5
 
@@ -135,7 +135,7 @@ def test_followers_do_not_disturb_one_another(spool_of):
 def test_a_reader_that_has_begun_has_not_finished(spool_of):
     spooled = spool_of(2)
     spooled.write(b'ab')
-    source = reader.StagedReader(spooled.follower('a'))
+    source = staged_reader.StagedReader(spooled.follower('a'))
     source.read(1)
     assert not source.finished
 

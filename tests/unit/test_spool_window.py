@@ -5,7 +5,7 @@
 import pytest
 
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import reader
+from glance_copy_plugin.transfer import staged_reader
 from tests.parts import data
 from tests.parts import threads
 from tests.parts.spooled import files
@@ -86,7 +86,7 @@ def test_one_read_may_be_longer_than_the_window(spool_of):
     content = data.some(20_000)
     spooled = spool_of(20_000, window=4096)
     writing = threads.Running(spooled.write, content)
-    source = reader.StagedReader(spooled.follower('a'))
+    source = staged_reader.StagedReader(spooled.follower('a'))
     assert threads.Running(source.read, 19_999).result() == content[:-1]
     writing.result()
     spooled.approve()
@@ -149,7 +149,7 @@ def test_a_borrowed_file_that_becomes_shorter_is_noticed(
     spooled.advance(6)
     spooled.approve()
     (tmp_path / 'source-file').write_bytes(b'ab')
-    source = reader.StagedReader(spooled.follower('a'))
+    source = staged_reader.StagedReader(spooled.follower('a'))
     with pytest.raises(errors.StagingError, match='shorter'):
         source.read()
     assert source.error

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import reader
+from glance_copy_plugin.transfer import staged_reader
 from tests.parts import data
 from tests.parts import threads
 from tests.parts.sources import Stream
@@ -25,7 +25,7 @@ def test_closing_half_way_leaves_nothing(stage, staging_folder):
     )
     staged.start()
     attempts = staged.attempts('a')
-    source = reader.StagedReader(next(attempts))
+    source = staged_reader.StagedReader(next(attempts))
     assert source.read(CHUNK) == IMAGE[:CHUNK]
     assert os.listdir(staging_folder)
     closing = threads.Running(staged.close)
@@ -41,7 +41,7 @@ def test_closing_wakes_a_writer_that_waits_for_room(stage):
     staged = stage([Stream(IMAGE)], window=4096)
     staged.start()
     attempts = staged.attempts('a')
-    reader.StagedReader(next(attempts)).read(1)
+    staged_reader.StagedReader(next(attempts)).read(1)
     threads.Running(staged.close).result()
 
 
@@ -105,7 +105,7 @@ def test_one_follower_that_gave_up_does_not_hold_up_the_others(stage):
 
     def give_up():
         for follower in staged.attempts('a'):
-            reader.StagedReader(follower).read(1)
+            staged_reader.StagedReader(follower).read(1)
             raise errors.TargetError('no space left', store='a')
 
     giving_up = threads.Running(give_up)
@@ -127,7 +127,7 @@ def test_one_who_gave_up_does_not_hold_up_a_later_attempt(stage):
 
     def give_up():
         for follower in staged.attempts('a'):
-            reader.StagedReader(follower).read(1)
+            staged_reader.StagedReader(follower).read(1)
             raise errors.TargetError('no space left', store='a')
 
     following = threads.Running(follow, staged, 'b')
@@ -162,7 +162,7 @@ def test_a_window_holds_for_all_attempts_together(stage, staging_folder):
     # The writer does, until what it wrote for nothing is gone.
     changed.wait_for_sleepers()
     assert list(staging_folder.iterdir())
-    assert reader.StagedReader(next(slow)).read() == content
+    assert staged_reader.StagedReader(next(slow)).read() == content
     assert held == [[]]
     slow.close()
 

@@ -10,7 +10,7 @@ import pytest
 
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
-from glance_copy_plugin.transfer import reader
+from glance_copy_plugin.transfer import staged_reader
 from glance_copy_plugin.transfer import timeouts
 from tests.parts import threads
 from tests.parts.sources import Stream
@@ -195,14 +195,14 @@ def test_who_does_not_read_is_no_reason_to_give_a_source_up(stage, clock):
         """It was looked at before."""
     for _each in range(2):
         assert clock.looks.acquire(timeout=threads.PATIENCE)
-    assert read(reader.StagedReader(follower), CHUNK) == IMAGE
+    assert read(staged_reader.StagedReader(follower), CHUNK) == IMAGE
 
 
 def test_who_failed_to_write_may_follow_again(stage):
     staged = stage([Stream(IMAGE)], followers=['a'])
     staged.start()
     with contextlib.closing(staged.attempts('a')) as attempts:
-        reader.StagedReader(next(attempts)).read(CHUNK)
+        staged_reader.StagedReader(next(attempts)).read(CHUNK)
     assert staged.follow_again('a')
     assert follow(staged, 'a') == (IMAGE, 1)
 

@@ -11,7 +11,7 @@ from oslo_db.sqlalchemy import enginefacade
 import pytest
 import sqlalchemy as sa
 
-from glance_copy_plugin.records import schema
+from glance_copy_plugin.records import database
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def engine(tmp_path, monkeypatch):
 
 def refused():
     with pytest.raises(RuntimeError) as raised:
-        schema.check_schema()
+        database.check_schema()
     return str(raised.value)
 
 
@@ -55,4 +55,4 @@ def test_a_database_that_cannot_be_opened_is_told(engine, tmp_path):
 
 def test_a_database_that_is_ready_passes(engine):
     models.BASE.metadata.create_all(engine)
-    schema.check_schema()
+    database.check_schema()

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
+"""The database: is it the right one, and does it let others wait?"""
 
-"""Whether the database is one that the Image service can work with."""
-
-from glance.db.sqlalchemy import api as db_api
+from glance.db.sqlalchemy import api
 from glance.db.sqlalchemy import models
 from oslo_db import exception as db_exception
 import sqlalchemy as sa
@@ -11,6 +10,10 @@ import sqlalchemy as sa
 from glance_copy_plugin.transfer import errors
 
 _SYNC = 'glance-manage db sync'
+_STATEMENTS = {
+    'postgresql': 'SET idle_in_transaction_session_timeout = {milliseconds}',
+    'mariadb': 'SET SESSION idle_transaction_timeout = {seconds}',
+}
 
 
 def check_schema():
@@ -21,7 +24,7 @@ def check_schema():
     :raises RuntimeError: if something is missing, in one sentence
     """
     try:
-        missing, found = _compare(sa.inspect(db_api.get_engine()))
+        missing, found = _compare(sa.inspect(api.get_engine()))
     except (db_exception.DBError, sa.exc.SQLAlchemyError) as exc:
         raise RuntimeError(
             'the database of the Image service cannot be used, see [database] '
@@ -54,3 +57,33 @@ def _compare(inspector):
 
 def _first_line(error):
     return errors.redact(error).partition('\n')[0]
+
+
+def limit_idle_transactions(seconds):
+    """Have the database end what this process leaves open, for so long.
+
+    Otherwise a process that is paused in a transaction would keep others from
+    an image for as long as it is paused. A MySQL that is no MariaDB knows no
+    such limit; there the others give up waiting, and try again.
+    """
+    engine = api.get_engine()
+    with engine.connect():
+        # Now it is known which database that is.
+        name = engine.dialect.name
+    if getattr(engine.dialect, 'is_mariadb', False):
+        name = 'mariadb'
+    if name not in _STATEMENTS:
+        return
+    statement = _STATEMENTS[name].format(
+        seconds=seconds, milliseconds=1000 * seconds
+    )
+
+    def limit(connection, _record):
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.close()
+        connection.commit()
+
+    sa.event.listen(engine, 'connect', limit)
+    # Those that were made before have no limit.
+    engine.dispose()
