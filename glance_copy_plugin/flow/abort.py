@@ -11,7 +11,6 @@ from glance_copy_plugin.flow import late_saves
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import retry
 from glance_copy_plugin.records import rows
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
 
@@ -41,7 +40,6 @@ def end_failed_copy(run, flow_failures):
     :param run: :class:`CopyRun`
     :param flow_failures: TaskFlow's ``{task name: Failure}``
     """
-    debug.point('fail-called')
     try:
         run.confirm()
         run.close()
@@ -77,14 +75,12 @@ def _end(run, reason):
             'Image %s could not be unlocked after its copy failed',
             run.image_id,
         )
-    debug.point('fail-unlocked')
     try:
         run.task.fail(reason)
     except Exception:
         LOG.exception('Task %s could not be ended', run.task_id)
         run.entry.release()
     else:
-        debug.point('fail-task-ended')
         run.entry.remove()
     late_saves.look_after(run)
     run.ended(instrumentation.FAILED)

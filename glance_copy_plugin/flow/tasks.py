@@ -15,7 +15,6 @@ from glance_copy_plugin.flow import planning
 from glance_copy_plugin.flow import store_calls
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image as image_record
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
 
@@ -59,11 +58,8 @@ class BeginCopy(_CopyTask):
 
     @_unless_suspended
     def execute(self):
-        debug.point('begin-called')
         self._run.record.begin(self._run.stores)
-        debug.point('begin-recorded')
         self._run.start()
-        debug.point('begin-started')
 
     def revert(self, flow_failures, **kwargs):
         abort.end_failed_copy(self._run, flow_failures)
@@ -76,11 +72,8 @@ class PlanCopy(_CopyTask):
     def execute(self):
         run = self._run
         run.cancel.check()
-        debug.point('plan-called')
         run.plan = planning.make_plan(run)
-        debug.point('plan-made')
         run.reserve_space()
-        debug.point('plan-reserved')
         run.progress.begin(run.plan.size)
         LOG.info(
             'Copying image %(image)s, %(size)d bytes, from %(sources)s to '
@@ -114,7 +107,6 @@ class StageImage(_CopyTask):
         ]
         if staged and not self._run.cancel.cancelled:
             self._run.stage(staged)
-            debug.point('stage-started')
 
 
 class ImportToStore(_CopyTask):
@@ -154,9 +146,7 @@ class ConcludeCopy(_CopyTask):
             raise abort.CopyFailed(failed)
         if len(stored) + len(failed) < len(outcomes):
             raise abort.CopyFailed([run.cancel.error])
-        debug.point('conclude-called')
         self._confirm(stored)
-        debug.point('conclude-confirmed')
 
     def _confirm(self, stored):
         """Look once more: a save of an older record may drop a location."""
@@ -201,9 +191,7 @@ class CompleteCopy(_CopyTask):
         if run.suspended:
             run.leave()
             return
-        debug.point('complete-called')
         run.close()
-        debug.point('complete-closed')
         try:
             run.record.end()
         except errors.ClaimLost:
@@ -216,11 +204,8 @@ class CompleteCopy(_CopyTask):
                 'The copy of image %(image)s ended without its lock: %(why)s',
                 {'image': run.image_id, 'why': exc},
             )
-        debug.point('complete-unlocked')
         run.task.succeed(run.image_id, _summary(run, outcomes.values()))
-        debug.point('complete-task-ended')
         run.entry.remove()
-        debug.point('complete-forgotten')
         late_saves.look_after(run)
         run.ended(instrumentation.DONE)
 

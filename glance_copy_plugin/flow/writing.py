@@ -10,7 +10,6 @@ from oslo_log import log as logging
 from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import stores as stores_
 from glance_copy_plugin.flow import store_calls
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
@@ -136,7 +135,6 @@ class StoreWriter:
                 raise reader.error from exc
             self._run.cancel.check()
             raise stores_.target_error(exc, self._store) from exc
-        debug.point('stream-added')
         url, size, checksum, digest, metadata = added
         try:
             self._check_read(reader)

@@ -9,7 +9,6 @@ import os
 import threading
 
 from glance_copy_plugin.transfer import cancel as cancel_
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import filling
 from glance_copy_plugin.transfer import spool as spool_
@@ -270,7 +269,6 @@ class Staging:
             self._done = True
             self._changed.notify_all()
         spool.approve()
-        debug.point('stage-approved')
 
     def _fail(self, error):
         with self._changed:
