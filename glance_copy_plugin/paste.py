@@ -28,7 +28,6 @@ from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.jobboard import waiting_jobs
 from glance_copy_plugin.ownership import service_process
 from glance_copy_plugin.records import retry
-from glance_copy_plugin.transfer import debug
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -62,7 +61,6 @@ class CopyImageFilter:
         From the moment that the user is told "accepted", the copy survives
         this process.
         """
-        debug.point('accept-judged')
         request_id = request.context.request_id
         try:
             lease = service_process.journal().claim(image_id, request_id)
@@ -89,7 +87,6 @@ class CopyImageFilter:
                 'has had them brought to their end with glance-copy drain: '
                 'ask again when they are accepted again.'
             )
-        debug.point('accept-claimed')
         if self._by_workers:
             return self._post(request, lease)
         try:
@@ -98,7 +95,6 @@ class CopyImageFilter:
             # Whether there is a task now is for the watcher to find out.
             lease.accept()
             raise
-        debug.point('accept-answered')
         if begun:
             lease.accept()
         else:
@@ -155,10 +151,6 @@ def filter_factory(global_conf, **local_conf):
         )
     else:
         service_process.of_this().start(takeover.resume)
-    if debug.enabled():
-        LOG.warning(
-            'This process kills itself when %s says so', debug.enabled()
-        )
 
     def make_filter(app):
         validation.check_place(app)

@@ -13,7 +13,6 @@ from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.ownership import service_process
 from glance_copy_plugin.records import locks
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
@@ -66,7 +65,6 @@ def _copy_flow(kwargs):
     lease = journal.mine(image_id) or journal.claim(
         image_id, kwargs['context'].request_id
     )
-    debug.point('flow-asked')
     if lease is None or not lease.begin():
         LOG.info('The copy of image %s was taken over meanwhile', image_id)
         return _no_flow(kwargs['task_id'])

@@ -19,7 +19,6 @@ from oslo_utils import uuidutils
 from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import file_io
 from glance_copy_plugin.backends import generic
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 
@@ -69,20 +68,16 @@ class FileWriter:
                 partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
                 0o666,
             )
-            debug.point('file-created')
             try:
                 try:
                     _fill(fd, request)
-                    debug.point('file-filled')
                     _finish(fd, driver, request)
                 finally:
                     os.close(fd)
                 # An object that no location names is left from a crash: the
                 # new one takes its place in one step.
-                debug.point('file-synced')
                 request.cancel.check()
                 os.rename(partial, path)
-                debug.point('file-renamed')
             except BaseException:
                 # Whatever keeps it from being removed, the error is the news.
                 with contextlib.suppress(OSError):
@@ -158,7 +153,6 @@ def _fill(fd, request):
             raise errors.StagingError('the staged file became shorter')
         follower.took(count)
         behind.wrote(follower.position)
-        debug.point('file-copied')
         request.on_bytes(follower.position)
 
 

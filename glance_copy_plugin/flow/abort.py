@@ -8,7 +8,6 @@ from oslo_log import log as logging
 from glance_copy_plugin.flow import importing
 from glance_copy_plugin.reconcile import late_saves
 from glance_copy_plugin.records import image_record
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
 
@@ -38,7 +37,6 @@ def end_failed_copy(run, flow_failures):
     :param run: :class:`CopyRun`
     :param flow_failures: TaskFlow's ``{task name: Failure}``
     """
-    debug.point('fail-called')
     try:
         run.confirm()
         run.close()
@@ -74,14 +72,12 @@ def _end(run, reason):
             'Image %s could not be unlocked after its copy failed',
             run.copy.image_id,
         )
-    debug.point('fail-unlocked')
     try:
         run.task.fail(reason)
     except Exception:
         LOG.exception('Task %s could not be ended', run.copy.task_id)
         run.lease.release()
     else:
-        debug.point('fail-task-ended')
         run.lease.remove()
     late_saves.look_after(run.ended_copy)
     run.ended(instrumentation.FAILED)

@@ -15,7 +15,6 @@ from glance_copy_plugin.flow import writing
 from glance_copy_plugin.reconcile import late_saves
 from glance_copy_plugin.reconcile import objects
 from glance_copy_plugin.records import image_record
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.transfer import progress
@@ -104,11 +103,9 @@ class StoreImport:
         for _ in range(_TAKING_BACK):
             if not self._unrecord(stored):
                 return
-            debug.point('take-back-unrecorded')
             # A late save of an older record may have brought it back.
             if self._discard(stored.url):
                 break
-        debug.point('take-back-removed')
 
     # Internals.
 
@@ -145,23 +142,18 @@ class StoreImport:
                 return Outcome(store=self._store, stored=done)
         self._notify(lambda: run.notifications.prepare(self._store))
         run.progress.copied(self._store, 0)
-        debug.point('import-called')
         stored = self._write()
-        debug.point('import-written')
         try:
             run.record.store_done(
                 self._store, stored.url, stored.metadata,
                 run.staging.known_of(self._store),
             )
-            debug.point('import-recorded')
             self._set_acls(stored)
-            debug.point('import-acls-set')
         except Exception:
             self.take_back(stored)
             raise
         run.progress.ended(self._store, progress.DONE)
         self._notify(lambda: run.notifications.upload(self._store))
-        debug.point('import-notified')
         LOG.info(
             'Image %(image)s was copied to store %(store)s',
             {'image': run.copy.image_id, 'store': self._store},

@@ -14,7 +14,6 @@ from glance_copy_plugin.flow import planning
 from glance_copy_plugin.reconcile import late_saves
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import image_record
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
 
@@ -58,11 +57,8 @@ class BeginCopy(_CopyTask):
 
     @_unless_suspended
     def execute(self):
-        debug.point('begin-called')
         self._run.record.begin(self._run.copy.stores)
-        debug.point('begin-recorded')
         self._run.start()
-        debug.point('begin-started')
 
     def revert(self, flow_failures, **kwargs):
         abort.end_failed_copy(self._run, flow_failures)
@@ -75,11 +71,8 @@ class PlanCopy(_CopyTask):
     def execute(self):
         run = self._run
         run.cancel.check()
-        debug.point('plan-called')
         run.plan = planning.make_plan(run)
-        debug.point('plan-made')
         run.staging.prepare(run.plan)
-        debug.point('plan-reserved')
         run.progress.begin(run.plan.size)
         LOG.info(
             'Copying image %(image)s, %(size)d bytes, from %(sources)s to '
@@ -113,7 +106,6 @@ class StageImage(_CopyTask):
         ]
         if staged and not self._run.cancel.cancelled:
             self._run.staging.start(staged)
-            debug.point('stage-started')
 
 
 class ImportToStore(_CopyTask):
@@ -153,9 +145,7 @@ class ConcludeCopy(_CopyTask):
             raise abort.CopyFailed(failed)
         if len(stored) + len(failed) < len(outcomes):
             raise abort.CopyFailed([run.cancel.error])
-        debug.point('conclude-called')
         self._confirm(stored)
-        debug.point('conclude-confirmed')
 
     def _confirm(self, stored):
         """Look once more: a save of an older record may drop a location."""
@@ -200,9 +190,7 @@ class CompleteCopy(_CopyTask):
         if run.suspended:
             run.leave()
             return
-        debug.point('complete-called')
         run.close()
-        debug.point('complete-closed')
         try:
             run.record.end()
         except errors.LeaseLost:
@@ -215,11 +203,8 @@ class CompleteCopy(_CopyTask):
                 'The copy of image %(image)s ended without its lock: %(why)s',
                 {'image': run.copy.image_id, 'why': exc},
             )
-        debug.point('complete-unlocked')
         run.task.succeed(run.copy.image_id, _summary(run, outcomes.values()))
-        debug.point('complete-task-ended')
         run.lease.remove()
-        debug.point('complete-forgotten')
         late_saves.look_after(run.ended_copy)
         run.ended(instrumentation.DONE)
 

@@ -14,7 +14,6 @@ from glance_copy_plugin.records import image_record
 from glance_copy_plugin.records import import_request
 from glance_copy_plugin.records import locks
 from glance_copy_plugin.records import tasks
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
 LOG = logging.getLogger(__name__)
@@ -63,7 +62,6 @@ class Postings:
                 # A request must not wait for what will never come.
                 self._tell(entry, exc)
             raise
-        debug.point('posted')
         entry.remove()
         LOG.info('The copy of image %s is on the jobboard', entry.image_id)
         self._tell(entry, None)

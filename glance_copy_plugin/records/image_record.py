@@ -13,7 +13,6 @@ import glance.db
 from glance_copy_plugin.records import endings
 from glance_copy_plugin.records import rows
 from glance_copy_plugin.records.retry import retried
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 
@@ -281,8 +280,6 @@ class ImageRecord:
             rows.set_stores(session, self._image_id, FAILED, self._failed)
             if also is not None:
                 also(session)
-            debug.point('record-uncommitted')
-        debug.point('record-committed')
 
     @contextlib.contextmanager
     def _transaction(self):

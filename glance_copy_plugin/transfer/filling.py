@@ -5,7 +5,6 @@
 import logging
 import os
 
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
@@ -68,7 +67,6 @@ class SpoolFiller:
                 LOG.warning('Reading on after: %s', exc)
                 instrumentation.observer().retried(instrumentation.READING)
                 token.wait(self._options.retry_interval)
-        debug.point('stage-complete')
         token.check()
         hexdigests = self._hasher.hexdigests()
         self._expected.check(hexdigests, store=', '.join(self._used))
@@ -178,7 +176,6 @@ class SpoolFiller:
     def _account(self, hand_over, what, data, source):
         """Take ``data`` from the source into the spool."""
         self.idle.answered()
-        debug.point('stage-read')
         self._token.check()
         if self._spool.position + len(data) > self._expected.size:
             raise self._too_long(source)

@@ -17,7 +17,6 @@ import dataclasses
 import os
 import threading
 
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import follower as follower_
 
@@ -102,7 +101,6 @@ class Spool:
                 count = min(count, self._segment_size - piece.length)
                 self._wait_for_room(count)
             self._write_all(piece, view[:count])
-            debug.point('spool-written')
             view = view[count:]
             self._grow(piece, count)
 
@@ -113,7 +111,6 @@ class Spool:
         """
         with self._changed:
             self._pieces.append(_Piece(self.position, fd, None))
-        debug.point('spool-borrowed')
 
     def advance(self, count):
         """Say that ``count`` more bytes of the borrowed file were checked."""
@@ -272,7 +269,6 @@ class Spool:
             fd = os.open(
                 path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
             )
-        debug.point('spool-segment-made')
         self._made += 1
         piece = _Piece(self.position, fd, path)
         with self._changed:

@@ -4,7 +4,6 @@
 
 import os
 
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 
 
@@ -61,7 +60,6 @@ class StagedReader:
             chunks.append(chunk)
         if self._follower.position >= self._follower.size:
             self._follower.wait_approved()
-        debug.point('stream-read')
         self._on_bytes(self._follower.position)
         return chunks[0] if len(chunks) == 1 else b''.join(chunks)
 

@@ -9,7 +9,6 @@ import os
 import threading
 
 from glance_copy_plugin.transfer import cancel as cancel_
-from glance_copy_plugin.transfer import debug
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import filling
 from glance_copy_plugin.transfer import spool as spool_
@@ -268,7 +267,6 @@ class Staging:
             self._done = True
             self._changed.notify_all()
         spool.approve(self.hexdigests)
-        debug.point('stage-approved')
 
     def _fail(self, error):
         with self._changed:

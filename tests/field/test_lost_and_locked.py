@@ -14,6 +14,7 @@ from tests.functional import helpers
 from tests.functional.auditing import fix
 from tests.functional.auditing import found
 from tests.harness import Client
+from tests.harness import moments
 
 pytestmark = pytest.mark.functional
 
@@ -151,11 +152,9 @@ def test_nobody_carried_on_a_repair_whose_process_was_killed(
     server, image, tmp_path,
 ):
     server.store_file('s1', image).unlink()
-    order = tmp_path / 'kill'
-    order.write_text('import-written')
-    done = auditing.audit(
-        server, '--repair', GLANCE_COPY_PLUGIN_KILL_FILE=str(order)
-    )
+    switch = tmp_path / 'kill'
+    moments.order(switch, 'import-written')
+    done = auditing.audit(server, '--repair', **moments.environment(switch))
     assert done.returncode == -signal.SIGKILL
     # The service that runs here does.
     server.invariants.wait_settled(image_id=image)

@@ -9,6 +9,7 @@ import requests
 from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness import moments
 
 STORES = ['s1', 's2', 's3']
 # Within this time after a kill, everything is in order again, also on a
@@ -23,12 +24,16 @@ def copy_and_kill(server, switch, place, **body):
     """
     client = Client(server)
     image_id = client.create_image(helpers.data(6 * MIB + 1))
-    switch.write_text(place)
+    workers = set(server.worker_pids)
+    moments.order(switch, place)
     answer = None
     try:
         with contextlib.suppress(requests.ConnectionError):
             answer = client.copy(image_id, STORES, **body)
         helpers.wait_until(lambda: not switch.exists(), f'a kill at {place}')
+        helpers.wait_until(
+            lambda: workers - set(server.worker_pids), 'a worker that is gone'
+        )
     finally:
         switch.unlink(missing_ok=True)
     return image_id, answer

@@ -18,6 +18,7 @@ from tests.functional import replicating
 from tests.functional import storm
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness import moments
 from tests.harness import worker as worker_
 
 LOW = {'name': 'copy-image', 'priority': 'low'}
@@ -33,7 +34,7 @@ def server(start_glance, board, switch):
     return start_glance(
         f'posting-{board.kind}',
         jobboard.settings(board, recovery_interval=0.5), audit=True,
-        environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+        environment=moments.environment(switch),
     )
 
 
@@ -149,10 +150,12 @@ def test_a_service_that_dies_loses_no_copy_and_posts_none_twice(
     server, board, client, worker, switch, place,
 ):
     image_id = client.create_image(helpers.data())
-    switch.write_text(place)
+    (process,) = server.worker_pids
+    moments.order(switch, place)
     with contextlib.suppress(requests.ConnectionError):
         client.copy(image_id, ['s1'])
     helpers.wait_until(lambda: not switch.exists(), f'a kill at {place}')
+    helpers.wait_until(lambda: process not in server.worker_pids, 'its end')
     journal = server.staging / 'copy-image' / 'journal'
     helpers.wait_until(
         lambda: not list(journal.glob('*')), 'an empty journal'

@@ -8,6 +8,7 @@ from tests.functional import helpers
 from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness import moments
 from tests.harness import postgres
 from tests.harness import worker as worker_
 
@@ -94,10 +95,10 @@ def pause_at(server, board, client, make_worker, switch):
     def pause(place):
         worker = make_worker(
             'host-a',
-            environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+            environment=moments.environment(switch),
         )
         image_id = client.create_image(helpers.data(SIZE))
-        switch.write_text(f'{place}:stop')
+        moments.order(switch, place, pause=True)
         task_id = helpers.start(client, image_id, STORES)
         helpers.wait_until(lambda: not switch.exists(), f'a pause at {place}')
         jobboard.wait_expired(board)
@@ -115,7 +116,7 @@ def assert_left(worker, image_id):
 
 
 @pytest.mark.parametrize('place', [
-    'stream-read:3', 'complete-called:1',
+    'stream-read:3', 'complete-called',
     # While the image's row is locked.
     'record-uncommitted:2',
 ])
@@ -223,14 +224,14 @@ def test_a_copy_that_kills_its_workers_is_failed_after_three_of_them(
     server, board, client, make_worker, switch,
 ):
     make_worker(
-        'host-a', environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+        'host-a', environment=moments.environment(switch),
     )
     image_id = client.create_image(helpers.data(SIZE))
-    switch.write_text('import-written')
+    moments.order(switch, 'import-written')
     task_id = helpers.start(client, image_id, STORES)
     for _ in range(2):
         helpers.wait_until(lambda: not switch.exists(), 'a kill')
-        switch.write_text('import-written')
+        moments.order(switch, 'import-written')
     task = client.wait_copy(image_id, task_id)
     assert task['status'] == 'failure'
     assert 'interrupted again and again' in task['message']

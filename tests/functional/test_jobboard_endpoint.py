@@ -13,6 +13,7 @@ from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
 from tests.harness import endpoint as endpoint_
+from tests.harness import moments
 from tests.harness import worker as worker_
 
 SIZE = 4 * MIB + 1
@@ -41,7 +42,7 @@ def shared(server, board, endpoint, switch):
     with worker_.Worker(
         server, 'host-a', settings=endpoint.settings, workers=2, concurrency=1,
         stores=['src', 's1', 's2'],
-        environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+        environment=moments.environment(switch),
     ) as started:
         yield started
 
@@ -161,7 +162,7 @@ def test_a_process_that_dies_is_taken_over_and_leaves_its_numbers(
     before = endpoint.values()
     pids = {process.pid for process in makers(worker, board)}
     image_id = client.create_image(helpers.data(SIZE))
-    switch.write_text('import-written')
+    moments.order(switch, 'import-written')
     assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
     # The dead one does not count as one that runs a copy for ever.
     wait_value(endpoint, 0, 'worker_copies_running')
@@ -198,7 +199,7 @@ def test_a_process_that_hangs_is_not_healthy_and_does_no_harm_later(
 ):
     before = endpoint.values()
     image_id = client.create_image(helpers.data(SIZE))
-    switch.write_text('import-written:1:stop')
+    moments.order(switch, 'import-written', pause=True)
     # The other process takes the copy over.
     assert helpers.copy(client, image_id, ['s1'])['status'] == 'success'
     (paused,) = [

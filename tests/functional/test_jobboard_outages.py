@@ -12,6 +12,7 @@ from tests.functional import helpers
 from tests.functional import jobboard
 from tests.functional.helpers import MIB
 from tests.harness import Client
+from tests.harness import moments
 
 pytestmark = pytest.mark.long
 
@@ -35,7 +36,7 @@ def board(each_board):
 def server(start_glance, board, switch):
     return start_glance(
         f'posting-outage-{board.kind}', jobboard.settings(board, **SLOW),
-        audit=True, environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(switch)},
+        audit=True, environment=moments.environment(switch),
     )
 
 
@@ -141,7 +142,7 @@ def test_a_board_that_dies_after_the_task_was_made_ends_it(
 ):
     client = Client(server)
     image_id = client.create_image(helpers.data())
-    switch.write_text('flow-asked:1:stop')
+    moments.order(switch, 'flow-asked', pause=True)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.copy, image_id, ['s1'])
         helpers.wait_until(lambda: not switch.exists(), 'a pause')

@@ -23,6 +23,7 @@ from tests.functional import recovery
 from tests.functional.helpers import MIB
 from tests.harness import ADMIN
 from tests.harness import Client
+from tests.harness import moments
 from tests.harness.wsgi import gunicorn
 from tests.harness.wsgi import mod_wsgi
 from tests.harness.wsgi import uwsgi
@@ -99,7 +100,7 @@ def launched(kind, make_glance, database):
         workers=2,
         threads=kind.threads,
         wsgi=kind.wsgi,
-        environment={'GLANCE_COPY_PLUGIN_KILL_FILE': str(folder / 'kill')},
+        environment=moments.environment(folder / 'kill'),
         # With mod_wsgi the system's packages are there as well, among them
         # libraries of stores that fail where a configuration is missing.
         backends={},

@@ -24,6 +24,8 @@ import tempfile
 
 import stevedore
 
+from tests.harness import moments
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 _ORDER_BYTES = 1 << 17
 _FILES = 8
@@ -223,6 +225,7 @@ def _become(function, arguments, folder, environment):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    moments.install()
     module, _, name = function.partition(':')
     sys.argv = [name, *arguments]
     return getattr(importlib.import_module(module), name)

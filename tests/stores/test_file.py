@@ -117,10 +117,9 @@ class FileWriterConformance(FileStoreConformance):
         target = make('s1')
         copied = copy([target], [source(IMAGE)])
         reason = errors.Cancelled('the image was deleted')
+        sync = os.fsync
         monkeypatch.setattr(
-            file_backend.debug, 'point', lambda place: (
-                place == 'file-synced' and copied.cancel.cancel(reason)
-            ),
+            os, 'fsync', lambda fd: sync(fd) or copied.cancel.cancel(reason)
         )
         assert self.fail(copied, target) is reason
         assert target.objects() == []
