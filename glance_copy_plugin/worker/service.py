@@ -14,6 +14,7 @@ from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.ownership import running_copies
+from glance_copy_plugin.records import database
 from glance_copy_plugin.worker import conductor as conductor_
 from glance_copy_plugin.worker import lease_renewer
 from glance_copy_plugin.worker import processes

@@ -112,12 +112,12 @@ class Copy(copy_run.CopyRun):
             copiers=dict.fromkeys(names, copier) if copier else {},
             writers=dict.fromkeys(names, writer),
         )
+        self.staging.prepare(self.plan)
         self.stored, self.errors = {}, {}
 
     def run(self, patience=threads.PATIENCE):
         names = list(self.copy.stores)
         try:
-            self.staging.prepare(self.plan)
             if not self.plan.copiers:
                 self.staging.start(names)
             writing_ = {
