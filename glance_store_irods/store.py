@@ -9,9 +9,8 @@ from glance_store import capabilities
 from glance_store import driver
 from glance_store import exceptions
 
-from glance_store_irods import incoming
+from glance_store_irods import checksums
 from glance_store_irods import location
-from glance_store_irods import logs
 from glance_store_irods import options
 from glance_store_irods import settings
 
@@ -35,6 +34,10 @@ class Store(driver.Store):
         self._zone = None
         self._problem = None
 
+    @property
+    def _name(self):
+        return self.backend_group or SINGLE_STORE_GROUP
+
     def get_schemes(self):
         return (location.SCHEME,)
 
@@ -46,26 +49,25 @@ class Store(driver.Store):
 
         :raises: BadStoreConfiguration for what will not change by itself
         """
-        logs.protect_urls()
+        location.redact_logs()
         self._zone, self._problem = None, None
-        group = self.backend_group or SINGLE_STORE_GROUP
         try:
-            told = settings.read(self.conf, group)
-            self._zone = _load_client(group).Zone(told)
+            given = settings.read(self.conf, self._name)
+            self._zone = _load_client(self._name).Zone(given)
         except exceptions.BadStoreConfiguration as exc:
             self._problem = exc
             raise
         # Closed by a slash, so that the collection a/b is not that of a/bc.
-        self._url_prefix = location.url_of(told.collection) + '/'
-        self.READ_CHUNKSIZE = self.WRITE_CHUNKSIZE = told.chunk_size
+        self._url_prefix = location.url_of(given.collection) + '/'
+        self.READ_CHUNKSIZE = self.WRITE_CHUNKSIZE = given.chunk_size
         try:
             self._zone.check()
         except (
             exceptions.GlanceStoreException, exceptions.BackendException
         ) as exc:
             LOG.error(
-                '%s. The store %s is used all the same, in case that passes.',
-                str(exc).rstrip('.'), group,
+                '%s. Store %s is used all the same, in case that passes.',
+                str(exc).rstrip('.'), self._name,
             )
         finally:
             # Processes may be forked from here on.
@@ -100,7 +102,7 @@ class Store(driver.Store):
         :returns: URL, bytes written, md5, hash by ``hashing_algo``, metadata
         """
         path = self.new_path(image_id)
-        data = incoming.Incoming(
+        data = checksums.Incoming(
             image_file, image_size, hashing_algo, verifier,
             self.zone.settings.chunk_size,
         )
@@ -119,7 +121,7 @@ class Store(driver.Store):
         """Remove an image."""
         self.zone.delete(self.path_of(location))
 
-    # For those who copy images inside a zone, or look after it.
+    # For those who copy images inside iRODS, or look after a store.
 
     @property
     def zone(self):
@@ -129,8 +131,7 @@ class Store(driver.Store):
         """
         if self._zone is None:
             raise self._problem or exceptions.BadStoreConfiguration(
-                store_name=self.backend_group or SINGLE_STORE_GROUP,
-                reason='it has not been configured',
+                store_name=self._name, reason='it has not been configured'
             )
         return self._zone
 
@@ -165,6 +166,14 @@ class Store(driver.Store):
         """
         return location.path_of(url)
 
+    def url_of(self, path):
+        """Return the URL to record for the object at a path."""
+        return location.url_of(path)
+
+    def is_partial(self, path):
+        """Tell whether a path is that of an object that is not complete."""
+        return path.endswith(location.PARTIAL)
+
     def sees(self, path):
         """Tell whether there is a complete object for this store's user.
 
@@ -173,9 +182,25 @@ class Store(driver.Store):
         """
         return self.zone.sees(path)
 
+    def find(self, path):
+        """Return the DataObject at a path: its id, size and replicas."""
+        return self.zone.find(path)
+
     def read(self, path):
         """Yield the bytes of the object at a path."""
         return self.zone.read(self.zone.find(path))
+
+    def remove(self, path):
+        """Remove the object at a path, and all its replicas."""
+        self.zone.delete(path)
+
+    def list(self):
+        """Return the paths of all objects in the collection.
+
+        Those for which ``is_partial`` is true are being written, or were
+        left by a process that died.
+        """
+        return self.zone.paths()
 
     def copy_here(self, source, image_id, size, *, beat, check):
         """Copy an object inside iRODS; no byte of it passes through here.
@@ -190,79 +215,8 @@ class Store(driver.Store):
         self.zone.copy(source, path, size, beat=beat, check=check)
         return location.url_of(path)
 
-    def url_of(self, path):
-        """Return the URL to record for the object at a path."""
-        return location.url_of(path)
 
-    def session(self, action, path, patient=False):
-        """Lend a session of python-irodsclient, for use by one thread.
-
-        A context manager. In its block glance_store's exceptions are raised
-        for the client's. It counts as one of the store's connections, so
-        that not more of them than allowed are open.
-
-        :param action: what is done, a verb for the errors
-        :param path: what it is done to
-        :param patient: wait for each answer as long as it takes the zone to
-            handle a whole image
-        """
-        return self.zone.session(action, path, patient)
-
-    def find(self, path):
-        """Return the DataObject at a path: its id, size and replicas."""
-        return self.zone.find(path)
-
-    def checksum(self, path, fresh=False):
-        """Return an object's checksum, such as 'sha2:' and base64.
-
-        :param fresh: compute it now; else a recorded one will do
-        """
-        return self.zone.checksum(path, fresh)
-
-    def remove(self, path):
-        """Remove the object at a path, and all its replicas."""
-        self.zone.delete(path)
-
-    def list(self):
-        """Return the paths of all objects in the collection.
-
-        Those for which ``is_partial`` is true are being written, or were
-        left by a process that died.
-        """
-        return self.zone.paths()
-
-    def partials(self, image_id):
-        """Return the paths of an image's incomplete objects.
-
-        Whoever removes one must know that no process is writing the image.
-        """
-        start = f'{self.new_path(image_id)}.'
-        return [
-            path for path in self.list()
-            if path.startswith(start) and self.is_partial(path)
-        ]
-
-    def unrecorded_url(self, image_id, urls):
-        """Return the URL of what keeps an image from being added.
-
-        :param urls: of the image's locations
-        :returns: None if one of them is where the image would go
-        """
-        path = self.new_path(image_id)
-        for url in urls:
-            try:
-                if location.path_of(url) == path:
-                    return None
-            except exceptions.BadStoreUri:
-                """A location in a store of another kind."""
-        return location.url_of(path)
-
-    def is_partial(self, path):
-        """Tell whether a path is that of an object that is not complete."""
-        return path.endswith(location.PARTIAL)
-
-
-def _load_client(group):
+def _load_client(store):
     """Return the module that needs python-irodsclient."""
     try:
         return importlib.import_module('glance_store_irods.zone')
@@ -270,7 +224,7 @@ def _load_client(group):
         if (exc.name or '').partition('.')[0] != 'irods':
             raise
         raise exceptions.BadStoreConfiguration(
-            store_name=group,
+            store_name=store,
             reason='the Python package python-irodsclient (3.3.0 or later) '
                    'is not installed',
         ) from exc

@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a store asks of a zone, apart from moving an image's bytes.
+"""What a store does in its zone, beside reading and writing images.
 
-The only module of this package that the store needs python-irodsclient for;
-reading and writing come along with it.
+The only module of this package that the store needs python-irodsclient for.
 """
 
-import contextlib
 import logging
 
 from glance_store import exceptions
 
-from glance_store_irods import catalog
+from glance_store_irods import api
 from glance_store_irods import copying
 from glance_store_irods import errors
-from glance_store_irods import objects
 from glance_store_irods import reading
 from glance_store_irods import sessions
 from glance_store_irods import writing
@@ -27,7 +24,7 @@ class Zone:
 
     All methods raise glance_store's exceptions.
 
-    :param settings: Settings
+    :param settings: :class:`IrodsSettings`
     """
 
     def __init__(self, settings):
@@ -38,39 +35,34 @@ class Zone:
         """Ask whether everything that the options name is there."""
         settings, path = self.settings, self.settings.collection
         with self.sessions.lease() as lease:
-            if not lease.run(
-                lambda session: catalog.has_collection(session, path),
-                'find', path,
-            ):
+            if not api.has_collection(lease, path):
                 raise errors.misconfigured(
                     settings.store,
                     f'user {settings.account.user} sees no collection {path}',
                 )
             for name in filter(None, (settings.primary, settings.replica)):
-                if not lease.run(
-                    lambda session, name=name: catalog.has_resource(
-                        session, path, name
-                    ), 'find', name,
-                ):
+                if not api.has_resource(lease, path, name):
                     raise errors.misconfigured(
                         settings.store,
                         f'zone {settings.zone} has no resource {name}',
                     )
 
     def find(self, path):
-        """Return the DataObject at ``path``."""
+        """Return the DataObject at ``path``; NotFound if there is none."""
         with self.sessions.lease() as lease:
-            return objects.find(lease, path)
+            return api.find(lease, path)
+
+    def sees(self, path):
+        """Tell whether a complete object is at a path, in whatever zone."""
+        with self.sessions.lease() as lease:
+            found = api.look(lease, path)
+        return found is not None and bool(found.good)
 
     def paths(self):
         """Return the paths of all objects that lie in the collection."""
         path = self.settings.collection
         with self.sessions.lease() as lease:
-            names = lease.run(
-                lambda session: catalog.names(session, path), 'list', path,
-                again=True,
-            )
-        return [f'{path}/{name}' for name in names]
+            return [f'{path}/{name}' for name in api.list_names(lease, path)]
 
     def read(self, found, offset=0, length=None):
         """Yield the bytes of a DataObject; see the module reading."""
@@ -79,12 +71,6 @@ class Zone:
     def write(self, path, incoming):
         """Write an object that does not exist yet; see the module writing."""
         writing.write(self.sessions, path, incoming)
-
-    def sees(self, path):
-        """Tell whether a complete object is at a path, in whatever zone."""
-        with self.sessions.lease() as lease:
-            found = objects.look(lease, path)
-        return found is not None and bool(found.good)
 
     def copy(self, source, path, size, *, beat, check):
         """Copy an object within iRODS; see the module copying."""
@@ -95,47 +81,24 @@ class Zone:
     def delete(self, path):
         """Remove an object, also when the answer about that got lost."""
         with self.sessions.lease() as lease:
-            found = objects.find(lease, path)
+            found = api.find(lease, path)
             try:
-                objects.unlink(lease, path)
+                api.unlink(lease, path)
             except exceptions.RemoteServiceUnavailable:
                 if not _is_gone(lease, found):
-                    objects.unlink(lease, path)
+                    api.unlink(lease, path)
             except exceptions.InUseByStore:
                 if not _is_gone(lease, found):
                     raise
                 for replica in found.replicas:
                     LOG.error(
                         '%s was removed from the catalog of iRODS, but its '
-                        'file %s on %s could not be reached.',
+                        'file %s on %s could not be reached. Remove that '
+                        'file by hand.',
                         path, replica.location, replica.hierarchy,
                     )
 
-    def checksum(self, path, fresh=False):
-        """Return the checksum of an object, as iRODS writes it.
-
-        :param fresh: compute it, whatever was recorded before
-        """
-        with self.sessions.lease() as lease:
-            return objects.checksum(lease, path, fresh)
-
-    @contextlib.contextmanager
-    def session(self, action, path, patient=False):
-        """Lend a session of python-irodsclient to one thread.
-
-        :param action: what is done with it, a verb for errors
-        :param path: to what
-        :param patient: wait for each answer as long as a whole image takes
-        """
-        seconds = (
-            self.settings.long_timeout if patient else self.settings.timeout
-        )
-        with self.sessions.lease() as lease:
-            link = lease.link()
-            with lease.guarded(action, path), link.waiting(seconds):
-                yield link.session
-
 
 def _is_gone(lease, found):
-    now = objects.look(lease, found.path)
+    now = api.look(lease, found.path)
     return now is None or now.id != found.id

@@ -7,8 +7,7 @@ import socket
 from glance_store import exceptions
 import pytest
 
-from glance_store_irods import opened
-from glance_store_irods import wire
+from glance_store_irods import api
 from tests.parts import irods
 from tests.parts import threads
 from tests.parts.irods import IMAGE
@@ -59,11 +58,8 @@ def test_connections_that_are_dead_without_a_sign_are_replaced(zone, image):
 def test_a_connection_with_an_object_open_is_not_used_again(
     zone, store, image
 ):
-    def open_only(session):
-        return wire.open_object(session, zone.image_path, wire.READ_ONLY, {})
-
     with store.zone.sessions.lease() as lease:
-        lease.descriptors.add(lease.run(open_only, 'read', zone.image_path))
+        api.OpenObject(lease, zone.image_path)
         assert zone.server.open_files == 1
     zone.wait_connected(0)
     assert zone.server.open_files == 0
@@ -75,11 +71,9 @@ def test_what_was_open_on_a_lost_connection_is_not_taken_for_another(
     """On each connection, the first object that is opened is number 3."""
     zone.put('other', b'another image')
     with store.zone.sessions.lease() as lease:
-        one = opened.Opened(lease, zone.image_path, wire.READ_ONLY, {})
+        one = api.OpenObject(lease, zone.image_path)
         lease.drop()
-        two = opened.Opened(
-            lease, f'{zone.collection}/other', wire.READ_ONLY, {}
-        )
+        two = api.OpenObject(lease, f'{zone.collection}/other')
         with pytest.raises(exceptions.RemoteServiceUnavailable):
             one.read(10)
         one.close()
