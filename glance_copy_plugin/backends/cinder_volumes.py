@@ -22,7 +22,9 @@ def serves(driver):
     Without one, nobody could ask Cinder but while there is a request.
     """
     try:
-        return hasattr(driver, 'image_volumes') and driver.told.has_own_login
+        return (
+            hasattr(driver, 'image_volumes') and driver.settings.has_own_login
+        )
     except exceptions.BadStoreConfiguration:
         return False
 
