@@ -331,5 +331,5 @@ def _attempt(due, pause, function):
                 time.monotonic() + pause, min(2 * pause, _LONGEST_PAUSE),
                 function,
             )
-        LOG.exception('A volume stays attached')
+        LOG.exception('A volume stays attached. Detach it by hand.')
     return None

@@ -126,10 +126,10 @@ class Associations:
                 return self._is_chosen(context, volume)
         except exceptions.NotFound:
             LOG.warning(
-                'Store %(store)s finds no volume %(id)s, which a location '
-                'without a store names. If it belongs to another project, '
-                'transfer it to that of the store. The store looks for it '
-                'again in %(seconds)d s.', {
+                'Store %(store)s does not find volume %(id)s, whose location '
+                'names no store. If it belongs to another project, transfer '
+                'it to that of the store, which looks for it again in '
+                '%(seconds)d s.', {
                     'store': store.name, 'id': volume_id,
                     'seconds': REMEMBERED,
                 },
@@ -181,9 +181,9 @@ class Associations:
         if chosen == self._store.name and volume.id not in self._warned:
             self._warned.add(volume.id, REMEMBERED)
             LOG.warning(
-                'Volume %(id)s, which a location without a store names, may '
-                'belong to any of the stores %(stores)s, which have the '
-                'volume type %(type)s: it is recorded for %(chosen)s', {
+                'Volume %(id)s, whose location names no store, may belong to '
+                'any of the stores %(stores)s, which have the volume type '
+                '%(type)s. It is recorded for %(chosen)s.', {
                     'id': volume.id, 'stores': ', '.join(candidates),
                     'type': volume.volume_type, 'chosen': chosen,
                 },

@@ -277,7 +277,9 @@ class OpenObject:
                 self._descriptor, offset, os.SEEK_SET
             )
             if found != offset:
-                raise OSError(f'server went to byte {found}, not {offset}')
+                raise OSError(
+                    f'the server went to offset {found}, not {offset}'
+                )
 
         self._run(seek, 'read')
 
@@ -299,7 +301,7 @@ class OpenObject:
         def write(connection):
             count = connection.write_file(self._descriptor, data)
             if count != len(data):
-                raise OSError(f'server wrote {count} of {len(data)} bytes')
+                raise OSError(f'the server wrote {count} of {len(data)} bytes')
 
         self._run(write, 'write')
 
@@ -364,7 +366,7 @@ def _receive_bytes(socket, size):
         for name in ('msgLen', 'errorLen', 'bsLen', 'intInfo')
     }
     if parts['bsLen'] > size:
-        raise OSError(f'server sent {parts["bsLen"]} bytes, not {size}')
+        raise OSError(f'the server sent {parts["bsLen"]} bytes, not {size}')
     _exactly(socket, parts['msgLen'] + parts['errorLen'])
     data = _exactly(socket, parts['bsLen'])
     if parts['intInfo'] < 0:

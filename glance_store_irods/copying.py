@@ -86,7 +86,7 @@ def _run(sessions, lease, source, path, beat):
         asked.result()
     except exceptions.RemoteServiceUnavailable as exc:
         LOG.warning(
-            '%s Only the answer may be lost: looking for the copy.', exc
+            '%s The zone may still be copying; looking for the copy.', exc
         )
         # The zone may still be copying.
         ends = time.monotonic() + lease.settings.long_timeout

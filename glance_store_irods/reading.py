@@ -98,7 +98,7 @@ class _Reader:
             try:
                 return self._read(offset, size)
             except exceptions.RemoteServiceUnavailable as exc:
-                LOG.warning('%s Reading on from byte %d.', exc, offset)
+                LOG.warning('%s Continuing to read at byte %d.', exc, offset)
                 self._opened, self._lost = None, True
                 time.sleep(pause)
         return self._read(offset, size)

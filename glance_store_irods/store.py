@@ -2,7 +2,6 @@
 
 """The driver: what glance_store calls, and what a copier may ask."""
 
-import importlib
 import logging
 
 from glance_store import capabilities
@@ -12,7 +11,20 @@ from glance_store import exceptions
 from glance_store_irods import checksums
 from glance_store_irods import location
 from glance_store_irods import options
-from glance_store_irods import settings
+from glance_store_irods import settings as store_settings
+
+try:
+    from glance_store_irods import api
+    from glance_store_irods import copying
+    from glance_store_irods import errors
+    from glance_store_irods import reading
+    from glance_store_irods import sessions
+    from glance_store_irods import writing
+except ImportError as exc:
+    if (exc.name or '').partition('.')[0] != 'irods':
+        raise
+    # Without python-irodsclient there are options, and an explanation.
+    sessions = None
 
 LOG = logging.getLogger(__name__)
 
@@ -31,12 +43,8 @@ class Store(driver.Store):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._zone = None
+        self._sessions = None
         self._problem = None
-
-    @property
-    def _name(self):
-        return self.backend_group or SINGLE_STORE_GROUP
 
     def get_schemes(self):
         return (location.SCHEME,)
@@ -50,28 +58,51 @@ class Store(driver.Store):
         :raises: BadStoreConfiguration for what will not change by itself
         """
         location.redact_logs()
-        self._zone, self._problem = None, None
+        self._sessions = self._problem = None
+        name = self.backend_group or SINGLE_STORE_GROUP
         try:
-            given = settings.read(self.conf, self._name)
-            self._zone = _load_client(self._name).Zone(given)
+            settings = store_settings.read(self.conf, name)
+            if sessions is None:
+                raise exceptions.BadStoreConfiguration(
+                    store_name=name,
+                    reason='the Python package python-irodsclient (3.3.0 or '
+                           'later) is not installed',
+                )
         except exceptions.BadStoreConfiguration as exc:
             self._problem = exc
             raise
+        self._sessions = sessions.Sessions(settings)
         # Closed by a slash, so that the collection a/b is not that of a/bc.
-        self._url_prefix = location.url_of(given.collection) + '/'
-        self.READ_CHUNKSIZE = self.WRITE_CHUNKSIZE = given.chunk_size
+        self._url_prefix = location.url_of(settings.collection) + '/'
+        self.READ_CHUNKSIZE = self.WRITE_CHUNKSIZE = settings.chunk_size
         try:
-            self._zone.check()
+            self._check_zone()
         except (
             exceptions.GlanceStoreException, exceptions.BackendException
         ) as exc:
             LOG.error(
-                '%s. Store %s is used all the same, in case that passes.',
-                str(exc).rstrip('.'), self._name,
+                '%s. Store %s stays enabled and works once this is mended.',
+                str(exc).rstrip('.'), name,
             )
         finally:
             # Processes may be forked from here on.
-            self._zone.sessions.close()
+            self._sessions.close()
+
+    def _check_zone(self):
+        """Ask whether everything that the options name is there."""
+        settings, path = self.settings, self.settings.collection
+        with self.sessions.lease() as lease:
+            if not api.has_collection(lease, path):
+                raise errors.misconfigured(
+                    settings.store,
+                    f'user {settings.account.user} sees no collection {path}',
+                )
+            for name in filter(None, (settings.primary, settings.replica)):
+                if not api.has_resource(lease, path, name):
+                    raise errors.misconfigured(
+                        settings.store,
+                        f'zone {settings.zone} has no resource {name}',
+                    )
 
     @capabilities.check
     def get(self, location, offset=0, chunk_size=None, context=None):
@@ -80,16 +111,17 @@ class Store(driver.Store):
         :param offset: where to begin
         :param chunk_size: how many bytes; up to the end if None
         """
-        found = self.zone.find(self.path_of(location))
+        found = self.find(self.path_of(location))
+        # Tells at once if there is nothing good to read.
         size = found.size
         return (
-            self.zone.read(found, offset or 0, chunk_size),
+            reading.chunks(self.sessions, found, offset or 0, chunk_size),
             chunk_size or size,
         )
 
     def get_size(self, location, context=None):
         """Return the size of an image in bytes."""
-        return self.zone.find(self.path_of(location)).size
+        return self.find(self.path_of(location)).size
 
     @driver.back_compat_add
     @capabilities.check
@@ -104,9 +136,9 @@ class Store(driver.Store):
         path = self.new_path(image_id)
         data = checksums.Incoming(
             image_file, image_size, hashing_algo, verifier,
-            self.zone.settings.chunk_size,
+            self.settings.chunk_size,
         )
-        self.zone.write(path, data)
+        writing.write(self.sessions, path, data)
         LOG.debug('Wrote %d bytes to %s', data.count, path)
         metadata = {}
         if self.backend_group:
@@ -119,21 +151,31 @@ class Store(driver.Store):
     @capabilities.check
     def delete(self, location, context=None):
         """Remove an image."""
-        self.zone.delete(self.path_of(location))
+        self.remove(self.path_of(location))
 
-    # For those who copy images inside iRODS, or look after a store.
+    # For those who copy images inside iRODS, or look after a store. All of
+    # it raises glance_store's exceptions.
 
     @property
-    def zone(self):
-        """The Zone: its ``settings`` and ``sessions``, and operations.
+    def sessions(self):
+        """The :class:`Sessions`: connections to the zone.
 
         :raises: BadStoreConfiguration if the options cannot work
         """
-        if self._zone is None:
+        if self._sessions is None:
             raise self._problem or exceptions.BadStoreConfiguration(
-                store_name=self._name, reason='it has not been configured'
+                store_name=self.backend_group or SINGLE_STORE_GROUP,
+                reason='it has not been configured',
             )
-        return self._zone
+        return self._sessions
+
+    @property
+    def settings(self):
+        """The :class:`IrodsSettings` of the store.
+
+        :raises: BadStoreConfiguration if the options cannot work
+        """
+        return self.sessions.settings
 
     def path_of(self, location):
         """Return the path of the object that a Location names.
@@ -141,7 +183,7 @@ class Store(driver.Store):
         :raises: BadStoreUri if it does not lie in the store's collection
         """
         path = location.store_location.path
-        collection = self.zone.settings.collection
+        collection = self.settings.collection
         if not path.startswith(f'{collection}/'):
             raise exceptions.BadStoreUri(
                 message=f'The location {path} in iRODS does not lie in the '
@@ -151,7 +193,7 @@ class Store(driver.Store):
 
     def new_path(self, image_id):
         """Return the path that an image gets in this store."""
-        path = f'{self.zone.settings.collection}/{image_id}'
+        path = f'{self.settings.collection}/{image_id}'
         location.check(path)
         if '/' in str(image_id):
             raise exceptions.BadStoreUri(
@@ -174,25 +216,23 @@ class Store(driver.Store):
         """Tell whether a path is that of an object that is not complete."""
         return path.endswith(location.PARTIAL)
 
+    def find(self, path):
+        """Return the DataObject at a path: its id, size and replicas.
+
+        :raises: NotFound
+        """
+        with self.sessions.lease() as lease:
+            return api.find(lease, path)
+
     def sees(self, path):
         """Tell whether there is a complete object for this store's user.
 
         It may lie in another store's collection, and in another zone that is
         federated with this one.
         """
-        return self.zone.sees(path)
-
-    def find(self, path):
-        """Return the DataObject at a path: its id, size and replicas."""
-        return self.zone.find(path)
-
-    def read(self, path):
-        """Yield the bytes of the object at a path."""
-        return self.zone.read(self.zone.find(path))
-
-    def remove(self, path):
-        """Remove the object at a path, and all its replicas."""
-        self.zone.delete(path)
+        with self.sessions.lease() as lease:
+            found = api.look(lease, path)
+        return found is not None and bool(found.good)
 
     def list(self):
         """Return the paths of all objects in the collection.
@@ -200,7 +240,13 @@ class Store(driver.Store):
         Those for which ``is_partial`` is true are being written, or were
         left by a process that died.
         """
-        return self.zone.paths()
+        path = self.settings.collection
+        with self.sessions.lease() as lease:
+            return [f'{path}/{name}' for name in api.list_names(lease, path)]
+
+    def read(self, path):
+        """Yield the bytes of the object at a path."""
+        return reading.chunks(self.sessions, self.find(path), 0)
 
     def copy_here(self, source, image_id, size, *, beat, check):
         """Copy an object inside iRODS; no byte of it passes through here.
@@ -212,19 +258,35 @@ class Store(driver.Store):
         :returns: the URL of the copy
         """
         path = self.new_path(image_id)
-        self.zone.copy(source, path, size, beat=beat, check=check)
+        copying.copy(
+            self.sessions, source, path, size, beat=beat, check=check
+        )
         return location.url_of(path)
 
+    def remove(self, path):
+        """Remove the object at a path, and all its replicas.
 
-def _load_client(store):
-    """Return the module that needs python-irodsclient."""
-    try:
-        return importlib.import_module('glance_store_irods.zone')
-    except ImportError as exc:
-        if (exc.name or '').partition('.')[0] != 'irods':
-            raise
-        raise exceptions.BadStoreConfiguration(
-            store_name=store,
-            reason='the Python package python-irodsclient (3.3.0 or later) '
-                   'is not installed',
-        ) from exc
+        Also when the answer about that got lost.
+        """
+        with self.sessions.lease() as lease:
+            found = api.find(lease, path)
+
+            def is_gone():
+                now = api.look(lease, path)
+                return now is None or now.id != found.id
+
+            try:
+                api.unlink(lease, path)
+            except exceptions.RemoteServiceUnavailable:
+                if not is_gone():
+                    api.unlink(lease, path)
+            except exceptions.InUseByStore:
+                if not is_gone():
+                    raise
+                for replica in found.replicas:
+                    LOG.error(
+                        '%s was removed from the catalog of iRODS, but its '
+                        'file %s on %s could not be reached. Remove that '
+                        'file by hand.',
+                        path, replica.location, replica.hierarchy,
+                    )

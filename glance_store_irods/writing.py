@@ -148,7 +148,7 @@ class Partial:
             api.rename(self._lease, self.path, self._target)
             return
         except exceptions.RemoteServiceUnavailable as exc:
-            LOG.warning('%s Asking again whether it was done.', exc)
+            LOG.warning('%s It may have been done; trying once more.', exc)
         try:
             api.rename(self._lease, self.path, self._target)
         except (exceptions.Duplicate, exceptions.NotFound):

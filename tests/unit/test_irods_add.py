@@ -338,7 +338,7 @@ def test_replicas_that_the_zone_makes_by_itself_are_verified_too(zone, wrong):
     """As a resource that replicates does, before it answers."""
     zone.server.add_resource('second')
     adding = Meanwhile(zone, zone.store(), 'close', True)
-    with zone.store('s2').zone.sessions.lease() as lease:
+    with zone.store('s2').sessions.lease() as lease:
         api.replicate(lease, adding.path, 'second')
     if wrong is None:
         adding.result()

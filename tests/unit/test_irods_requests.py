@@ -14,7 +14,7 @@ from tests.parts.irods import IMAGE
 
 @pytest.fixture
 def lease(store):
-    with store.zone.sessions.lease() as lent:
+    with store.sessions.lease() as lent:
         yield lent
 
 
@@ -26,7 +26,7 @@ def test_what_the_client_raises_is_translated_and_nothing_lost(
     def fail(_session):
         raise ZeroDivisionError
 
-    with store.zone.sessions.lease() as lease:
+    with store.sessions.lease() as lease:
         api.copy(lease, path, path + '2')
         with pytest.raises(exceptions.Duplicate):
             api.copy(lease, path, path + '2')
@@ -34,10 +34,10 @@ def test_what_the_client_raises_is_translated_and_nothing_lost(
     zone.wait_connected(1)
     with (
         pytest.raises(ZeroDivisionError),
-        store.zone.sessions.lease() as lease,
+        store.sessions.lease() as lease,
     ):
         lease.run(fail, 'copy', path)
-    assert store.zone.sessions.in_use == 0
+    assert store.sessions.in_use == 0
     zone.wait_connected(0)
     assert irods.read(store, image) == IMAGE
 
@@ -48,7 +48,7 @@ def test_a_request_waits_as_long_as_it_shall(zone, image, patient):
     path = zone.image_path
 
     def copy():
-        with store.zone.sessions.lease() as lease:
+        with store.sessions.lease() as lease:
             lease.run(
                 lambda session: session.data_objects.copy(path, path + '2'),
                 'copy', path, seconds=1000 if patient else None,
@@ -79,7 +79,7 @@ def test_a_session_that_another_thread_began_loses_no_connection(
         return len(session.pool.active)
 
     def run():
-        with store.zone.sessions.lease() as lease:
+        with store.sessions.lease() as lease:
             return lease.run(open_and_close, 'read', path)
 
     assert threads.Running(run).result() == 0
@@ -97,7 +97,7 @@ def test_more_connections_than_one_of_a_session_end_with_it(
             session.data_objects.get(path)
             zone.wait_connected(2)
 
-    with store.zone.sessions.lease() as lease:
+    with store.sessions.lease() as lease:
         lease.run(read_twice, 'read', path)
     assert irods.read(store, image) == IMAGE
     zone.wait_connected(1)

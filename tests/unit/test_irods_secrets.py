@@ -52,7 +52,7 @@ def log():
 
 def use(store):
     """Do everything that a store can do; return all errors as text."""
-    said = [repr(store), repr(store.zone), repr(store.zone.settings)]
+    said = [repr(store), repr(store.sessions), repr(store.settings)]
 
     def try_(function, *args, **more):
         try:
@@ -145,7 +145,7 @@ def test_what_the_client_says_is_not_shown_with_an_error(zone):
 
     with (
         pytest.raises(exceptions.RemoteServiceUnavailable) as caught,
-        store.zone.sessions.lease() as lease,
+        store.sessions.lease() as lease,
     ):
         lease.run(fail, 'copy', zone.collection)
     shown = ''.join(traceback.format_exception(caught.value))
