@@ -11,10 +11,10 @@ rights to remove, and must not be in the way.
 
 import contextlib
 import logging
-import time
 import uuid
 
 from glance_store import exceptions
+import tenacity
 
 from glance_store_irods import api
 from glance_store_irods import errors
@@ -167,26 +167,24 @@ class Partial:
         if self._is_foreign:
             return
         self._close()
-        ends = time.monotonic() + self._lease.settings.connection_timeout
-        while True:
-            try:
-                self._remove_once()
-                return
-            except (
-                exceptions.InUseByStore, exceptions.RemoteServiceUnavailable
-            ) as exc:
-                failure = exc
-            except (
-                exceptions.GlanceStoreException, exceptions.BackendException
-            ) as exc:
-                failure, ends = exc, 0
-            if time.monotonic() > ends:
-                break
-            time.sleep(PAUSE)
-        LOG.error(
-            'A partial image could not be removed from iRODS and stays as '
-            '%s: %s Remove it by hand.', self.path, failure,
-        )
+        try:
+            tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type((
+                    exceptions.InUseByStore,
+                    exceptions.RemoteServiceUnavailable,
+                )),
+                stop=tenacity.stop_after_delay(
+                    self._lease.settings.connection_timeout
+                ),
+                wait=tenacity.wait_fixed(PAUSE), reraise=True,
+            )(self._remove_once)
+        except (
+            exceptions.GlanceStoreException, exceptions.BackendException
+        ) as exc:
+            LOG.error(
+                'A partial image could not be removed from iRODS and stays '
+                'as %s: %s Remove it by hand.', self.path, exc,
+            )
 
     def _remove_once(self):
         try:
