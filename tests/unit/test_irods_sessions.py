@@ -183,7 +183,8 @@ def test_what_is_no_zone_is_unavailable(zone):
 
 def test_a_host_that_vanishes_would_be_noticed(store):
     with store.sessions.lease() as lease:
-        connection = lease.link().session.pool._conn.socket
+        [made] = lease.link().session.pool.idle
+        connection = made.socket
         for level, option in (
             (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
             (socket.IPPROTO_TCP, socket.TCP_NODELAY),
