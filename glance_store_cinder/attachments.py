@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Attaching volumes to this host, and what that leaves behind."""
+"""Attaching volumes to this host, and detaching what was left attached."""
 
 import logging
+import queue
+import threading
 import time
 
 from cinderclient import exceptions as cinder_exceptions
 from glance_store.common import utils
 
-from glance_store_cinder import brick
-from glance_store_cinder import devices
+from glance_store_cinder import connectors
 from glance_store_cinder import errors
-from glance_store_cinder import polling
-from glance_store_cinder import processes
 from glance_store_cinder import provenance
-from glance_store_cinder import volumes
 
 LOG = logging.getLogger(__name__)
 
@@ -26,28 +24,32 @@ _BUSY = (
     'available', 'in-use', 'reserved', 'attaching', 'detaching',
     'downloading', 'extending', 'creating',
 )
+# Seconds between two looks of the thread below, and before it tries again.
+_LOOK = 5
+_PAUSE = 5
+_LONGEST_PAUSE = 300
 
 
 class Attachment:
     """A volume that is attached and connected to this host.
 
-    :param client: of Cinder
+    ``device`` is its :class:`Device`.
+
+    :param volumes: :class:`Volumes`
     :param volume: cinderclient's object
-    :param told: :class:`Settings`
     :param chown: context manager that lets this process open a path
     :param writable: else it is read only
     """
 
-    def __init__(self, client, volume, told, chown, writable=False):
-        self._client = client
+    def __init__(self, volumes, volume, chown, writable=False):
+        self._volumes = volumes
+        self._client = volumes.client
         self._volume = volume
-        self._told = told
         self._chown = chown
         self._writable = writable
-        self._mark = None
+        # The key of the metadata by which this process is known as a reader.
+        self._key = None
         self._id = None
-        self._brick = None
-        self._info = None
         self.device = None
 
     def open(self):
@@ -65,10 +67,6 @@ class Attachment:
             raise
         return self
 
-    def extended(self):
-        """Let this host notice that the volume has grown."""
-        self._brick.extend_volume()
-
     def close(self):
         """Undo it all, as far as it was done; what fails is tried later.
 
@@ -79,10 +77,10 @@ class Attachment:
         except Exception:
             LOG.exception('Cannot disconnect volume %s', self._volume.id)
         try:
-            polling.insist(self.release)
+            errors.insist(self.release)
         except Exception as exc:
             LOG.warning(
-                'Volume %(id)s could not be detached, which is tried again '
+                'Volume %(id)s could not be detached; this is tried again '
                 'later: %(why)s', {'id': self._volume.id, 'why': exc},
             )
             return self.release
@@ -95,79 +93,66 @@ class Attachment:
             _delete(self._client, self._id)
             LOG.debug('Volume %s is detached', volume_id)
             self._id = None
-        if self._mark is not None:
-            _unmark(self._client, volume_id, [self._mark])
-            self._mark = None
+        if self._key is not None:
+            _remove_keys(self._client, volume_id, [self._key])
+            self._key = None
 
     def _open(self):
         client, volume_id = self._client, self._volume.id
-        told = brick.properties(self._told)
-        mode = 'rw' if self._writable else 'ro'
+        settings = self._volumes.settings
+        host = connectors.host_properties(settings)
         if not self._writable:
-            key, value = provenance.of_reader()
-            self._mark = key
-            client.volumes.set_metadata(self._volume, {key: value})
-        self._id = _reserve(client, volume_id, mode, self._told, self._mark)
-        if self._mark is not None:
+            self._key, value = provenance.of_reader()
+            client.volumes.set_metadata(self._volume, {self._key: value})
+        self._id = _reserve(
+            self._volumes, volume_id, 'rw' if self._writable else 'ro',
+            self._key,
+        )
+        if not self._writable:
             client.volumes.set_metadata(self._volume, {
-                key: provenance.with_attachment(value, self._id)
+                self._key: provenance.with_attachment(value, self._id)
             })
         attachment = client.attachments.update(
-            self._id, {**told, 'mountpoint': _MOUNTPOINT}
+            self._id, {**host, 'mountpoint': _MOUNTPOINT}
         )
         self._volume = client.volumes.get(volume_id)
-        self._connect(attachment)
+        self.device = connectors.connect(
+            client, self._volume, attachment, settings
+        )
+        self.device.open(self._writable, self._chown)
         client.attachments.complete(self._id)
 
-    def _connect(self, attachment):
-        self._brick = brick.make(
-            self._client, self._volume, attachment, self._told
-        )
-        self._info = self._brick.connect_volume(self._volume)
-        path = self._info['path']
-        if isinstance(path, str):
-            file, opened = devices.open_path(
-                path, self._writable, self._chown
-            )
-            self._brick.yield_path(self._volume, opened)
-        else:
-            file = devices.RbdImage(path)
-        self.device = devices.Device(self._volume.id, file)
-
     def _disconnect(self):
-        if self.device is not None:
-            self.device.close()
-        if self._info is None:
+        device, self.device = self.device, None
+        if device is None:
             return
-        info, self._info, self.device = self._info, None, None
-        if isinstance(info['path'], str) and self._volume.multiattach:
-            self._disconnect_shared(info)
-        else:
-            self._brick.disconnect_volume(info)
+        device.close()
+        if not device.is_shared:
+            device.disconnect()
+            return
 
-    def _disconnect_shared(self, info):
-        """Other processes of this host may use the same block device."""
         @utils.synchronized(self._volume.id, external=True)
-        def disconnect():
-            volume = self._client.volumes.get(self._volume.id)
-            here = processes.token().split()[0]
-            others = [
-                key for key, value in provenance.users(volume).items()
-                if key != self._mark and value.split()[0] == here
-                and not processes.is_dead(value)
-            ]
-            if not others:
-                self._brick.disconnect_volume(info)
+        def disconnect_last():
+            users = provenance.users(
+                self._client.volumes.get(self._volume.id)
+            )
+            users.pop(self._key, None)
+            if not any(
+                provenance.is_here(value) and not provenance.is_dead(value)
+                for value in users.values()
+            ):
+                device.disconnect()
 
-        disconnect()
+        disconnect_last()
 
 
 def release_dead(client, volume_id, writer=False, own=None, seen=None):
     """Detach a volume from processes of this host that are gone.
 
+    :param client: of Cinder
     :param writer: also from one that wrote it; if it is known to be of no
         use, from one of another host too
-    :param own: the mark of the caller, who has no attachment yet
+    :param own: the key of the caller, who has no attachment yet
     :param seen: {attachment: when it was first seen}, kept by the caller
     """
     # In this order: whoever attaches has told so before.
@@ -176,7 +161,7 @@ def release_dead(client, volume_id, writer=False, own=None, seen=None):
     users.pop(own, None)
     dead = {
         key: value for key, value in users.items()
-        if processes.is_dead(value) or (writer and key == provenance.WRITER)
+        if provenance.is_dead(value) or (writer and key == provenance.WRITER)
     }
     if not dead:
         return
@@ -184,7 +169,8 @@ def release_dead(client, volume_id, writer=False, own=None, seen=None):
         provenance.attachment_of(key, value): key
         for key, value in users.items()
     }
-    nameless = [
+    # They died before they could note their attachment.
+    without = [
         key for key, value in dead.items()
         if provenance.attachment_of(key, value) is None
     ]
@@ -192,25 +178,26 @@ def release_dead(client, volume_id, writer=False, own=None, seen=None):
         key = noted.get(attachment.id)
         if attachment.instance or key in set(users) - set(dead):
             continue
-        if key in dead or (nameless and (
-            len(dead) == len(users) or _is_settled(attachment, seen)
+        if key in dead or (without and (
+            len(dead) == len(users) or _is_unclaimed(attachment, seen)
         )):
-            who = dead[key] if key else dead[nameless[0]]
             LOG.warning(
                 'Detaching volume %(id)s, which %(who)s had attached and '
-                'left behind',
-                {'id': volume_id, 'who': processes.describe(who)},
+                'left behind', {
+                    'id': volume_id,
+                    'who': provenance.describe(dead[key or without[0]]),
+                },
             )
             _delete(client, attachment.id)
         else:
             # It may be what one of those has left.
-            dead = {key: dead[key] for key in dead if key not in nameless}
-    _unmark(
+            dead = {key: dead[key] for key in dead if key not in without}
+    _remove_keys(
         client, volume_id, [key for key in dead if key != provenance.WRITER]
     )
 
 
-def _is_settled(attachment, seen):
+def _is_unclaimed(attachment, seen):
     """True if a living process would have noted it as its own by now."""
     if seen is None:
         return False
@@ -218,18 +205,18 @@ def _is_settled(attachment, seen):
     return now - seen.setdefault(attachment.id, now) > _NOTED_AFTER
 
 
-def holders(volume):
+def _holders(volume):
     """Say who uses a volume, for a sentence."""
     known = sorted({
-        processes.describe(value)
+        provenance.describe(value)
         for value in provenance.users(volume).values()
     })
     return ' and '.join(known) or 'somebody else'
 
 
-def _reserve(client, volume_id, mode, told, mark):
+def _reserve(volumes, volume_id, mode, own):
     """Return the id of a new attachment, as soon as there can be one."""
-    seen = {}
+    client, seconds, seen = volumes.client, volumes.settings.timeout, {}
 
     def attempt():
         try:
@@ -237,32 +224,32 @@ def _reserve(client, volume_id, mode, told, mark):
         except cinder_exceptions.BadRequest:
             if client.volumes.get(volume_id).status not in _BUSY:
                 raise
-            release_dead(client, volume_id, own=mark, seen=seen)
+            release_dead(client, volume_id, own=own, seen=seen)
             return None
         except Exception as exc:
             if errors.is_passing(exc):
-                _forget_lost(client, volume_id, mark)
+                _forget_lost(client, volume_id, own)
             raise
 
-    made = polling.poll(
-        lambda: polling.insist(attempt), bool, told.patience, patient=False
+    made = errors.poll(
+        lambda: errors.insist(attempt), bool, seconds, retry_errors=False
     )
     if made is None:
-        volume = volumes.get(client, volume_id)
-        volume.metadata.pop(mark, None)
+        volume = volumes.get(volume_id)
+        volume.metadata.pop(own, None)
         raise errors.Unreachable(
             message=f'Volume {volume_id} is {volume.status}: '
-                    f'{holders(volume)} has used it for the {told.patience} s'
-                    ' that were waited for it.'
+                    f'{_holders(volume)} has used it for the {seconds} s '
+                    'that this host waited for it.'
         )
     return made
 
 
-def _forget_lost(client, volume_id, mark):
+def _forget_lost(client, volume_id, own):
     """Remove an attachment that was made, though no answer said so."""
     attached = client.attachments.list(search_opts={'volume_id': volume_id})
     users = provenance.users(client.volumes.get(volume_id))
-    if set(users) <= {mark, provenance.WRITER}:
+    if set(users) <= {own, provenance.WRITER}:
         for attachment in attached:
             if not attachment.instance:
                 _delete(client, attachment.id)
@@ -275,10 +262,74 @@ def _delete(client, attachment_id):
         LOG.debug('Attachment %s is gone', attachment_id)
 
 
-def _unmark(client, volume_id, keys):
+def _remove_keys(client, volume_id, keys):
     for key in keys:
         try:
             provenance.delete(client, volume_id, key)
         except cinder_exceptions.NotFound:
-            LOG.debug('Mark %s of volume %s is gone', key, volume_id)
+            LOG.debug('Key %s of volume %s is gone', key, volume_id)
 
+
+class Retries:
+    """Calls functions in a thread until they succeed.
+
+    The thread begins with the first use, so that a process that forks its
+    workers has none to lose.
+
+    :param look: called every few seconds beside that; does not raise
+    """
+
+    def __init__(self, look):
+        self._look = look
+        # The only kind that a destructor may put something into.
+        self._queue = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread = None
+
+    def ensure_running(self):
+        """Start the thread unless it runs; not to be called by destructors."""
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._run, name='cinder-retries', daemon=True
+                )
+                self._thread.start()
+
+    def add(self, function):
+        """Have a function called, soon, until it does not raise."""
+        self._queue.put(function)
+
+    def _run(self):
+        waiting = []
+        while True:
+            due = min((due for due, _, _ in waiting), default=float('inf'))
+            seconds = min(_LOOK, max(0.1, due - time.monotonic()))
+            try:
+                function = self._queue.get(timeout=seconds)
+                waiting.append((time.monotonic(), _PAUSE, function))
+            except queue.Empty:
+                self._look()
+            waiting = [
+                left for entry in waiting
+                if (left := _attempt(*entry)) is not None
+            ]
+
+
+def _attempt(due, pause, function):
+    """Return the entry for another time, or None if it is done."""
+    if time.monotonic() < due:
+        return due, pause, function
+    try:
+        function()
+    except Exception as exc:
+        if errors.is_passing(exc):
+            LOG.warning(
+                'A volume could not be detached, trying again in %(pause)d '
+                's: %(why)s', {'pause': pause, 'why': exc},
+            )
+            return (
+                time.monotonic() + pause, min(2 * pause, _LONGEST_PAUSE),
+                function,
+            )
+        LOG.exception('A volume stays attached. Detach it by hand.')
+    return None

@@ -15,22 +15,18 @@ from glance_store import exceptions
 
 from glance_store_cinder import errors
 from glance_store_cinder import provenance
-from glance_store_cinder import snapshots
-from glance_store_cinder import volume_types
-from glance_store_cinder import volumes
 
 
 class Refused(Exception):
     """Cinder does not make this copy; the text says why."""
 
 
-def copy(client, told, source_id, image_id, size, *, beat, check):
+def copy(volumes, source_id, image_id, size, *, beat, check):
     """Copy a volume with an image; return the new one.
 
     On any error no volume stays.
 
-    :param client: of Cinder, as who owns the volumes of the store
-    :param told: :class:`Settings` of the store
+    :param volumes: :class:`Volumes`, as who owns those of the store
     :param size: bytes of the image
     :param beat: called while Cinder works; raises to stop
     :param check: called with the id of the new volume; raises if what is in
@@ -38,29 +34,26 @@ def copy(client, told, source_id, image_id, size, *, beat, check):
     :raises: Refused if another way has to be taken; what glance_store's
         drivers raise if it failed
     """
-    source = _source(client, source_id, size)
+    source = _source(volumes, source_id, size)
     metadata = provenance.of_new(
-        image_id, size, source.metadata.get(provenance.OWNER), told.store
+        image_id, size, source.metadata.get(provenance.OWNER),
+        volumes.settings.store,
     )
     with _refusing():
-        snapshot = snapshots.create(
-            client, told, source_id, metadata, beat
-        )
+        snapshot = volumes.create_snapshot(source_id, metadata, beat)
     volume = None
     try:
         with _refusing():
-            volume = volumes.create(
-                client, told, source.size, metadata, snapshot.id, beat
-            )
-        _change_type(client, told, volume, beat)
+            volume = volumes.create(source.size, metadata, snapshot.id, beat)
+        _change_type(volumes, volume, beat)
         # It depends on nothing of the source any more, once this is gone.
-        snapshots.remove(client, snapshot.id, told.patience, beat)
+        volumes.remove_snapshot(snapshot.id, beat)
         check(volume.id)
-        volumes.finish(client, volumes.get(client, volume.id), size)
+        volumes.finish(volumes.get(volume.id), size)
     except BaseException:
         if volume is not None:
-            volumes.remove(client, volume.id, told.patience)
-        snapshots.remove(client, snapshot.id, told.patience)
+            volumes.remove(volume.id)
+        volumes.remove_snapshot(snapshot.id)
         raise
     return volume
 
@@ -78,9 +71,9 @@ def _refusing():
         raise
 
 
-def _source(client, volume_id, size):
+def _source(volumes, volume_id, size):
     try:
-        volume = volumes.get(client, volume_id)
+        volume = volumes.get(volume_id)
     except (exceptions.NotFound, exceptions.Forbidden) as exc:
         raise Refused(str(exc)) from exc
     found = provenance.image_size(volume)
@@ -94,20 +87,18 @@ def _source(client, volume_id, size):
     return volume
 
 
-def _change_type(client, told, volume, beat):
+def _change_type(volumes, volume, beat):
     """Give a volume the type of the store, which may move it elsewhere."""
-    wanted = told.volume_type or volume_types.default(client)
+    wanted = volumes.own_type()
     if volume.volume_type == wanted:
         return
     with _refusing(), errors.translated(
         f'change the type of volume {volume.id}'
     ):
-        client.volumes.retype(volume.id, wanted, 'on-demand')
-    changed = volumes.wait(
-        client, volume.id, ('retyping',), 'available', told.patience, beat
-    )
+        volumes.client.volumes.retype(volume.id, wanted, 'on-demand')
+    changed = volumes.wait(volume.id, ('retyping',), beat=beat)
     if changed.volume_type != wanted:
         raise Refused(
             f'volume {volume.id} did not get the type {wanted}'
-            f'{volumes.reason(client, volume.id)}'
+            f'{volumes.reason(volume.id)}'
         )

@@ -26,14 +26,14 @@ class Sessions:
     A process that is forked gets a session of its own: connections cannot be
     shared by two.
 
-    :param settings: :class:`Settings`
+    :param settings: :class:`CinderSettings`
     :param timeout: seconds to wait for an answer; None for what is usual
     :param retries: how often to try again to connect; None for the option
     """
 
     def __init__(self, settings, timeout=None, retries=None):
         self._settings = settings
-        self._timeout = timeout or max(_LEAST_TIMEOUT, settings.patience)
+        self._timeout = timeout or max(_LEAST_TIMEOUT, settings.timeout)
         self._retries = settings.retries if retries is None else retries
         self._lock = threading.Lock()
         self._session = None
@@ -46,14 +46,14 @@ class Sessions:
             options say nothing else
         :raises: BadStoreConfiguration if nobody can be
         """
-        told = self._settings
+        settings = self._settings
         return cinder_client.Client(
             session=self._shared(),
-            auth=None if told.has_own_login else self._auth_of(context),
-            service_type=told.service_type,
-            service_name=told.service_name,
-            endpoint_type=told.interface,
-            region_name=told.region,
+            auth=None if settings.has_own_login else self._auth_of(context),
+            service_type=settings.service_type,
+            service_name=settings.service_name,
+            endpoint_type=settings.interface,
+            region_name=settings.region,
             connect_retries=self._retries,
             retries=self._retries,
             api_version=api_versions.APIVersion(_MICROVERSION),
@@ -95,24 +95,25 @@ class Sessions:
 
     def _auth_of(self, context):
         """Return the right to do what the user of a request may do."""
-        told = self._settings
+        settings = self._settings
         if getattr(context, 'service_catalog', None) is None:
             raise exceptions.BadStoreConfiguration(
-                store_name=told.store,
-                reason='it has no login of its own, and nobody asked for '
-                       'this whose login could be used',
+                store_name=settings.store,
+                reason='it has no login of its own, and there is no user '
+                       'whose login could be used: set '
+                       'cinder_store_user_name and the options for it',
             )
-        template = told.options.cinder_endpoint_template
+        template = settings.options.cinder_endpoint_template
         if template:
             url = template % context.to_dict()
         else:
             url = service_catalog.ServiceCatalogV2(
                 context.service_catalog
             ).url_for(
-                service_type=told.service_type,
-                service_name=told.service_name,
-                interface=told.interface,
-                region_name=told.region,
+                service_type=settings.service_type,
+                service_name=settings.service_name,
+                interface=settings.interface,
+                region_name=settings.region,
             )
         token = context.auth_token or (
             f'{context.user_id}:{context.project_id}'

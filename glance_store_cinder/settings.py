@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The options of a store, checked, as a frozen record."""
+"""The options of a store, and what they say, checked."""
 
 import dataclasses
 import os
 from urllib import parse
 
 from glance_store import exceptions
+from glance_store._drivers.cinder import store as stock
+from oslo_config import cfg
 
 INTERFACES = ('public', 'internal', 'admin')
 # Names of the volume service whose own API versions no Cinder has any more.
@@ -20,11 +22,36 @@ _APPLICATION = (
     'cinder_store_auth_address', 'cinder_store_application_credential_id',
     'cinder_store_application_credential_secret',
 )
+# The glance_store of 2025.2 does not have these yet.
+_LATER = [
+    cfg.StrOpt('cinder_store_application_credential_id', help="""
+Id of an application credential to log in to Keystone with.
+
+Used instead of user, password and project, together with
+``cinder_store_application_credential_secret``.
+"""),
+    cfg.StrOpt(
+        'cinder_store_application_credential_secret', secret=True,
+        help='Secret of ``cinder_store_application_credential_id``.',
+    ),
+]
+
+
+def complete(options):
+    """Return these options with those that a later release has besides.
+
+    :param options: of glance_store's driver ``cinder``
+    """
+    known = {option.dest for option in options}
+    return [*options, *(each for each in _LATER if each.dest not in known)]
+
+
+OPTIONS = complete(stock.Store.OPTIONS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CinderSettings:
-    """What one store was told.
+    """What the options of one store say.
 
     :param store: its name
     :param volume_type: name of the type of its volumes, or None for Cinder's
@@ -33,7 +60,9 @@ class CinderSettings:
         ``application`` or ``context`` (that of each request)
     :param service_type: to look for in the catalog of services
     :param verify: of TLS: False, True, or the path of a CA file
-    :param patience: seconds that a volume may take to change its state
+    :param retries: how often to try again to connect
+    :param timeout: seconds that a volume may take to change its state
+    :param extend_attached: make volumes larger without detaching them
     :param options: oslo.config's group, for what is used only once
     """
 
@@ -46,7 +75,7 @@ class CinderSettings:
     region: str | None
     verify: bool | str
     retries: int
-    patience: int
+    timeout: int
     extend_attached: bool
     options: object = dataclasses.field(repr=False, compare=False)
 
@@ -62,81 +91,72 @@ def read(options, store):
     :raises: BadStoreConfiguration, which says in one sentence what is wrong
     """
     try:
-        return _read(options, store)
+        login = _login(options)
+        service_type, service_name, interface = _catalog_info(options)
+        _check_url(options, 'cinder_store_auth_address')
+        _check_url(options, 'cinder_endpoint_template')
+        if not os.path.isabs(options.cinder_mount_point_base):
+            raise ValueError(
+                'cinder_mount_point_base must be an absolute path, and is '
+                f'{options.cinder_mount_point_base!r}'
+            )
+        verify = _verify(options)
     except ValueError as exc:
         raise exceptions.BadStoreConfiguration(
             store_name=store, reason=str(exc)
         ) from exc
-
-
-def check_several(told, others):
-    """See whether a store is told apart from others that use Cinder.
-
-    :param told: :class:`CinderSettings`
-    :param others: names of the other stores
-    :raises: BadStoreConfiguration
-    """
-    if not others:
-        return
-    missing = [] if told.volume_type else ['cinder_volume_type']
-    if not told.has_own_login:
-        missing += _PASSWORD
-    if missing:
-        raise exceptions.BadStoreConfiguration(
-            store_name=told.store,
-            reason=f'{_listed(missing)} must be set, because other stores '
-                   f'keep images in Cinder too: {", ".join(sorted(others))}',
-        )
-
-
-def doubts(told):
-    """Yield sentences about what works, but is hardly meant."""
-    path = told.options.rootwrap_config
-    if not os.path.isfile(path):
-        yield (
-            f'rootwrap_config {path} does not exist, so that no volume can '
-            'be attached that needs a command run as root'
-        )
-    if told.verify is False:
-        yield (
-            'cinder_api_insecure is true, so that anybody on the way can '
-            'read and change what Keystone and Cinder are told'
-        )
-
-
-def _read(options, store):
-    login = _login(options)
-    service_type, service_name, interface = _catalog_info(options)
-    _check_url(options, 'cinder_store_auth_address')
-    _check_url(options, 'cinder_endpoint_template')
-    if not os.path.isabs(options.cinder_mount_point_base):
-        raise ValueError(
-            'cinder_mount_point_base must be an absolute path, and is '
-            f'{options.cinder_mount_point_base!r}'
-        )
+    # oslo.config takes a comment at the end of a line, as in the usual
+    # example, for a part of the value.
+    volume_type = (options.cinder_volume_type or '').partition(' #')[0]
     return CinderSettings(
         store=store,
-        volume_type=_volume_type(options),
+        volume_type=volume_type.strip() or None,
         login=login,
         service_type=service_type,
         service_name=service_name,
         interface=interface,
         region=options.cinder_os_region_name or None,
-        verify=_verify(options),
+        verify=verify,
         retries=options.cinder_http_retries,
-        patience=options.cinder_state_transition_timeout,
+        timeout=options.cinder_state_transition_timeout,
         extend_attached=options.cinder_do_extend_attached,
         options=options,
     )
 
 
-def _volume_type(options):
-    """Return the name without what follows it in the usual example.
+def check_several(settings, others):
+    """See whether a store can be told from others that use Cinder.
 
-    oslo.config takes a comment at the end of a line for a part of the value.
+    :param settings: :class:`CinderSettings`
+    :param others: names of the other stores
+    :raises: BadStoreConfiguration
     """
-    name, _, _ = (options.cinder_volume_type or '').partition(' #')
-    return name.strip() or None
+    if not others:
+        return
+    missing = [] if settings.volume_type else ['cinder_volume_type']
+    if not settings.has_own_login:
+        missing += _PASSWORD
+    if missing:
+        raise exceptions.BadStoreConfiguration(
+            store_name=settings.store,
+            reason=f'{_listed(missing)} must be set, because other stores '
+                   f'keep images in Cinder too: {", ".join(sorted(others))}',
+        )
+
+
+def doubts(settings):
+    """Yield sentences about what works, but is hardly meant."""
+    path = settings.options.rootwrap_config
+    if not os.path.isfile(path):
+        yield (
+            f'rootwrap_config {path} does not exist: no volume can be '
+            'attached that needs a command run as root'
+        )
+    if settings.verify is False:
+        yield (
+            'cinder_api_insecure is true: anybody on the way can read and '
+            'change what is sent to Keystone and Cinder'
+        )
 
 
 def _login(options):
@@ -162,13 +182,13 @@ def _login(options):
 
 
 def _catalog_info(options):
-    told = options.cinder_catalog_info
-    parts = told.split(':')
+    given = options.cinder_catalog_info
+    parts = given.split(':')
     interface = parts[-1].removesuffix('URL')
     if len(parts) != 3 or not parts[0] or interface not in INTERFACES:
         raise ValueError(
             'cinder_catalog_info must have the form '
-            f'<service type>:<service name>:<interface>, and is {told!r}'
+            f'<service type>:<service name>:<interface>, and is {given!r}'
         )
     service_type = parts[0]
     if service_type in _FORMER_TYPES:

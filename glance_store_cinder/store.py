@@ -11,22 +11,14 @@ from glance_store._drivers.cinder import store as stock
 from oslo_config import cfg
 
 from glance_store_cinder import attachments
-from glance_store_cinder import cleanup
 from glance_store_cinder import copying
 from glance_store_cinder import errors
-from glance_store_cinder import growth
-from glance_store_cinder import incoming
-from glance_store_cinder import legacy
 from glance_store_cinder import locations
-from glance_store_cinder import options
 from glance_store_cinder import provenance
 from glance_store_cinder import reading
 from glance_store_cinder import sessions
-from glance_store_cinder import settings
-from glance_store_cinder import sharing
-from glance_store_cinder import snapshots
-from glance_store_cinder import volume_types
-from glance_store_cinder import volumes
+from glance_store_cinder import settings as store_settings
+from glance_store_cinder import volumes as cinder
 from glance_store_cinder import writing
 
 LOG = logging.getLogger(__name__)
@@ -42,7 +34,7 @@ class Store(stock.Store):
     """Keeps each image in a volume of the store's own type."""
 
     CopyRefused = copying.Refused
-    OPTIONS = options.OPTIONS
+    OPTIONS = store_settings.OPTIONS
 
     # The documentation of Cinder stores has always called it so.
     MULTI_BACKEND_OPTIONS = [
@@ -54,12 +46,12 @@ class Store(stock.Store):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.associations = legacy.Associations(self)
-        self._told = None
+        self.associations = locations.Associations(self)
+        self._settings = None
         self._problem = None
         self._sessions = None
         self._readers = None
-        self._janitor = cleanup.Janitor(self._look_for_abandoned)
+        self._retries = attachments.Retries(self._collect_abandoned)
         self._type_is_known = False
 
     @property
@@ -68,16 +60,16 @@ class Store(stock.Store):
         return self.backend_group or SINGLE_STORE_GROUP
 
     @property
-    def told(self):
+    def settings(self):
         """The :class:`CinderSettings` of the store.
 
         :raises: BadStoreConfiguration if the options cannot work
         """
-        if self._told is None:
-            raise self._problem or exceptions.BadStoreConfiguration(
-                store_name=self.name, reason='it has not been configured'
+        if self._settings is None:
+            raise self._problem or self._misconfigured(
+                'it has not been configured'
             )
-        return self._told
+        return self._settings
 
     def get_schemes(self):
         # glance_store looks a driver up by its name as if it were a scheme.
@@ -94,18 +86,22 @@ class Store(stock.Store):
 
         :raises: BadStoreConfiguration for what will not change by itself
         """
-        self._told = self._problem = None
+        self._settings = self._problem = None
         try:
-            self._told = settings.read(self.store_conf, self.name)
+            settings = store_settings.read(self.store_conf, self.name)
         except exceptions.BadStoreConfiguration as exc:
             self._problem = exc
             raise
-        told = self._told
-        self._sessions = sessions.Sessions(told)
-        self._readers = sharing.Readers(told.patience, self._janitor.add)
-        for sentence in settings.doubts(told):
+        self._settings = settings
+        self._sessions = sessions.Sessions(settings)
+        self._readers = reading.Readers(settings.timeout, self._retries.add)
+        for sentence in store_settings.doubts(settings):
             LOG.warning('Store %s: %s.', self.name, sentence)
-        settings.check_several(told, self._others())
+        enabled = getattr(self.conf, 'enabled_backends', None) or {}
+        store_settings.check_several(settings, [
+            name for name, its_driver in enabled.items()
+            if its_driver in _DRIVERS and name != self.name
+        ])
         self._check_type_at_start()
 
     def client(self, context=None):
@@ -113,9 +109,17 @@ class Store(stock.Store):
 
         :param context: of the request
         """
-        told = self.told
+        if self.settings.has_own_login:
+            context = None
         with errors.translated('be reached'):
-            return self._sessions.client(context) if told else None
+            return self._sessions.client(context)
+
+    def volumes(self, context=None):
+        """Return the :class:`Volumes` that the store's user sees.
+
+        :param context: of the request
+        """
+        return cinder.Volumes(self.client(context), self.settings)
 
     def is_image_associated_with_store(self, context, volume_id):
         """Tell Glance whether a location without a store means this one."""
@@ -132,22 +136,24 @@ class Store(stock.Store):
         :param offset: where to begin
         :param chunk_size: how many bytes; up to the end if None
         """
-        client, volume = self._volume(location, context)
+        volumes = self.volumes(context)
+        volume = volumes.get(location.store_location.volume_id)
         size, offset = provenance.image_size(volume), offset or 0
         end = min(size, offset + chunk_size) if chunk_size else size
         if offset >= end:
             return iter(()), chunk_size or size
-        self._janitor.ensure_running()
+        self._retries.ensure_running()
         shared = self._readers.acquire(
-            volume.id, lambda: self._attach(client, volume)
+            volume.id, lambda: self._attach(volumes, volume)
         )
         return reading.Chunks(
-            shared, offset, end, self.READ_CHUNKSIZE, self._janitor.add
+            shared, offset, end, self.READ_CHUNKSIZE, self._retries.add
         ), chunk_size or size
 
     def get_size(self, location, context=None):
         """Return the size of an image in bytes."""
-        return provenance.image_size(self._volume(location, context)[1])
+        volume_id = location.store_location.volume_id
+        return provenance.image_size(self.volumes(context).get(volume_id))
 
     @driver.back_compat_add
     @capabilities.check
@@ -159,13 +165,13 @@ class Store(stock.Store):
 
         :returns: URL, bytes written, md5, hash by ``hashing_algo``, metadata
         """
-        client = self.client(context)
-        self._check_type(client)
-        data = incoming.Incoming(
+        volumes = self.volumes(context)
+        self._check_type(volumes)
+        data = writing.Incoming(
             image_file, image_size, hashing_algo, verifier
         )
         volume = volumes.create(
-            client, self.told, growth.gigabytes_for(image_size),
+            cinder.gigabytes_for(image_size),
             provenance.of_new(
                 image_id, image_size, getattr(context, 'project_id', None),
                 self.name,
@@ -173,12 +179,12 @@ class Store(stock.Store):
         )
         try:
             writing.VolumeWriter(
-                client, volume, self.told,
-                lambda: self._attach(client, volume, writable=True),
+                volumes, volume,
+                lambda: self._attach(volumes, volume, writable=True),
             ).write(data.pieces(self.WRITE_CHUNKSIZE))
-            volumes.finish(client, volume, data.count)
+            volumes.finish(volume, data.count)
         except BaseException:
-            self._remove(client, volume.id)
+            self._remove(volumes, volume.id)
             raise
         LOG.debug('Wrote %d bytes to volume %s', data.count, volume.id)
         metadata = {}
@@ -204,15 +210,15 @@ class Store(stock.Store):
         volume_id = location.store_location.volume_id
         if self._readers.has(volume_id):
             raise exceptions.InUseByStore()
-        client = self.client(context)
+        volumes = self.volumes(context)
         with errors.translated(f'delete volume {volume_id}'):
-            if volumes.delete(client, volume_id):
+            if volumes.delete(volume_id):
                 return
-            attachments.release_dead(client, volume_id)
-            snapshots.remove_from(client, volume_id, self.told.patience)
-            if volumes.delete(client, volume_id):
+            attachments.release_dead(volumes.client, volume_id)
+            volumes.remove_snapshots_of(volume_id)
+            if volumes.delete(volume_id):
                 return
-            if volumes.has_snapshot(client, volume_id):
+            if volumes.has_snapshots(volume_id):
                 raise exceptions.HasSnapshot()
             raise exceptions.InUseByStore()
 
@@ -225,7 +231,7 @@ class Store(stock.Store):
     def sees(self, volume_id):
         """Tell whether the store's user has a volume, of any store."""
         try:
-            volumes.get(self.client(), volume_id)
+            self.volumes().get(volume_id)
         except (exceptions.NotFound, exceptions.Forbidden):
             return False
         return True
@@ -235,10 +241,10 @@ class Store(stock.Store):
 
         See the module copying for the parameters and for what is raised.
         """
-        client = self.client()
-        self._check_type(client)
+        volumes = self.volumes()
+        self._check_type(volumes)
         made = copying.copy(
-            client, self.told, volume_id, image_id, size, beat=beat,
+            volumes, volume_id, image_id, size, beat=beat,
             check=lambda new_id: check(self.url_of(new_id)),
         )
         return self.url_of(made.id)
@@ -251,9 +257,9 @@ class Store(stock.Store):
 
         :param image_id: only for that image
         """
-        name = volumes.name_of(image_id) if image_id else None
+        name = cinder.name_of(image_id) if image_id else None
         return [
-            volume for volume in volumes.find(self.client(), name)
+            volume for volume in self.volumes().find(name)
             if volume.metadata.get(provenance.STORE) == self.name
         ]
 
@@ -262,11 +268,11 @@ class Store(stock.Store):
 
         :param image_id: only for that image
         """
-        return snapshots.find(self.client(), self.name, image_id)
+        return self.volumes().find_snapshots(image_id)
 
     def remove_snapshot(self, snapshot_id):
         """Remove a snapshot; whoever does that knows that nobody needs it."""
-        snapshots.remove(self.client(), snapshot_id, self.told.patience)
+        self.volumes().remove_snapshot(snapshot_id)
 
     def image_of(self, volume):
         """Return the id of the image that a volume or snapshot is for."""
@@ -279,7 +285,7 @@ class Store(stock.Store):
     def size_of(self, volume_id):
         """Return the bytes of the image in a volume, or None if it is gone."""
         try:
-            return provenance.image_size(volumes.get(self.client(), volume_id))
+            return provenance.image_size(self.volumes().get(volume_id))
         except exceptions.NotFound:
             return None
 
@@ -288,76 +294,70 @@ class Store(stock.Store):
 
         Whoever does that must know that nobody writes it now.
         """
-        self._remove(self.client(), volume_id)
+        self._remove(self.volumes(), volume_id)
 
     # Internals.
 
-    def _others(self):
-        """Return the names of the other stores that use Cinder."""
-        enabled = getattr(self.conf, 'enabled_backends', None) or {}
-        return [
-            name for name, its_driver in enabled.items()
-            if its_driver in _DRIVERS and name != self.name
-        ]
+    def _misconfigured(self, reason):
+        return exceptions.BadStoreConfiguration(
+            store_name=self.name, reason=reason
+        )
 
-    def _volume(self, location, context):
-        client = self.client(context)
-        volume_id = location.store_location.volume_id
-        return client, volumes.get(client, volume_id)
-
-    def _look_for_abandoned(self):
+    def _collect_abandoned(self):
         if self._readers is not None:
             self._readers.collect_abandoned()
 
-    def _remove(self, client, volume_id):
+    def _remove(self, volumes, volume_id):
         """Remove a volume of no use with all that holds it; never raises."""
         try:
             with errors.translated(f'detach volume {volume_id}'):
-                attachments.release_dead(client, volume_id, writer=True)
+                attachments.release_dead(
+                    volumes.client, volume_id, writer=True
+                )
         except exceptions.NotFound:
             return
         except Exception as exc:
             LOG.warning('%s', exc)
-        volumes.remove(client, volume_id, self.told.patience)
+        volumes.remove(volume_id)
 
-    def _attach(self, client, volume, writable=False):
+    def _attach(self, volumes, volume, writable=False):
         return attachments.Attachment(
-            client, volume, self.told, self.temporary_chown, writable
+            volumes, volume, self.temporary_chown, writable
         ).open()
 
     def _check_type_at_start(self):
-        told = self.told
         self._type_is_known = False
-        if not told.has_own_login:
+        if not self.settings.has_own_login:
             return
-        asking = sessions.Sessions(told, timeout=_START_TIMEOUT, retries=0)
+        asking = sessions.Sessions(
+            self.settings, timeout=_START_TIMEOUT, retries=0
+        )
         try:
-            volume_types.check(asking.client(), told.volume_type)
-        except volume_types.Unusable as exc:
-            self._problem = exceptions.BadStoreConfiguration(
-                store_name=self.name, reason=str(exc)
-            )
+            cinder.Volumes(asking.client(), self.settings).check_type()
+        except cinder.UnusableType as exc:
+            self._problem = self._misconfigured(str(exc))
             raise self._problem from exc
         except Exception as exc:
             LOG.warning(
-                'The volume type of store %(store)s is looked up when it is '
-                'needed, because that was not possible now: %(why)s',
+                'The volume type of store %(store)s could not be looked up; '
+                'this is done when the first image is added: %(why)s',
                 {'store': self.name, 'why': exc},
             )
         else:
             self._type_is_known = True
 
-    def _check_type(self, client):
+    def _check_type(self, volumes):
         if self._type_is_known:
             return
         try:
-            volume_types.check(client, self.told.volume_type)
-        except volume_types.Unusable as exc:
+            volumes.check_type()
+        except cinder.UnusableType as exc:
             self._problem = exc
             self.unset_capabilities(capabilities.BitMasks.WRITE_ACCESS)
             LOG.error(
                 'Adding images to store %(store)s and deleting them there '
-                'is disabled: %(why)s', {'store': self.name, 'why': exc},
+                'is disabled: %(why)s. Restart the service when the type is '
+                'there.', {'store': self.name, 'why': exc},
             )
             raise exceptions.StoreAddDisabled(message=str(exc)) from exc
         self._type_is_known = True

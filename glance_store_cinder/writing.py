@@ -5,28 +5,77 @@
 import logging
 
 from glance_store import exceptions
+from glance_store.common import utils
 from oslo_utils import units
 
-from glance_store_cinder import growth
-from glance_store_cinder import volumes
-
 LOG = logging.getLogger(__name__)
+
+_LARGEST_STEP = 64
+
+
+class Incoming:
+    """An image on its way in: read from a source once, counted and hashed.
+
+    :param source: has ``read(size)``
+    :param size: how many bytes it should have; 0 if that is not known
+    :param algorithm: of the image's own hash
+    :param verifier: gets all bytes by its ``update``; or None
+    """
+
+    def __init__(self, source, size, algorithm, verifier):
+        self.count = 0
+        self._source = source
+        self._size = size
+        self._md5 = utils.get_hasher('md5', False)
+        self._hash = utils.get_hasher(algorithm, False)
+        self._updated = [self._md5, self._hash]
+        if verifier:
+            self._updated.append(verifier)
+
+    @property
+    def checksum(self):
+        """The md5 of what came, in hexadecimal."""
+        return self._md5.hexdigest()
+
+    @property
+    def multihash(self):
+        """The image's own hash of what came, in hexadecimal."""
+        return self._hash.hexdigest()
+
+    def pieces(self, size):
+        """Yield pieces of at most ``size`` bytes.
+
+        :raises: Invalid if there are more or less bytes than expected
+        """
+        while data := self._source.read(size):
+            self.count += len(data)
+            if self._size and self.count > self._size:
+                raise self._wrong_size('at least ')
+            for each in self._updated:
+                each.update(data)
+            yield data
+        if self._size and self.count != self._size:
+            raise self._wrong_size()
+
+    def _wrong_size(self, more=''):
+        return exceptions.Invalid(
+            message=f'The image has {more}{self.count} bytes, but '
+                    f'{self._size} were announced.'
+        )
 
 
 class VolumeWriter:
     """Fills a volume from its beginning; makes it larger if need be.
 
-    :param client: of Cinder
+    :param volumes: :class:`Volumes`
     :param volume: cinderclient's object
-    :param told: :class:`Settings`
     :param attach: returns an open, writable :class:`Attachment`
     """
 
-    def __init__(self, client, volume, told, attach):
-        self._client = client
+    def __init__(self, volumes, volume, attach):
+        self._volumes = volumes
         self._volume_id = volume.id
         self._gigabytes = volume.size
-        self._told = told
         self._attach = attach
         self._attachment = None
         self._position = 0
@@ -58,25 +107,24 @@ class VolumeWriter:
             self._position += len(part)
 
     def _grow(self):
-        sizes = growth.next_sizes(self._gigabytes)
-        if not self._told.extend_attached:
-            self._attachment.device.flush()
-            left = self._detach()
-            if left is not None:
-                left()
-        self._gigabytes = self._extend(sizes)
-        if self._told.extend_attached:
-            self._attachment.extended()
-        else:
-            self._attachment = self._attach()
+        if self._volumes.settings.extend_attached:
+            self._extend('in-use')
+            self._attachment.device.notice_growth()
+            return
+        self._attachment.device.flush()
+        left = self._detach()
+        if left is not None:
+            left()
+        self._extend('available')
+        self._attachment = self._attach()
 
-    def _extend(self, sizes):
-        during = 'in-use' if self._told.extend_attached else 'available'
-        for size in sizes:
+    def _extend(self, state):
+        for size in next_sizes(self._gigabytes):
             try:
-                return volumes.extend(
-                    self._client, self._volume_id, size, during, self._told
+                self._gigabytes = self._volumes.extend(
+                    self._volume_id, size, state
                 )
+                return
             except exceptions.StorageFull as exc:
                 full = exc
                 LOG.info('%s', exc)
@@ -85,3 +133,13 @@ class VolumeWriter:
     def _detach(self):
         attachment, self._attachment = self._attachment, None
         return attachment.close() if attachment is not None else None
+
+
+def next_sizes(gigabytes):
+    """Return the sizes to try when a volume is full, the best first.
+
+    Each extension costs a detachment and an attachment, so that steps get
+    larger and larger. Where a quota does not allow that, one GiB may do.
+    """
+    step = min(gigabytes, _LARGEST_STEP)
+    return [gigabytes + step] + ([gigabytes + 1] if step > 1 else [])

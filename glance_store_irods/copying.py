@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+
 """Copying an object inside iRODS: no byte of it passes through here.
 
 The copy appears whole and verified, or not at all, as in the module writing.
@@ -8,14 +9,11 @@ removes what it has made.
 
 from concurrent import futures
 import logging
-import threading
 import time
 
 from glance_store import exceptions
-from irods import keywords
 
-from glance_store_irods import catalog
-from glance_store_irods import objects
+from glance_store_irods import api
 from glance_store_irods import writing
 
 LOG = logging.getLogger(__name__)
@@ -37,28 +35,20 @@ def copy(sessions, source, target, size, *, beat, check):
     :raises: Duplicate if there is something at ``target``, NotFound if the
         source is not visible, and all else that glance_store's drivers raise
     """
-    with sessions.lease() as lease:
-        if objects.look(lease, target) is not None:
-            raise exceptions.Duplicate(image=target)
+    with writing.partial(sessions, target) as (lease, partial):
         expected = _expected(lease, source, size)
-        partial = writing.Partial(lease, target)
 
         def compare(checksum):
             _compare(checksum, expected, partial.path)
             check(checksum, partial.path)
 
-        try:
-            _Copying(sessions, lease, source, partial.path, beat).run()
-            partial.complete(size, compare)
-            partial.publish()
-        except BaseException:
-            partial.remove()
-            raise
+        _run(sessions, lease, source, partial.path, beat)
+        partial.complete(size, compare)
 
 
 def _expected(lease, source, size):
     """Return the recorded checksum of the source; have it made if need be."""
-    found = objects.find(lease, source)
+    found = api.find(lease, source)
     if found.size != size:
         raise exceptions.BackendException(
             f'{source} in iRODS has {found.size} bytes, and the image {size}.'
@@ -66,11 +56,11 @@ def _expected(lease, source, size):
     recorded = {replica.checksum for replica in found.good} - {''}
     if len(recorded) == 1:
         return recorded.pop()
-    return objects.checksum(lease, source)
+    return api.checksum(lease, source)
 
 
 def _compare(checksum, expected, path):
-    if _scheme(checksum) != _scheme(expected):
+    if checksum.rpartition(':')[0] != expected.rpartition(':')[0]:
         raise exceptions.BackendException(
             f'The checksum of {path} cannot be compared with that of its '
             f'source: the zones use different hash schemes.'
@@ -81,79 +71,42 @@ def _compare(checksum, expected, path):
         )
 
 
-def _scheme(checksum):
-    return checksum.rpartition(':')[0]
+def _run(sessions, lease, source, path, beat):
+    """Return when the zone has made the copy; raise if it has not."""
+    def ask():
+        with sessions.lease() as own:
+            api.copy(own, source, path)
 
-
-class _Copying:
-    """One request to copy, and looking at what becomes of it."""
-
-    def __init__(self, sessions, lease, source, path, beat):
-        self._sessions = sessions
-        self._lease = lease
-        self._source = source
-        self._path = path
-        self._beat = beat
-        self._stopped = None
-
-    def run(self):
-        """Return when the zone has made the copy; raise if it has not."""
-        with futures.ThreadPoolExecutor(1) as beside:
-            asked = beside.submit(self._ask)
-            while not _has_ended(asked):
-                self._look()
-        if self._stopped is not None:
-            raise self._stopped
-        try:
-            asked.result()
-        except exceptions.RemoteServiceUnavailable as exc:
-            LOG.warning('%s Looking whether it is done all the same.', exc)
-            self._wait(exc)
-
-    def _ask(self):
-        options = {}
-        if self._lease.settings.primary:
-            options[keywords.DEST_RESC_NAME_KW] = self._lease.settings.primary
-        with self._sessions.lease() as lease:
-            lease.run(
-                lambda session: session.data_objects.copy(
-                    self._source, self._path, **options
-                ),
-                'copy', self._source, seconds=lease.settings.long_timeout,
-            )
-
-    def _look(self):
-        """See if the zone is alive, and say so; return what it has made."""
-        try:
-            found = objects.look(self._lease, self._path)
-        except exceptions.RemoteServiceUnavailable as exc:
-            LOG.debug('%s', exc)
-            return None
-        if self._stopped is None:
-            try:
-                self._beat()
-            except Exception as exc:
-                self._stopped = exc
-        return found
-
-    def _wait(self, failure):
-        """Only the answer was lost: the zone may still be copying."""
-        ends = time.monotonic() + self._lease.settings.long_timeout
-        while time.monotonic() < ends:
-            found = self._look()
-            if self._stopped is not None:
-                raise self._stopped
-            if found is None or found.good:
-                break
-            if all(
-                replica.status != catalog.BEING_WRITTEN
-                for replica in found.replicas
-            ):
-                break
-            threading.Event().wait(LOOK)
+    # What is raised here gets out when the zone has answered.
+    with futures.ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(ask)
+        while not futures.wait([asked], LOOK).done:
+            _look(lease, path, beat)
+    try:
+        asked.result()
+    except exceptions.RemoteServiceUnavailable as exc:
+        LOG.warning(
+            '%s The zone may still be copying; looking for the copy.', exc
+        )
+        # The zone may still be copying.
+        ends = time.monotonic() + lease.settings.long_timeout
+        found = _look(lease, path, beat)
+        while (
+            found is not None and found.is_being_written
+            and time.monotonic() < ends
+        ):
+            time.sleep(LOOK)
+            found = _look(lease, path, beat)
         if found is None or not found.good:
-            raise failure
+            raise
 
 
-def _has_ended(asked):
-    return bool(futures.wait([asked], LOOK).done)
+def _look(lease, path, beat):
+    """Return what the zone has made; say that the zone is alive if it is."""
+    try:
+        found = api.look(lease, path)
+    except exceptions.RemoteServiceUnavailable as exc:
+        LOG.debug('%s', exc)
+        return None
+    beat()
+    return found

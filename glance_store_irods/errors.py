@@ -20,10 +20,10 @@ LOG = logging.getLogger(__name__)
 
 _MISSING = {-358000, -808000, -317000}
 _EXISTS = {-312000, -834000}
-_DENIED = {-818000}
-_FULL = {-110000}
-_NO_COLLECTION = {-814000}
-_NO_RESOURCE = {-78000}
+_DENIED = -818000
+_FULL = -110000
+_NO_COLLECTION = -814000
+_NO_RESOURCE = -78000
 _BUSY = {-1803000, -406000, -105000}
 _NEGOTIATION = {-1824000, -1825000}
 _LOGIN = {-826000, -827000, -840000, -993000}
@@ -38,10 +38,6 @@ _NONSENSE = (
 )
 # Also while it logs in, where nothing but the client runs.
 _NONSENSE_AT_LOGIN = (*_NONSENSE, AttributeError, ValueError)
-
-
-class LoginImpossible(Exception):
-    """Says what the login lacks, and shows nothing that is secret."""
 
 
 def answered(error):
@@ -80,10 +76,7 @@ def translated(error, action, path, store):
         return exceptions.NotFound(image=path)
     code = code_of(error)
     if code is not None:
-        failure = _of_code(error, code, action, path, what)
-        if isinstance(failure, str):
-            return misconfigured(store, failure)
-        return failure
+        return _of_code(error, code, action, path, store)
     if isinstance(error, (irods_exception.NetworkException, OSError)):
         return exceptions.RemoteServiceUnavailable(
             message=f'{what}: the connection was lost or timed out.'
@@ -124,8 +117,6 @@ def login_failed(error, account, store):
         return exceptions.RemoteServiceUnavailable(
             message=f'The {where} cannot be reached.'
         )
-    if isinstance(error, LoginImpossible):
-        return misconfigured(store, str(error))
     if isinstance(error, RuntimeError):
         # So the client says that a password is missing or needs TLS.
         return misconfigured(
@@ -146,42 +137,37 @@ def misconfigured(store, reason):
     return exceptions.BadStoreConfiguration(store_name=store, reason=reason)
 
 
-def _of_code(error, code, action, path, what):
-    """Return an exception, or a sentence on what is wrong in the options."""
+def _of_code(error, code, action, path, store):
     nominal, number = -(abs(code) // 1000 * 1000), abs(code) % 1000
-    what = f'{what}: {_name(error, code)}'
-    if nominal in _NO_COLLECTION or action == 'create' and nominal in _MISSING:
-        return f'{what}, there is no such collection'
-    if nominal in _NO_RESOURCE:
-        return f'{what}, there is no such resource'
+    what = f'iRODS could not {action} {path}: {_name(error, code)}'
+    if nominal == _NO_COLLECTION or action == 'create' and nominal in _MISSING:
+        return misconfigured(store, f'{what}, there is no such collection')
+    if nominal == _NO_RESOURCE:
+        return misconfigured(store, f'{what}, there is no such resource')
     if nominal in _EXISTS or number == errno.EEXIST:
         return exceptions.Duplicate(image=path)
-    if nominal in _FULL or number in _FULL_ERRNOS:
+    if nominal == _FULL or number in _FULL_ERRNOS:
         return exceptions.StorageFull(message=f'{what}, no space left.')
-    if nominal in _DENIED or number in _DENIED_ERRNOS:
+    if nominal == _DENIED or number in _DENIED_ERRNOS:
         if action in _WRITING:
             return exceptions.StorageWriteDenied(message=f'{what}.')
         return exceptions.Forbidden(message=f'{what}.')
     if nominal in _BUSY:
-        return _busy(action, what)
+        if action == 'delete':
+            return exceptions.InUseByStore(
+                message=f'{what}, it is being written, or its resource is '
+                        f'down, or its writer died and an administrator of '
+                        f'the zone has to reset its status.'
+            )
+        return exceptions.RemoteServiceUnavailable(
+            message=f'{what}, it is being written, or its resource is down.'
+        )
     if number == errno.ENOENT and action != 'create':
         LOG.error('%s: the catalog knows it, but its file is gone.', what)
         return exceptions.NotFound(image=path)
     if nominal in _MISSING:
         return exceptions.NotFound(image=path)
     return exceptions.BackendException(f'{what}.')
-
-
-def _busy(action, what):
-    if action == 'delete':
-        return exceptions.InUseByStore(
-            message=f'{what}, it is being written, or its resource is down, '
-                    f'or its writer died and an administrator of the zone '
-                    f'has to reset its status.'
-        )
-    return exceptions.RemoteServiceUnavailable(
-        message=f'{what}, it is being written, or its resource is down.'
-    )
 
 
 def _name(error, code):

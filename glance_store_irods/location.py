@@ -8,6 +8,8 @@ and neither host nor user. The first driver for iRODS wrote
 read, and they are never shown.
 """
 
+import logging
+import re
 import urllib.parse
 
 from glance_store import exceptions
@@ -17,6 +19,10 @@ SCHEME = 'irods'
 # How the name of an object ends that is not complete yet.
 PARTIAL = '.part'
 _START = f'{SCHEME}://'
+_CREDENTIALS = re.compile(r'irods://\S*@')
+# Glance logs the whole URL of a location when it finds no store for it, which
+# is what it does with those of earlier times.
+_LOGGING_URLS = 'glance.common.store_utils'
 
 
 class StoreLocation(location.StoreLocation):
@@ -77,6 +83,24 @@ def check(path):
     # A quote would end a value in a query to the catalog.
     if "'" in path or not path.isprintable():
         raise _bad('it has a quote or a character that cannot be printed')
+
+
+def redacted(text):
+    """Return a text without the credentials of URLs of earlier times."""
+    return _CREDENTIALS.sub('irods://***@', text)
+
+
+def redact_logs():
+    """Keep Glance from logging the credentials in a location."""
+    logging.getLogger(_LOGGING_URLS).addFilter(_redact)
+
+
+def _redact(record):
+    message = record.getMessage()
+    shown = redacted(message)
+    if shown != message:
+        record.msg, record.args = shown, ()
+    return True
 
 
 def _bad(reason):

@@ -4,13 +4,10 @@
 
 from oslo_config import cfg
 
-AUTH_SCHEMES = ('native', 'pam_password')
-VERIFY = ('hostname', 'cert', 'none')
+PREFIX = 'irods_store_'
 
-_WHERE = [
-    cfg.HostAddressOpt(
-        'irods_store_host',
-        help="""
+OPTIONS = [
+    cfg.HostAddressOpt('irods_store_host', help="""
 Host of an iRODS server of the zone.
 
 It is not part of an image's location, so that a zone can move to another
@@ -20,41 +17,31 @@ Related options:
     * irods_store_environment_file
 """),
     cfg.PortOpt(
-        'irods_store_port',
-        default=1247,
-        help="""
-Port of that iRODS server.
-"""),
+        'irods_store_port', default=1247,
+        help='Port of that iRODS server.',
+    ),
     cfg.StrOpt(
-        'irods_store_zone',
-        help="""
-Zone in which the user is known.
-"""),
-    cfg.StrOpt(
-        'irods_store_path',
-        help="""
+        'irods_store_zone', help='Zone in which the user is known.',
+    ),
+    cfg.StrOpt('irods_store_path', help="""
 Collection that holds the images, with its zone.
 
-The collection must exist, and the user needs the permission to write there.
-Two stores must not use the same collection, nor one that lies in the other's:
-the path is how the store of a location is found.
+The collection must exist, and the user needs permission to write there. Two
+stores must not use the same collection, nor may one lie in the other's: the
+path is how the store of a location is found.
 
 Possible values:
     * An absolute path, such as /tempZone/home/glance/images. It may lie in a
       zone that is federated with ``irods_store_zone``.
 """),
-    cfg.StrOpt(
-        'irods_store_primary_res',
-        help="""
+    cfg.StrOpt('irods_store_primary_res', help="""
 Resource that images are written to.
 
 Possible values:
     * Name of a resource
     * Not set: the one that the zone chooses
 """),
-    cfg.StrOpt(
-        'irods_store_replica_res',
-        help="""
+    cfg.StrOpt('irods_store_replica_res', help="""
 Resource that gets a second replica of each image.
 
 An image is stored only when this replica is complete and verified too.
@@ -63,18 +50,11 @@ Possible values:
     * Name of a resource other than ``irods_store_primary_res``
     * Not set: no second replica is made
 """),
-]
-
-_LOGIN = [
+    # Logging in.
     cfg.StrOpt(
-        'irods_store_user',
-        help="""
-User that the images belong to.
-"""),
-    cfg.StrOpt(
-        'irods_store_password',
-        secret=True,
-        help="""
+        'irods_store_user', help='User that the images belong to.',
+    ),
+    cfg.StrOpt('irods_store_password', secret=True, help="""
 Password of that user.
 
 It never becomes part of a location. With the scheme ``pam_password`` it is
@@ -84,16 +64,13 @@ the one that PAM asks for.
         'irods_store_auth_scheme',
         default='native',
         choices=[
-            ('native', 'The password is kept by iRODS.'),
-            ('pam_password', 'The password is checked by PAM on the server. '
-                             'It is sent there, so that TLS is needed.'),
+            ('native', 'iRODS keeps the password.'),
+            ('pam_password', 'PAM checks the password on the server. It is '
+                             'sent there, so TLS is needed.'),
         ],
-        help="""
-How the user logs in.
-"""),
-    cfg.StrOpt(
-        'irods_store_environment_file',
-        help="""
+        help='How the user logs in.',
+    ),
+    cfg.StrOpt('irods_store_environment_file', help="""
 An ``irods_environment.json`` that says where the zone is and how to log in.
 
 It takes the place of the options for host, port, zone, user, password, scheme
@@ -108,27 +85,20 @@ Possible values:
 Related options:
     * irods_store_authentication_file
 """),
-    cfg.StrOpt(
-        'irods_store_authentication_file',
-        help="""
+    cfg.StrOpt('irods_store_authentication_file', help="""
 The file with the obfuscated password that belongs to the environment file.
 
-``iinit`` writes it. It has to be written by the operating system's user that
-the Image service runs as, because its content depends on the user's number.
-It is read at each login, so that it can be renewed while the service runs.
+``iinit`` writes it. The operating system's user that runs the Image service
+must have written it, because its content depends on the user's number. It is
+read at each login, so it can be renewed while the service runs.
 
 Possible values:
     * Absolute path of a file that the Image service can read
     * Not set: what the environment file says, else
       ``$IRODS_AUTHENTICATION_FILE``, else ``~/.irods/.irodsA``
 """),
-]
-
-_TLS = [
-    cfg.BoolOpt(
-        'irods_store_tls',
-        default=False,
-        help="""
+    # TLS.
+    cfg.BoolOpt('irods_store_tls', default=False, help="""
 Whether to require TLS from the server.
 
 Without it, image data travels unprotected; a native password does not travel
@@ -138,70 +108,47 @@ at all.
         'irods_store_tls_verify',
         default='hostname',
         choices=[
-            ('hostname', 'The certificate is valid and made out for the '
-                         'host.'),
-            ('cert', 'The certificate is valid, for whichever host.'),
+            ('hostname', 'The certificate must be valid for the host.'),
+            ('cert', 'The certificate must be valid, for any host.'),
             ('none', 'Nothing is verified: whoever answers gets the data.'),
         ],
-        help="""
-What is verified of the server's certificate.
-"""),
-    cfg.StrOpt(
-        'irods_store_ca_file',
-        help="""
+        help='What to verify of the server\'s certificate.',
+    ),
+    cfg.StrOpt('irods_store_ca_file', help="""
 File with the certificate authorities to trust, in PEM format.
 
 Possible values:
     * Absolute path of a file
     * Not set: those in ``irods_store_ca_path``, else the system's
 """),
-    cfg.StrOpt(
-        'irods_store_ca_path',
-        help="""
+    cfg.StrOpt('irods_store_ca_path', help="""
 Directory with the certificate authorities to trust, hashed for OpenSSL.
 
 Possible values:
     * Absolute path of a directory
     * Not set: those in ``irods_store_ca_file``, else the system's
 """),
-]
-
-_TRANSFER = [
+    # Transfers.
     cfg.FloatOpt(
-        'irods_store_connection_timeout',
-        default=10.0,
-        min=0.1,
-        help="""
-Seconds to wait for a connection and for each step of the login.
-"""),
-    cfg.FloatOpt(
-        'irods_store_timeout',
-        default=120.0,
-        min=0.1,
-        help="""
+        'irods_store_connection_timeout', default=10.0, min=0.1,
+        help='Seconds to wait for a connection and for each step of the login.'
+    ),
+    cfg.FloatOpt('irods_store_timeout', default=120.0, min=0.1, help="""
 Seconds to wait for an answer or for the next bytes.
 
-Also how long a request waits for one of the connections to become free.
+Also how long a request waits for a free connection.
 
 Related options:
     * irods_store_pool_size
 """),
-    cfg.FloatOpt(
-        'irods_store_long_timeout',
-        default=14400.0,
-        min=0.1,
-        help="""
+    cfg.FloatOpt('irods_store_long_timeout', default=14400.0, min=0.1, help="""
 Seconds to wait for what the zone does with a whole image.
 
 That is a checksum, a replica, a copy inside the zone, or closing an image
-that was written, during which the zone may replicate it by itself. Choose it
-longer than the slowest resource needs to read the biggest image.
+that was written, when the zone may replicate it by itself. Choose it longer
+than the slowest resource needs to read the biggest image.
 """),
-    cfg.IntOpt(
-        'irods_store_pool_size',
-        default=32,
-        min=1,
-        help="""
+    cfg.IntOpt('irods_store_pool_size', default=32, min=1, help="""
 The most connections that one process of the service has to this store.
 
 Each upload, download or other request uses one at a time, and the zone runs
@@ -212,24 +159,18 @@ Related options:
 """),
     cfg.IntOpt(
         'irods_store_chunk_size',
-        default=4 * 1024 * 1024,
-        min=4096,
-        max=256 * 1024 * 1024,
+        default=4 * 1024 * 1024, min=4096, max=256 * 1024 * 1024,
         help="""
-Bytes that are sent or asked for at a time.
+Bytes to send or ask for at a time.
 
 iRODS is fastest with about 4 MiB. A transfer needs memory for three of them.
 """),
-    cfg.IntOpt(
-        'irods_store_transfer_threads',
-        default=1,
-        min=1,
-        max=16,
-        help="""
+    cfg.IntOpt('irods_store_transfer_threads', default=1, min=1, max=16,
+               help="""
 Connections over which one image is read at the same time.
 
 More than one helps where a single connection cannot fill the network, as over
-a long distance; it costs memory for a chunk and a process of the zone each. An
+a long distance. It costs memory for a chunk and a process of the zone each. An
 image is read over fewer if not so many connections are free. Images are always
 written over one: iRODS writes in parallel only from a local file.
 
@@ -238,8 +179,6 @@ Related options:
     * irods_store_chunk_size
 """),
 ]
-
-OPTIONS = [*_WHERE, *_LOGIN, *_TLS, *_TRANSFER]
 
 
 def list_opts():

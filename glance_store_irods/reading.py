@@ -9,11 +9,8 @@ import logging
 import time
 
 from glance_store import exceptions
-from irods import keywords
 
-from glance_store_irods import objects
-from glance_store_irods import opened
-from glance_store_irods import wire
+from glance_store_irods import api
 
 LOG = logging.getLogger(__name__)
 
@@ -30,11 +27,11 @@ def chunks(sessions, found, offset, length=None):
     :param length: as many bytes; up to the end if None
     :raises: BackendException if the object ends before its recorded size
     """
-    size = found.size
+    size, step = found.size, sessions.settings.chunk_size
     end = size if length is None else min(size, offset + length)
     if offset >= end:
         return
-    starts = range(offset, end, sessions.settings.chunk_size)
+    starts = range(offset, end, step)
     with contextlib.ExitStack() as held:
         leases = [held.enter_context(sessions.lease())]
         wanted = min(sessions.settings.transfer_threads, len(starts))
@@ -53,7 +50,7 @@ def chunks(sessions, found, offset, length=None):
             yield from _in_parallel(readers, starts, end)
             return
         while offset < end:
-            data = readers[0].read(offset, min(starts.step, end - offset))
+            data = readers[0].read(offset, min(step, end - offset))
             offset += len(data)
             yield data
 
@@ -101,7 +98,7 @@ class _Reader:
             try:
                 return self._read(offset, size)
             except exceptions.RemoteServiceUnavailable as exc:
-                LOG.warning('%s Reading on from byte %d.', exc, offset)
+                LOG.warning('%s Continuing to read at byte %d.', exc, offset)
                 self._opened, self._lost = None, True
                 time.sleep(pause)
         return self._read(offset, size)
@@ -125,7 +122,7 @@ class _Reader:
 
     def _check_unchanged(self):
         """Without a connection, it could have been replaced by another."""
-        found = objects.find(self._lease, self._found.path)
+        found = api.find(self._lease, self._found.path)
         if found.id != self._found.id or found.size != self._found.size:
             raise exceptions.BackendException(
                 f'{self._found.path} in iRODS was replaced while it was read.'
@@ -134,23 +131,18 @@ class _Reader:
 
     def _open(self):
         """Open a replica: as the zone chooses, else one of the good ones."""
-        choices = [
-            {keywords.REPL_NUM_KW: str(replica.number)}
-            for replica in self._found.good
-        ]
-        if len(self._found.good) == len(self._found.replicas):
+        numbers = [replica.number for replica in self._found.good]
+        if len(numbers) == len(self._found.replicas):
             # Otherwise it might choose one that is not good.
-            choices.insert(0, {})
+            numbers.insert(0, None)
         while True:
-            choice = choices.pop(0)
+            number = numbers.pop(0)
             try:
-                return opened.Opened(
-                    self._lease, self._found.path, wire.READ_ONLY, choice
-                )
+                return api.OpenObject(self._lease, self._found.path, number)
             except (
                 exceptions.NotFound, exceptions.RemoteServiceUnavailable
             ):
-                if not choices or not self._lease.is_connected:
+                if not numbers or not self._lease.is_connected:
                     raise
 
     def close(self):

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What a store is told to do, checked as far as it can be without a zone."""
+"""The options of a store, checked as far as can be without a zone."""
 
 import dataclasses
 import os
+import types
 
 from glance_store import exceptions
 from oslo_config import cfg
 
 from glance_store_irods import account
-from glance_store_irods import environment
 from glance_store_irods import location
+from glance_store_irods import options
 
-PREFIX = 'irods_store_'
+PREFIX = options.PREFIX
 _INLINE = (
     'host', 'zone', 'user', 'password', 'tls', 'ca_file', 'ca_path',
 )
@@ -24,19 +25,21 @@ class IrodsSettings:
 
     :param store: its name in the configuration
     :param collection: path of the collection, with its zone
+    :param primary: resource that images are written to, or None
+    :param replica: resource that gets a second replica, or None
     """
 
     store: str
     account: account.Account
     collection: str
-    primary: str | None = None
-    replica: str | None = None
-    connection_timeout: float = 10.0
-    timeout: float = 120.0
-    long_timeout: float = 14400.0
-    pool_size: int = 32
-    chunk_size: int = 4 * 1024 * 1024
-    transfer_threads: int = 1
+    primary: str | None
+    replica: str | None
+    connection_timeout: float
+    timeout: float
+    long_timeout: float
+    pool_size: int
+    chunk_size: int
+    transfer_threads: int
 
     @property
     def zone(self):
@@ -45,68 +48,68 @@ class IrodsSettings:
 
 
 def read(conf, group):
-    """Return the IrodsSettings of the store ``group``.
+    """Return the :class:`IrodsSettings` of the store ``group``.
 
-    :raises: BadStoreConfiguration with everything but the zone checked
+    :raises: BadStoreConfiguration, with everything but the zone checked
     """
-    told = _Group(conf, group)
-    collection = _collection(told)
-    _check_siblings(conf, group, collection)
-    _check_resources(told)
-    account_ = _account(told)
-    _check_tls(told, account_)
+    try:
+        given = _values(conf[group])
+        collection = _collection(given)
+        _check_siblings(conf, group, collection)
+        if given.replica_res and given.replica_res == given.primary_res:
+            raise ValueError(
+                f'{PREFIX}primary_res and {PREFIX}replica_res are the same '
+                f'resource'
+            )
+        user = _account(given)
+        _check_tls(given, user)
+    except ValueError as exc:
+        raise exceptions.BadStoreConfiguration(
+            store_name=group, reason=str(exc)
+        ) from exc
     return IrodsSettings(
-        store=group,
-        account=account_,
-        collection=collection,
-        primary=told('primary_res'),
-        replica=told('replica_res'),
-        connection_timeout=told('connection_timeout'),
-        timeout=told('timeout'),
-        long_timeout=told('long_timeout'),
-        pool_size=told('pool_size'),
-        chunk_size=told('chunk_size'),
-        transfer_threads=told('transfer_threads'),
+        store=group, account=user, collection=collection,
+        primary=given.primary_res, replica=given.replica_res,
+        **{name: getattr(given, name) for name in (
+            'connection_timeout', 'timeout', 'long_timeout', 'pool_size',
+            'chunk_size', 'transfer_threads',
+        )},
     )
 
 
-class _Group:
-    """The options of one group, by their names without the prefix."""
-
-    def __init__(self, conf, group):
-        self._options = conf[group]
-        self._group = group
-
-    def __call__(self, name):
+def _values(group):
+    """Return all values by their names without the prefix; None for empty."""
+    found = types.SimpleNamespace()
+    for option in options.OPTIONS:
         try:
-            value = self._options[PREFIX + name]
+            value = group[option.dest]
         except (cfg.Error, ValueError) as exc:
             # Of a password, the message shows what follows a dollar sign.
             reason = (
                 'a dollar sign in it has to be written twice'
-                if name == 'password' else str(exc)
+                if option.secret else str(exc)
             )
-            raise self.bad(f'{PREFIX}{name} is not valid: {reason}') from None
-        return value or None if isinstance(value, str) else value
-
-    def bad(self, reason):
-        return exceptions.BadStoreConfiguration(
-            store_name=self._group, reason=reason
+            raise ValueError(f'{option.dest} is not valid: {reason}') from None
+        setattr(
+            found, option.dest.removeprefix(PREFIX),
+            None if value == '' else value,
         )
-
-    def needed(self, name):
-        value = self(name)
-        if value is None:
-            raise self.bad(f'{PREFIX}{name} is not set')
-        return value
+    return found
 
 
-def _collection(told):
-    path = told.needed('path').rstrip('/')
+def _needed(given, name):
+    value = getattr(given, name)
+    if value is None:
+        raise ValueError(f'{PREFIX}{name} is not set')
+    return value
+
+
+def _collection(given):
+    path = _needed(given, 'path').rstrip('/')
     try:
         location.check(f'{path}/name')
     except exceptions.BadStoreUri as exc:
-        raise told.bad(
+        raise ValueError(
             f'{PREFIX}path is {path or "/"}, but it must be an absolute path '
             f'that begins with a zone, such as /tempZone/home/glance'
         ) from exc
@@ -124,78 +127,62 @@ def _check_siblings(conf, group, collection):
             continue
         theirs, ours = f'{(path or "").rstrip("/")}/', f'{collection}/'
         if path and (theirs.startswith(ours) or ours.startswith(theirs)):
-            raise exceptions.BadStoreConfiguration(
-                store_name=group,
-                reason=f'its collection {collection} and that of the store '
-                       f'{other}, {path}, lie in each other',
+            raise ValueError(
+                f'its collection {collection} and that of the store {other}, '
+                f'{path}, lie in each other'
             )
 
 
-def _check_resources(told):
-    if told('replica_res') and told('replica_res') == told('primary_res'):
-        raise told.bad(
-            f'{PREFIX}primary_res and {PREFIX}replica_res are the same '
-            f'resource'
-        )
-
-
-def _account(told):
-    path = told('environment_file')
-    if path is None:
-        return _inline_account(told)
-    for name in _INLINE:
-        if told(name):
-            raise told.bad(
-                f'{PREFIX}{name} and {PREFIX}environment_file exclude each '
-                f'other'
-            )
-    try:
-        return environment.read_account(path, told('authentication_file'))
-    except environment.Unusable as exc:
-        raise told.bad(str(exc)) from exc
-
-
-def _inline_account(told):
-    if told('authentication_file'):
-        raise told.bad(
+def _account(given):
+    path = given.environment_file
+    if path is not None:
+        for name in _INLINE:
+            if getattr(given, name):
+                raise ValueError(
+                    f'{PREFIX}{name} and {PREFIX}environment_file exclude '
+                    f'each other'
+                )
+        return account.of_environment(path, given.authentication_file)
+    if given.authentication_file:
+        raise ValueError(
             f'{PREFIX}authentication_file is of use only with '
             f'{PREFIX}environment_file'
         )
-    host, zone = told.needed('host'), told.needed('zone')
+    host, zone = _needed(given, 'host'), _needed(given, 'zone')
     if '/' in zone:
-        raise told.bad(f'{PREFIX}zone is {zone}, which is not a name')
+        raise ValueError(f'{PREFIX}zone is {zone}, which is not a name')
     return account.Account(
-        host=host, port=told('port'), zone=zone, user=told.needed('user'),
-        password=told.needed('password'), scheme=told('auth_scheme'),
+        host=host, port=given.port, zone=zone, user=_needed(given, 'user'),
+        password=_needed(given, 'password'), scheme=given.auth_scheme,
         tls=account.Tls(
-            policy=account.REQUIRE if told('tls') else account.REFUSE,
-            verify=told('tls_verify'),
-            ca_file=told('ca_file'),
-            ca_path=told('ca_path'),
+            policy=account.REQUIRE if given.tls else account.REFUSE,
+            verify=given.tls_verify,
+            ca_file=given.ca_file,
+            ca_path=given.ca_path,
         ),
     )
 
 
-def _check_tls(told, account_):
-    tls = account_.tls
+def _check_tls(given, user):
+    tls = user.tls
     if tls.policy == account.REFUSE:
-        if account_.scheme != 'native':
-            raise told.bad(
-                f'{PREFIX}auth_scheme {account_.scheme} sends the password, '
-                f'so that it needs {PREFIX}tls'
+        if user.scheme != 'native':
+            raise ValueError(
+                f'{PREFIX}auth_scheme {user.scheme} sends the password, so '
+                f'that it needs {PREFIX}tls'
             )
-        if told('ca_file') or told('ca_path'):
-            raise told.bad(
+        if given.ca_file or given.ca_path:
+            raise ValueError(
                 f'{PREFIX}ca_file and {PREFIX}ca_path are of use only with '
                 f'{PREFIX}tls'
             )
         return
     if tls.ca_path is not None and not os.path.isdir(tls.ca_path):
-        raise told.bad(f'{tls.ca_path} is not a directory')
+        raise ValueError(f'{tls.ca_path} is not a directory')
     try:
         tls.context()
     except OSError as exc:
-        raise told.bad(
+        raise ValueError(
             f'the certificate authorities in {tls.ca_file} cannot be used: '
             f'{exc.strerror or type(exc).__name__}'
         ) from exc

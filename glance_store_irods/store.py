@@ -2,18 +2,29 @@
 
 """The driver: what glance_store calls, and what a copier may ask."""
 
-import importlib
 import logging
 
 from glance_store import capabilities
 from glance_store import driver
 from glance_store import exceptions
 
-from glance_store_irods import incoming
+from glance_store_irods import checksums
 from glance_store_irods import location
-from glance_store_irods import logs
 from glance_store_irods import options
-from glance_store_irods import settings
+from glance_store_irods import settings as store_settings
+
+try:
+    from glance_store_irods import api
+    from glance_store_irods import copying
+    from glance_store_irods import errors
+    from glance_store_irods import reading
+    from glance_store_irods import sessions
+    from glance_store_irods import writing
+except ImportError as exc:
+    if (exc.name or '').partition('.')[0] != 'irods':
+        raise
+    # Without python-irodsclient there are options, and an explanation.
+    sessions = None
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +43,7 @@ class Store(driver.Store):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._zone = None
+        self._sessions = None
         self._problem = None
 
     def get_schemes(self):
@@ -46,30 +57,52 @@ class Store(driver.Store):
 
         :raises: BadStoreConfiguration for what will not change by itself
         """
-        logs.protect_urls()
-        self._zone, self._problem = None, None
-        group = self.backend_group or SINGLE_STORE_GROUP
+        location.redact_logs()
+        self._sessions = self._problem = None
+        name = self.backend_group or SINGLE_STORE_GROUP
         try:
-            told = settings.read(self.conf, group)
-            self._zone = _load_client(group).Zone(told)
+            settings = store_settings.read(self.conf, name)
+            if sessions is None:
+                raise exceptions.BadStoreConfiguration(
+                    store_name=name,
+                    reason='the Python package python-irodsclient (3.3.0 or '
+                           'later) is not installed',
+                )
         except exceptions.BadStoreConfiguration as exc:
             self._problem = exc
             raise
+        self._sessions = sessions.Sessions(settings)
         # Closed by a slash, so that the collection a/b is not that of a/bc.
-        self._url_prefix = location.url_of(told.collection) + '/'
-        self.READ_CHUNKSIZE = self.WRITE_CHUNKSIZE = told.chunk_size
+        self._url_prefix = location.url_of(settings.collection) + '/'
+        self.READ_CHUNKSIZE = self.WRITE_CHUNKSIZE = settings.chunk_size
         try:
-            self._zone.check()
+            self._check_zone()
         except (
             exceptions.GlanceStoreException, exceptions.BackendException
         ) as exc:
             LOG.error(
-                '%s. The store %s is used all the same, in case that passes.',
-                str(exc).rstrip('.'), group,
+                '%s. Store %s stays enabled and works once this is mended.',
+                str(exc).rstrip('.'), name,
             )
         finally:
             # Processes may be forked from here on.
-            self._zone.sessions.close()
+            self._sessions.close()
+
+    def _check_zone(self):
+        """Ask whether everything that the options name is there."""
+        settings, path = self.settings, self.settings.collection
+        with self.sessions.lease() as lease:
+            if not api.has_collection(lease, path):
+                raise errors.misconfigured(
+                    settings.store,
+                    f'user {settings.account.user} sees no collection {path}',
+                )
+            for name in filter(None, (settings.primary, settings.replica)):
+                if not api.has_resource(lease, path, name):
+                    raise errors.misconfigured(
+                        settings.store,
+                        f'zone {settings.zone} has no resource {name}',
+                    )
 
     @capabilities.check
     def get(self, location, offset=0, chunk_size=None, context=None):
@@ -78,16 +111,17 @@ class Store(driver.Store):
         :param offset: where to begin
         :param chunk_size: how many bytes; up to the end if None
         """
-        found = self.zone.find(self.path_of(location))
+        found = self.find(self.path_of(location))
+        # Tells at once if there is nothing good to read.
         size = found.size
         return (
-            self.zone.read(found, offset or 0, chunk_size),
+            reading.chunks(self.sessions, found, offset or 0, chunk_size),
             chunk_size or size,
         )
 
     def get_size(self, location, context=None):
         """Return the size of an image in bytes."""
-        return self.zone.find(self.path_of(location)).size
+        return self.find(self.path_of(location)).size
 
     @driver.back_compat_add
     @capabilities.check
@@ -100,11 +134,11 @@ class Store(driver.Store):
         :returns: URL, bytes written, md5, hash by ``hashing_algo``, metadata
         """
         path = self.new_path(image_id)
-        data = incoming.Incoming(
+        data = checksums.Incoming(
             image_file, image_size, hashing_algo, verifier,
-            self.zone.settings.chunk_size,
+            self.settings.chunk_size,
         )
-        self.zone.write(path, data)
+        writing.write(self.sessions, path, data)
         LOG.debug('Wrote %d bytes to %s', data.count, path)
         metadata = {}
         if self.backend_group:
@@ -117,22 +151,31 @@ class Store(driver.Store):
     @capabilities.check
     def delete(self, location, context=None):
         """Remove an image."""
-        self.zone.delete(self.path_of(location))
+        self.remove(self.path_of(location))
 
-    # For those who copy images inside a zone, or look after it.
+    # For those who copy images inside iRODS, or look after a store. All of
+    # it raises glance_store's exceptions.
 
     @property
-    def zone(self):
-        """The Zone: its ``settings`` and ``sessions``, and operations.
+    def sessions(self):
+        """The :class:`Sessions`: connections to the zone.
 
         :raises: BadStoreConfiguration if the options cannot work
         """
-        if self._zone is None:
+        if self._sessions is None:
             raise self._problem or exceptions.BadStoreConfiguration(
                 store_name=self.backend_group or SINGLE_STORE_GROUP,
                 reason='it has not been configured',
             )
-        return self._zone
+        return self._sessions
+
+    @property
+    def settings(self):
+        """The :class:`IrodsSettings` of the store.
+
+        :raises: BadStoreConfiguration if the options cannot work
+        """
+        return self.sessions.settings
 
     def path_of(self, location):
         """Return the path of the object that a Location names.
@@ -140,7 +183,7 @@ class Store(driver.Store):
         :raises: BadStoreUri if it does not lie in the store's collection
         """
         path = location.store_location.path
-        collection = self.zone.settings.collection
+        collection = self.settings.collection
         if not path.startswith(f'{collection}/'):
             raise exceptions.BadStoreUri(
                 message=f'The location {path} in iRODS does not lie in the '
@@ -150,7 +193,7 @@ class Store(driver.Store):
 
     def new_path(self, image_id):
         """Return the path that an image gets in this store."""
-        path = f'{self.zone.settings.collection}/{image_id}'
+        path = f'{self.settings.collection}/{image_id}'
         location.check(path)
         if '/' in str(image_id):
             raise exceptions.BadStoreUri(
@@ -165,17 +208,45 @@ class Store(driver.Store):
         """
         return location.path_of(url)
 
+    def url_of(self, path):
+        """Return the URL to record for the object at a path."""
+        return location.url_of(path)
+
+    def is_partial(self, path):
+        """Tell whether a path is that of an object that is not complete."""
+        return path.endswith(location.PARTIAL)
+
+    def find(self, path):
+        """Return the DataObject at a path: its id, size and replicas.
+
+        :raises: NotFound
+        """
+        with self.sessions.lease() as lease:
+            return api.find(lease, path)
+
     def sees(self, path):
         """Tell whether there is a complete object for this store's user.
 
         It may lie in another store's collection, and in another zone that is
         federated with this one.
         """
-        return self.zone.sees(path)
+        with self.sessions.lease() as lease:
+            found = api.look(lease, path)
+        return found is not None and bool(found.good)
+
+    def list(self):
+        """Return the paths of all objects in the collection.
+
+        Those for which ``is_partial`` is true are being written, or were
+        left by a process that died.
+        """
+        path = self.settings.collection
+        with self.sessions.lease() as lease:
+            return [f'{path}/{name}' for name in api.list_names(lease, path)]
 
     def read(self, path):
         """Yield the bytes of the object at a path."""
-        return self.zone.read(self.zone.find(path))
+        return reading.chunks(self.sessions, self.find(path), 0)
 
     def copy_here(self, source, image_id, size, *, beat, check):
         """Copy an object inside iRODS; no byte of it passes through here.
@@ -187,90 +258,35 @@ class Store(driver.Store):
         :returns: the URL of the copy
         """
         path = self.new_path(image_id)
-        self.zone.copy(source, path, size, beat=beat, check=check)
+        copying.copy(
+            self.sessions, source, path, size, beat=beat, check=check
+        )
         return location.url_of(path)
-
-    def url_of(self, path):
-        """Return the URL to record for the object at a path."""
-        return location.url_of(path)
-
-    def session(self, action, path, patient=False):
-        """Lend a session of python-irodsclient, for use by one thread.
-
-        A context manager. In its block glance_store's exceptions are raised
-        for the client's. It counts as one of the store's connections, so
-        that not more of them than allowed are open.
-
-        :param action: what is done, a verb for the errors
-        :param path: what it is done to
-        :param patient: wait for each answer as long as it takes the zone to
-            handle a whole image
-        """
-        return self.zone.session(action, path, patient)
-
-    def find(self, path):
-        """Return the DataObject at a path: its id, size and replicas."""
-        return self.zone.find(path)
-
-    def checksum(self, path, fresh=False):
-        """Return an object's checksum, such as 'sha2:' and base64.
-
-        :param fresh: compute it now; else a recorded one will do
-        """
-        return self.zone.checksum(path, fresh)
 
     def remove(self, path):
-        """Remove the object at a path, and all its replicas."""
-        self.zone.delete(path)
+        """Remove the object at a path, and all its replicas.
 
-    def list(self):
-        """Return the paths of all objects in the collection.
-
-        Those for which ``is_partial`` is true are being written, or were
-        left by a process that died.
+        Also when the answer about that got lost.
         """
-        return self.zone.paths()
+        with self.sessions.lease() as lease:
+            found = api.find(lease, path)
 
-    def partials(self, image_id):
-        """Return the paths of an image's incomplete objects.
+            def is_gone():
+                now = api.look(lease, path)
+                return now is None or now.id != found.id
 
-        Whoever removes one must know that no process is writing the image.
-        """
-        start = f'{self.new_path(image_id)}.'
-        return [
-            path for path in self.list()
-            if path.startswith(start) and self.is_partial(path)
-        ]
-
-    def unrecorded_url(self, image_id, urls):
-        """Return the URL of what keeps an image from being added.
-
-        :param urls: of the image's locations
-        :returns: None if one of them is where the image would go
-        """
-        path = self.new_path(image_id)
-        for url in urls:
             try:
-                if location.path_of(url) == path:
-                    return None
-            except exceptions.BadStoreUri:
-                """A location in a store of another kind."""
-        return location.url_of(path)
-
-    def is_partial(self, path):
-        """Tell whether a path is that of an object that is not complete."""
-        return path.endswith(location.PARTIAL)
-
-
-def _load_client(group):
-    """Return the module that needs python-irodsclient."""
-    try:
-        return importlib.import_module('glance_store_irods.zone')
-    except ImportError as exc:
-        if (exc.name or '').partition('.')[0] != 'irods':
-            raise
-        raise exceptions.BadStoreConfiguration(
-            store_name=group,
-            reason='the Python package python-irodsclient (3.3.0 or later) '
-                   'is not installed',
-        ) from exc
+                api.unlink(lease, path)
+            except exceptions.RemoteServiceUnavailable:
+                if not is_gone():
+                    api.unlink(lease, path)
+            except exceptions.InUseByStore:
+                if not is_gone():
+                    raise
+                for replica in found.replicas:
+                    LOG.error(
+                        '%s was removed from the catalog of iRODS, but its '
+                        'file %s on %s could not be reached. Remove that '
+                        'file by hand.',
+                        path, replica.location, replica.hierarchy,
+                    )

@@ -9,18 +9,16 @@ The name is not reused: what a dead process left behind can be beyond our
 rights to remove, and must not be in the way.
 """
 
+import contextlib
 import logging
-import time
 import uuid
 
 from glance_store import exceptions
-from irods import keywords
+import tenacity
 
+from glance_store_irods import api
 from glance_store_irods import errors
 from glance_store_irods import location
-from glance_store_irods import objects
-from glance_store_irods import opened
-from glance_store_irods import wire
 
 LOG = logging.getLogger(__name__)
 
@@ -36,19 +34,31 @@ def write(sessions, path, incoming):
     :param incoming: Incoming; not read unless the path is free
     :raises: Duplicate if there is something at ``path``
     """
+    with partial(sessions, path) as (_lease, made):
+        made.send(incoming)
+        made.complete(
+            incoming.count,
+            lambda checksum: incoming.check(checksum, made.path),
+        )
+
+
+@contextlib.contextmanager
+def partial(sessions, target):
+    """Lend a Lease and a :class:`Partial` that gets the target's name after.
+
+    If the block raises, it is removed instead.
+
+    :raises: Duplicate if there is something at ``target``
+    """
     with sessions.lease() as lease:
-        if objects.look(lease, path) is not None:
-            raise exceptions.Duplicate(image=path)
-        partial = Partial(lease, path)
+        if api.look(lease, target) is not None:
+            raise exceptions.Duplicate(image=target)
+        made = Partial(lease, target)
         try:
-            partial.send(incoming)
-            partial.complete(
-                incoming.count,
-                lambda checksum: incoming.check(checksum, partial.path),
-            )
-            partial.publish()
+            yield lease, made
+            made.publish()
         except BaseException:
-            partial.remove()
+            made.remove()
             raise
 
 
@@ -70,13 +80,9 @@ class Partial:
 
     def send(self, incoming):
         """Write all pieces, and let the zone complete the object."""
-        settings = self._lease.settings
-        placed = {}
-        if settings.primary:
-            placed[keywords.DEST_RESC_NAME_KW] = settings.primary
         try:
-            self._opened = opened.Opened(
-                self._lease, self.path, wire.CREATE_NEW, placed
+            self._opened = api.OpenObject(
+                self._lease, self.path, create=True
             )
         except exceptions.Duplicate:
             self._is_foreign = True
@@ -84,16 +90,15 @@ class Partial:
         for piece in incoming.pieces():
             self._opened.write(piece)
         # The zone may replicate the object before it answers.
-        self._opened.close(settings.long_timeout)
+        self._opened.close(self._lease.settings.long_timeout)
 
     def complete(self, size, check):
         """Compare the object with what it shall be; make its replica.
 
         :param check: called with the checksum that the zone computes of each
             replica; raises if that is wrong
-        :returns: that checksum
         """
-        found = objects.find(self._lease, self.path)
+        found = api.find(self._lease, self.path)
         self._id = found.id
         if found.size != size:
             raise exceptions.BackendException(
@@ -101,28 +106,19 @@ class Partial:
                 f'were sent.'
             )
         # There is more than one already if the zone replicates by itself.
-        checksum = self._check(found, found.good, check)
+        for replica in found.good:
+            check(api.checksum(
+                self._lease, self.path,
+                number=replica.number if len(found.replicas) > 1 else None,
+            ))
         if self._lease.settings.replica:
             known = {replica.number for replica in found.replicas}
-            found = self._replicate(found)
-            self._check(found, [
-                replica for replica in found.good
-                if replica.number not in known
-            ], check, fresh=True)
-        return checksum
-
-    def _check(self, found, replicas, check, fresh=False):
-        """Have the checksum of each of these replicas computed and checked.
-
-        :param fresh: one is recorded already, that of the source
-        """
-        for replica in replicas:
-            checksum = objects.checksum(
-                self._lease, self.path, fresh,
-                replica.number if len(found.replicas) > 1 else None,
-            )
-            check(checksum)
-        return checksum
+            for replica in self._replicate(found).good:
+                if replica.number not in known:
+                    # That of the source is recorded for it already.
+                    check(api.checksum(
+                        self._lease, self.path, True, replica.number
+                    ))
 
     def _replicate(self, before):
         """Return the DataObject with a replica on the second resource."""
@@ -133,8 +129,8 @@ class Partial:
                 f'images are written to the resource {resource} already, '
                 f'which is to hold their second replica',
             )
-        objects.replicate(self._lease, self.path, resource)
-        found = objects.find(self._lease, self.path)
+        api.replicate(self._lease, self.path, resource)
+        found = api.find(self._lease, self.path)
         if not any(
             replica.is_good and replica.lies_in(resource)
             and replica.size == before.size for replica in found.replicas
@@ -149,18 +145,18 @@ class Partial:
         """Give the object the image's name; nothing is overwritten."""
         self._moving = True
         try:
-            objects.rename(self._lease, self.path, self._target)
+            api.rename(self._lease, self.path, self._target)
             return
         except exceptions.RemoteServiceUnavailable as exc:
-            LOG.warning('%s Asking again whether it was done.', exc)
+            LOG.warning('%s It may have been done; trying once more.', exc)
         try:
-            objects.rename(self._lease, self.path, self._target)
+            api.rename(self._lease, self.path, self._target)
         except (exceptions.Duplicate, exceptions.NotFound):
             if not self._is_published():
                 raise
 
     def _is_published(self):
-        found = objects.look(self._lease, self._target)
+        found = api.look(self._lease, self._target)
         return found is not None and found.id == self._id
 
     def remove(self):
@@ -171,34 +167,32 @@ class Partial:
         if self._is_foreign:
             return
         self._close()
-        ends = time.monotonic() + self._lease.settings.connection_timeout
-        while True:
-            try:
-                self._remove_once()
-                return
-            except (
-                exceptions.InUseByStore, exceptions.RemoteServiceUnavailable
-            ) as exc:
-                failure = exc
-            except (
-                exceptions.GlanceStoreException, exceptions.BackendException
-            ) as exc:
-                failure, ends = exc, 0
-            if time.monotonic() > ends:
-                break
-            time.sleep(PAUSE)
-        LOG.error(
-            'A partial image could not be removed from iRODS and stays as '
-            '%s: %s', self.path, failure,
-        )
+        try:
+            tenacity.Retrying(
+                retry=tenacity.retry_if_exception_type((
+                    exceptions.InUseByStore,
+                    exceptions.RemoteServiceUnavailable,
+                )),
+                stop=tenacity.stop_after_delay(
+                    self._lease.settings.connection_timeout
+                ),
+                wait=tenacity.wait_fixed(PAUSE), reraise=True,
+            )(self._remove_once)
+        except (
+            exceptions.GlanceStoreException, exceptions.BackendException
+        ) as exc:
+            LOG.error(
+                'A partial image could not be removed from iRODS and stays '
+                'as %s: %s Remove it by hand.', self.path, exc,
+            )
 
     def _remove_once(self):
         try:
-            objects.unlink(self._lease, self.path)
+            api.unlink(self._lease, self.path)
         except exceptions.NotFound:
             # Not created, or moved without our hearing of it.
             if self._moving and self._is_published():
-                objects.unlink(self._lease, self._target)
+                api.unlink(self._lease, self._target)
 
     def _close(self):
         """An object that is open cannot be removed."""

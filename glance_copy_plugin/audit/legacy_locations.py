@@ -109,7 +109,7 @@ def _of_irods(url):
     except exceptions.BadStoreUri as exc:
         raise _CannotTell(errors.redact(exc)) from None
     for name, driver in _drivers('irods'):
-        if path.startswith(f'{driver.zone.settings.collection}/'):
+        if path.startswith(f'{driver.settings.collection}/'):
             return name, irods_location.url_of(path)
     raise _CannotTell(f'no store of this node has the collection of {path}')
 

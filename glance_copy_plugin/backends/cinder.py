@@ -156,7 +156,7 @@ class CinderInventory:
 def _has_own_login(driver):
     """False if Cinder can be asked only while there is a request."""
     try:
-        return driver.told.has_own_login
+        return driver.settings.has_own_login
     except exceptions.BadStoreConfiguration:
         return False
 

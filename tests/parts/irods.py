@@ -94,9 +94,9 @@ class Irods:
     def end(self):
         """Fail if a store has kept a connection from others."""
         for made in self.stores:
-            if made._zone is not None:
-                assert made.zone.sessions.in_use == 0
-                made.zone.sessions.close()
+            if made._sessions is not None:
+                assert made.sessions.in_use == 0
+                made.sessions.close()
 
     def objects(self):
         """Return the names of all objects in the collection."""

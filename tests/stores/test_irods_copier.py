@@ -89,7 +89,7 @@ def can_copy(target, *locations):
 
 
 def names(server, store):
-    return server.objects(store.zone.settings.collection)
+    return server.objects(store.settings.collection)
 
 
 def assert_nothing(server, store):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import gc
 import os
 import signal
@@ -17,15 +18,13 @@ from glance_store import exceptions
 from keystoneauth1 import exceptions as keystone_exceptions
 from oslo_utils import units
 
-from glance_store_cinder import devices
+from glance_store_cinder import connectors
 from glance_store_cinder import errors
-from glance_store_cinder import growth
-from glance_store_cinder import legacy
 from glance_store_cinder import locations
-from glance_store_cinder import processes
 from glance_store_cinder import provenance
 from glance_store_cinder import reading
-from glance_store_cinder import sharing
+from glance_store_cinder import volumes
+from glance_store_cinder import writing
 
 VOLUME = '3fa85f64-5717-4562-b3fc-2c963f66afa6'
 
@@ -68,20 +67,20 @@ def test_the_prefix_of_a_store_is_not_that_of_one_with_a_longer_name():
     (0, 1), (1, 1), (units.Gi, 1), (units.Gi + 1, 2), (7 * units.Gi, 7),
 ])
 def test_a_volume_has_whole_gigabytes(size, expected):
-    assert growth.gigabytes_for(size) == expected
+    assert volumes.gigabytes_for(size) == expected
 
 
 def test_a_volume_doubles_up_to_a_step_of_64_gigabytes():
     sizes = [1]
     while sizes[-1] < 300:
-        sizes.append(growth.next_sizes(sizes[-1])[0])
+        sizes.append(writing.next_sizes(sizes[-1])[0])
     assert sizes == [1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 320]
 
 
 def test_where_a_large_step_is_not_allowed_a_small_one_is_tried():
-    assert growth.next_sizes(1) == [2]
-    assert growth.next_sizes(8) == [16, 9]
-    assert growth.next_sizes(200) == [264, 201]
+    assert writing.next_sizes(1) == [2]
+    assert writing.next_sizes(8) == [16, 9]
+    assert writing.next_sizes(200) == [264, 201]
 
 
 def test_the_size_of_an_image_is_in_the_metadata_or_that_of_the_volume():
@@ -96,33 +95,33 @@ def test_the_size_of_an_image_is_in_the_metadata_or_that_of_the_volume():
 
 def test_a_process_is_dead_when_it_was_killed_and_not_before():
     code = (
-        'from glance_store_cinder import processes; '
-        'print(processes.token(), flush=True); input()'
+        'from glance_store_cinder import provenance; '
+        'print(provenance.process(), flush=True); input()'
     )
     with subprocess.Popen(
         [sys.executable, '-c', code], stdout=subprocess.PIPE,
         stdin=subprocess.PIPE, text=True,
     ) as child:
         token = child.stdout.readline().strip()
-        assert not processes.is_dead(token)
-        assert f'process {child.pid} on host' in processes.describe(token)
+        assert not provenance.is_dead(token)
+        assert f'process {child.pid} on host' in provenance.describe(token)
         os.kill(child.pid, signal.SIGKILL)
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert processes.is_dead(token)
-    assert processes.is_dead(token)
+        assert provenance.is_dead(token)
+    assert provenance.is_dead(token)
 
 
 def test_another_process_with_the_same_number_is_not_the_same():
-    host, boot, pid, start = processes.token().split()
-    assert not processes.is_dead(f'{host} {boot} {pid} {start}')
-    assert processes.is_dead(f'{host} {boot} {pid} {int(start) - 1}')
-    assert processes.is_dead(f'{host} other {pid} {start}')
+    host, boot, pid, start = provenance.process().split()
+    assert not provenance.is_dead(f'{host} {boot} {pid} {start}')
+    assert provenance.is_dead(f'{host} {boot} {pid} {int(start) - 1}')
+    assert provenance.is_dead(f'{host} other {pid} {start}')
 
 
 def test_of_another_host_nothing_is_known():
-    _, boot, pid, _ = processes.token().split()
+    _, boot, pid, _ = provenance.process().split()
     for token in (f'elsewhere {boot} {pid} 1', '', 'x', 'a b c d e'):
-        assert not processes.is_dead(token)
+        assert not provenance.is_dead(token)
 
 
 # Errors.
@@ -150,21 +149,45 @@ def test_errors_of_the_clients_become_those_of_glance_store(error, expected):
 
 # Files.
 
+class Brick:
+    """A host that sees a volume at a path."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.disconnected = False
+
+    def connect_volume(self, _volume):
+        return {'path': self.path}
+
+    def yield_path(self, _volume, _file):
+        """Only ScaleIO does something here."""
+
+    def disconnect_volume(self, info):
+        assert info == {'path': self.path}
+        self.disconnected = True
+
+
+def device_at(path, writable):
+    """Return a device that is open, as on a host that os-brick connects."""
+    volume = types.SimpleNamespace(id=VOLUME, multiattach=False)
+    brick = Brick(path)
+    device = connectors.HostDevice(volume, brick)
+    device.open(writable, lambda _path: contextlib.nullcontext())
+    return device, brick
+
+
 def test_a_volume_that_is_opened_again_still_has_what_was_written(tmp_path):
     path = tmp_path / 'volume'
     path.touch()
-
-    def chown(_path):
-        return open(os.devnull)
-
     for offset, data in ((0, b'first'), (5, b'second')):
-        file, _ = devices.open_path(str(path), True, chown)
-        device = devices.Device(VOLUME, file)
+        device, brick = device_at(path, True)
         device.write(offset, data)
         device.flush()
         device.close()
-    file, _ = devices.open_path(str(path), False, chown)
-    device = devices.Device(VOLUME, file)
+        assert not brick.disconnected
+        device.disconnect()
+        assert brick.disconnected
+    device, _ = device_at(path, False)
     assert device.size() == 11
     assert device.read(3, 4) == b'stse'
     with pytest.raises(exceptions.BackendException, match='ends at byte 11'):
@@ -176,17 +199,17 @@ def test_a_volume_that_is_opened_again_still_has_what_was_written(tmp_path):
     not os.path.exists('/dev/full'), reason='there is no /dev/full'
 )
 def test_a_device_without_room_is_full():
-    with open('/dev/full', 'r+b', buffering=0) as full:
-        device = devices.Device(VOLUME, devices.File(full, lambda: None))
-        with pytest.raises(exceptions.StorageFull):
-            device.write(0, b'1')
+    device, _ = device_at('/dev/full', True)
+    with pytest.raises(exceptions.StorageFull):
+        device.write(0, b'1')
+    device.close()
 
 
 # Remembering.
 
 def test_something_is_remembered_for_a_while():
     now = [0]
-    memory = legacy.Memory(now=lambda: now[0])
+    memory = locations.Memory(now=lambda: now[0])
     assert 'a' not in memory
     memory.add('a', 10)
     assert 'a' in memory
@@ -196,7 +219,7 @@ def test_something_is_remembered_for_a_while():
 
 def test_what_is_remembered_does_not_grow_without_end():
     now = [0]
-    memory = legacy.Memory(now=lambda: now[0])
+    memory = locations.Memory(now=lambda: now[0])
     for number in range(10001):
         memory.add(number, 10)
     assert 0 in memory
@@ -230,7 +253,7 @@ def test_one_attachment_serves_all_readers_until_the_last_has_left():
         made.append(Attached())
         return made[-1]
 
-    readers = sharing.Readers(5, later=pytest.fail)
+    readers = reading.Readers(5, later=pytest.fail)
     first, second = readers.acquire('v', attach), readers.acquire('v', attach)
     assert len(made) == 1
     first.release()
@@ -244,7 +267,7 @@ def test_one_attachment_serves_all_readers_until_the_last_has_left():
 
 
 def test_after_an_error_the_next_reader_attaches_anew():
-    readers = sharing.Readers(5, later=pytest.fail)
+    readers = reading.Readers(5, later=pytest.fail)
     first = readers.acquire('v', Attached)
     first.broken()
     second = readers.acquire('v', Attached)
@@ -265,7 +288,7 @@ def collected(monkeypatch):
 
 def test_a_reader_that_only_a_cycle_refers_to_is_found(collected):
     now, left = [0], []
-    readers = sharing.Readers(5, pytest.fail, lambda: now[0])
+    readers = reading.Readers(5, pytest.fail, lambda: now[0])
     cycle = [reading.Chunks(
         readers.acquire('v', Attached), 0, 8, 4, left.append
     )]
@@ -288,7 +311,7 @@ def test_a_reader_that_only_a_cycle_refers_to_is_found(collected):
 
 def test_garbage_is_not_collected_all_the_time(collected):
     now = [0]
-    readers = sharing.Readers(5, pytest.fail, lambda: now[0])
+    readers = reading.Readers(5, pytest.fail, lambda: now[0])
     shared = readers.acquire('v', Attached)
     for second in range(100):
         now[0] = second
@@ -305,7 +328,7 @@ def test_garbage_is_not_collected_all_the_time(collected):
 
 
 def test_an_attachment_that_fails_is_no_reader():
-    readers = sharing.Readers(5, later=pytest.fail)
+    readers = reading.Readers(5, later=pytest.fail)
 
     def attach():
         raise errors.Unreachable(message='no')

@@ -8,7 +8,6 @@ from glance_store import driver
 from glance_store import exceptions
 from oslo_config import cfg
 
-from glance_store_cinder import options
 from glance_store_cinder import settings
 from glance_store_cinder import store
 
@@ -183,6 +182,6 @@ def test_an_option_that_a_release_of_glance_store_lacks_is_there_once():
         option for option in store.Store.OPTIONS
         if option.dest not in APPLICATION
     ]
-    added = options.complete(older)[len(older):]
+    added = settings.complete(older)[len(older):]
     assert [option.dest for option in added] == list(APPLICATION)[1:]
     assert [option.secret for option in added] == [False, True]

@@ -10,6 +10,7 @@ import uuid
 from glance_store import exceptions
 import pytest
 
+from glance_store_irods import api
 from tests.parts import data
 from tests.parts import irods
 from tests.parts import threads
@@ -337,8 +338,8 @@ def test_replicas_that_the_zone_makes_by_itself_are_verified_too(zone, wrong):
     """As a resource that replicates does, before it answers."""
     zone.server.add_resource('second')
     adding = Meanwhile(zone, zone.store(), 'close', True)
-    with zone.store('s2').session('replicate', adding.path) as session:
-        session.data_objects.replicate(adding.path, 'second')
+    with zone.store('s2').sessions.lease() as lease:
+        api.replicate(lease, adding.path, 'second')
     if wrong is None:
         adding.result()
         path = f'{zone.collection}/image'

@@ -219,7 +219,8 @@ def test_what_a_killed_process_leaves_is_recognised_and_removed(zone, store):
     )
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    [partial] = store.partials('image')
+    [partial] = store.list()
+    assert store.is_partial(partial)
     helpers.wait_until(
         lambda: zone.server.replica(partial).status == 0, 'it is noticed'
     )

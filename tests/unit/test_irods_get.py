@@ -300,7 +300,7 @@ def test_a_reader_that_stops_gives_its_connection_back(
     else:
         del chunks
         gc.collect()
-    assert store.zone.sessions.in_use == 0
+    assert store.sessions.in_use == 0
     assert zone.server.open_files == 0
     assert zone.server.active_connections == 1
     assert irods.read(store, image) == IMAGE
@@ -394,5 +394,5 @@ def test_a_reader_that_stops_gives_all_connections_back(
     for _ in range(taken):
         next(chunks)
     chunks.close()
-    assert parallel.zone.sessions.in_use == 0
+    assert parallel.sessions.in_use == 0
     assert zone.server.open_files == 0

@@ -8,7 +8,7 @@ from glance_store import exceptions
 from irods import password_obfuscation
 import pytest
 
-from glance_store_irods.environment import read_account
+from glance_store_irods import account
 from tests import irods_server
 from tests.parts import irods
 
@@ -209,7 +209,7 @@ def test_an_environment_file_without_authorities_trusts_the_systems(
 }])
 def test_the_traffic_is_encrypted_as_the_environment_says(environment, told):
     path = environment(**told)['environment_file']
-    tls = read_account(path).tls
+    tls = account.of_environment(path).tls
     assert (
         tls.algorithm, tls.key_size, tls.salt_size, tls.hash_rounds
     ) == (('AES-128-CBC', 16, 4, 20) if told else ('AES-256-CBC', 32, 8, 16))

@@ -10,7 +10,7 @@ from glance_store import exceptions
 from irods import exception
 import pytest
 
-from glance_store_irods import logs
+from glance_store_irods import location
 from tests import irods_server
 from tests.parts import data
 from tests.parts import irods
@@ -52,7 +52,7 @@ def log():
 
 def use(store):
     """Do everything that a store can do; return all errors as text."""
-    said = [repr(store), repr(store.zone), repr(store.zone.settings)]
+    said = [repr(store), repr(store.sessions), repr(store.settings)]
 
     def try_(function, *args, **more):
         try:
@@ -70,7 +70,7 @@ def use(store):
         try_(irods.read, store, url)
         try_(irods.get_size, store, url)
         try_(store.list)
-        try_(store.checksum, store.new_path('image'))
+        try_(store.find, store.new_path('image'))
     try_(irods.delete, store, url)
     try_(irods.delete, store, url)
     for ask in (irods.read, irods.get_size, irods.delete):
@@ -139,12 +139,15 @@ def test_breaking_connections_show_no_password(zone, log, impatient):
 
 def test_what_the_client_says_is_not_shown_with_an_error(zone):
     store = zone.store()
-    text = SESAME
+
+    def fail(_session):
+        raise exception.NetworkException(SESAME)
+
     with (
         pytest.raises(exceptions.RemoteServiceUnavailable) as caught,
-        store.session('copy', zone.collection),
+        store.sessions.lease() as lease,
     ):
-        raise exception.NetworkException(text)
+        lease.run(fail, 'copy', zone.collection)
     shown = ''.join(traceback.format_exception(caught.value))
     assert 'could not copy' in shown
     assert SESAME not in shown
@@ -173,4 +176,4 @@ def test_glance_does_not_log_the_credentials_of_a_location(zone, log):
     ('at irods://z/c/o or a@b', 'at irods://z/c/o or a@b'),
 ])
 def test_credentials_are_taken_out_of_urls(text, shown):
-    assert logs.redacted(text) == shown
+    assert location.redacted(text) == shown

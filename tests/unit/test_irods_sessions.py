@@ -7,8 +7,7 @@ import socket
 from glance_store import exceptions
 import pytest
 
-from glance_store_irods import opened
-from glance_store_irods import wire
+from glance_store_irods import api
 from tests.parts import irods
 from tests.parts import threads
 from tests.parts.irods import IMAGE
@@ -19,7 +18,7 @@ def leases(store, count):
     """Hold so many connections within the block, all of them open."""
     with contextlib.ExitStack() as held:
         for _ in range(count):
-            held.enter_context(store.zone.sessions.lease()).link()
+            held.enter_context(store.sessions.lease()).link()
         yield
 
 
@@ -59,11 +58,8 @@ def test_connections_that_are_dead_without_a_sign_are_replaced(zone, image):
 def test_a_connection_with_an_object_open_is_not_used_again(
     zone, store, image
 ):
-    def open_only(session):
-        return wire.open_object(session, zone.image_path, wire.READ_ONLY, {})
-
-    with store.zone.sessions.lease() as lease:
-        lease.descriptors.add(lease.run(open_only, 'read', zone.image_path))
+    with store.sessions.lease() as lease:
+        api.OpenObject(lease, zone.image_path)
         assert zone.server.open_files == 1
     zone.wait_connected(0)
     assert zone.server.open_files == 0
@@ -74,12 +70,10 @@ def test_what_was_open_on_a_lost_connection_is_not_taken_for_another(
 ):
     """On each connection, the first object that is opened is number 3."""
     zone.put('other', b'another image')
-    with store.zone.sessions.lease() as lease:
-        one = opened.Opened(lease, zone.image_path, wire.READ_ONLY, {})
+    with store.sessions.lease() as lease:
+        one = api.OpenObject(lease, zone.image_path)
         lease.drop()
-        two = opened.Opened(
-            lease, f'{zone.collection}/other', wire.READ_ONLY, {}
-        )
+        two = api.OpenObject(lease, f'{zone.collection}/other')
         with pytest.raises(exceptions.RemoteServiceUnavailable):
             one.read(10)
         one.close()
@@ -97,7 +91,7 @@ def test_errors_use_up_no_connections(zone, store, image, api, code):
                 ask(store, image)
             if not zone.objects():
                 zone.put('image', IMAGE)
-    assert store.zone.sessions.in_use == 0
+    assert store.sessions.in_use == 0
     zone.wait_connected(1)
 
 
@@ -114,7 +108,7 @@ def test_there_are_not_more_connections_than_allowed(zone, image):
 
 def test_whoever_waits_gets_the_connection_that_becomes_free(zone, image):
     store = zone.store(pool_size=1, timeout=100)
-    waiting = threads.observe(store.zone.sessions)
+    waiting = threads.observe(store.sessions)
     with leases(store, 1):
         reading = threads.Running(irods.read, store, image)
         waiting.wait_for_sleepers()
@@ -188,8 +182,9 @@ def test_what_is_no_zone_is_unavailable(zone):
 
 
 def test_a_host_that_vanishes_would_be_noticed(store):
-    with store.zone.sessions.lease() as lease:
-        connection = lease.link().session.pool._conn.socket
+    with store.sessions.lease() as lease:
+        [made] = lease.link().session.pool.idle
+        connection = made.socket
         for level, option in (
             (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
             (socket.IPPROTO_TCP, socket.TCP_NODELAY),
@@ -232,7 +227,7 @@ def test_a_forked_process_has_connections_of_its_own(zone, store, image):
 
     def work():
         assert irods.read(store, image) == IMAGE
-        store.zone.sessions.close()
+        store.sessions.close()
 
     assert in_child(work)
     assert len(zone.server.calls_of('auth')) == logins + 2
@@ -251,7 +246,7 @@ def test_a_connection_ends_with_its_process_whatever_was_forked(
     if not child:
         os.read(reader, 1)
         os._exit(0)
-    store.zone.sessions.drop_idle()
+    store.sessions.drop_idle()
     try:
         zone.wait_connected(0)
     finally:
@@ -268,11 +263,11 @@ def test_a_transfer_does_not_outlive_a_fork(zone, store, image, impatient):
 
     def work():
         assert first + b''.join(chunks) == IMAGE
-        store.zone.sessions.close()
+        store.sessions.close()
 
     assert in_child(work)
     assert first + b''.join(chunks) == IMAGE
-    assert store.zone.sessions.in_use == 0
+    assert store.sessions.in_use == 0
 
 
 @pytest.mark.parametrize('end', ['drop', 'end', 'run'])
@@ -283,7 +278,7 @@ def test_a_lease_can_end_in_a_forked_process(zone, store, image, end):
             'checksum', zone.image_path,
         )
 
-    with store.zone.sessions.lease() as lease:
+    with store.sessions.lease() as lease:
         lease.link()
         assert in_child(run if end == 'run' else getattr(lease, end))
         run()
@@ -293,6 +288,6 @@ def test_a_lease_can_end_in_a_forked_process(zone, store, image, end):
 def test_at_the_end_of_a_process_the_zone_is_told(zone, store, image):
     irods.read(store, image)
     zone.wait_connected(1)
-    store.zone.sessions.close()
+    store.sessions.close()
     zone.wait_connected(0)
     assert irods.read(store, image) == IMAGE

@@ -296,7 +296,6 @@ def test_the_driver_needs_nothing_of_the_plugin():
     code = '''
 import sys
 from glance_store_irods import store
-from glance_store_irods import zone
 print([name for name in sys.modules if name.startswith('glance_copy')])
 '''
     done = subprocess.run(
