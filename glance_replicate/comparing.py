@@ -17,16 +17,14 @@ class Difference:
     """How one image compares.
 
     :param kind: one of the words above
+    :param image: the :class:`Image`, of the source if it is there
     :param fields: names of what differs; ``data`` for the bytes, and
         ``store`` with a name for a store that it has to be in
-    :param size: bytes of the image where it is
     :param is_proved: a hash tells whether the bytes are the same
     """
 
     kind: str
-    image_id: str
-    name: str
-    size: int
+    image: records.Image
     fields: tuple = ()
     is_proved: bool = True
 
@@ -102,27 +100,22 @@ def compare(sources, everything, index, rules, filters, stores=()):
         yield of_image(source, index.find(source), rules, stores)
     for image in index.others(everything):
         if filters.meets(image):
-            yield Difference(
-                kind=EXTRA, image_id=image.id, name=image.name,
-                size=image.size or 0,
-            )
+            yield Difference(kind=EXTRA, image=image)
 
 
 def of_image(source, target, rules, stores=()):
     """Return the :class:`Difference` of one image of the source."""
-    known = {
-        'image_id': source.id, 'name': source.name, 'size': source.size or 0,
-    }
     if target is None:
-        return Difference(kind=MISSING, **known)
+        return Difference(kind=MISSING, image=source)
     if target.mark is not None:
-        return Difference(kind=UNFINISHED, **known)
-    fields = records.differing(records.wanted(source, rules), target)
+        return Difference(kind=UNFINISHED, image=source)
     same = same_data(source, target)
-    if same is False:
-        fields = [DATA, *fields]
-    fields += [STORE + name for name in target.lacks(stores)]
+    fields = (
+        *([DATA] if same is False else []),
+        *records.differing(records.wanted(source, rules), target),
+        *(STORE + name for name in target.lacks(stores)),
+    )
     return Difference(
-        kind=DIFFERENT if fields else SAME, fields=tuple(fields),
-        is_proved=same is not None, **known,
+        kind=DIFFERENT if fields else SAME, image=source, fields=fields,
+        is_proved=same is not None,
     )

@@ -16,8 +16,10 @@ _INTERVAL = 10.0
 _QUIET = (results.SAME, results.STOPPED)
 
 
-class Count:
-    """How much is done, and how fast.
+class Display:
+    """Counts what is done, and how fast; this one shows nothing of it.
+
+    A context manager; safe to use from any thread.
 
     :param clock: returns seconds; for tests
     """
@@ -25,21 +27,45 @@ class Count:
     def __init__(self, clock=time.monotonic):
         self._clock = clock
         self._began = clock()
+        self._lock = threading.Lock()
         self._moving = {}
         self.images = self.total_images = 0
         self.bytes = self.total_bytes = 0
 
-    def begin(self, key):
-        self.bytes -= self._moving.pop(key, 0)
-        self._moving[key] = 0
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def expect(self, count, size):
+        """So many images, and so many bytes, are to be done."""
+        with self._lock:
+            self.total_images, self.total_bytes = count, size
+            self._show()
+
+    def begin(self, key, name, size):
+        """The bytes of one image begin to move, or begin anew."""
+        with self._lock:
+            self.bytes -= self._moving.pop(key, 0)
+            self._show()
 
     def advance(self, key, count):
-        self._moving[key] = self._moving.get(key, 0) + count
-        self.bytes += count
+        """So many bytes of it have moved."""
+        with self._lock:
+            self._moving[key] = self._moving.get(key, 0) + count
+            self.bytes += count
+            self._show()
 
-    def end(self, key):
-        self._moving.pop(key, None)
-        self.images += 1
+    def end(self, key, result):
+        """It is done, as a :class:`Result` tells."""
+        with self._lock:
+            self._moving.pop(key, None)
+            self.images += 1
+            self._show()
+
+    def say(self, sentence):
+        """Tell the user something."""
 
     @property
     def rate(self):
@@ -54,60 +80,6 @@ class Count:
             return None
         return max(0, self.total_bytes - self.bytes) / self.rate
 
-    def __str__(self):
-        return (
-            f'{self.images} of {self.total_images} images, '
-            f'{text.size(self.bytes)} of {text.size(self.total_bytes)}, '
-            f'{text.size(self.rate)}/s, {text.seconds(self.seconds_left)} left'
-        )
-
-
-class Display:
-    """What a command tells of its progress: this one shows nothing.
-
-    A context manager; safe to use from any thread.
-
-    :param clock: returns seconds; for tests
-    """
-
-    def __init__(self, clock=time.monotonic):
-        self._lock = threading.Lock()
-        self._count = Count(clock)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-    def expect(self, count, size):
-        """So many images, and so many bytes, are to be done."""
-        with self._lock:
-            self._count.total_images = count
-            self._count.total_bytes = size
-            self._show()
-
-    def begin(self, key, name, size):
-        """The bytes of one image begin to move, or begin anew."""
-        with self._lock:
-            self._count.begin(key)
-            self._show()
-
-    def advance(self, key, count):
-        """So many bytes of it have moved."""
-        with self._lock:
-            self._count.advance(key, count)
-            self._show()
-
-    def end(self, key, result):
-        """It is done, as a :class:`Result` tells."""
-        with self._lock:
-            self._count.end(key)
-            self._show()
-
-    def say(self, sentence):
-        """Tell the user something."""
-
     def _show(self):
         """Show how much is done; called with the lock held."""
 
@@ -118,7 +90,6 @@ class Lines(Display):
     def __init__(self, stream=None, clock=time.monotonic):
         super().__init__(clock)
         self._stream = stream or sys.stderr
-        self._clock = clock
         self._next = clock() + _INTERVAL
 
     def end(self, key, result):
@@ -133,7 +104,12 @@ class Lines(Display):
         now = self._clock()
         if now >= self._next:
             self._next = now + _INTERVAL
-            self._write(self._count)
+            self._write(
+                f'{self.images} of {self.total_images} images, '
+                f'{text.size(self.bytes)} of {text.size(self.total_bytes)}, '
+                f'{text.size(self.rate)}/s, '
+                f'{text.seconds(self.seconds_left)} left'
+            )
 
     def _write(self, line):
         # In one piece, so that lines of several threads do not mix.
@@ -202,10 +178,9 @@ class Bars(_Progress, Display):
         self._bars.console.print(line, markup=False, highlight=False)
 
     def _show(self):
-        count = self._count
         self._bars.update(
-            self._all, completed=count.bytes, total=count.total_bytes or None,
-            state=f'{count.images}/{count.total_images} images',
+            self._all, completed=self.bytes, total=self.total_bytes or None,
+            state=f'{self.images}/{self.total_images} images',
         )
 
 

@@ -13,41 +13,31 @@ from glance_replicate import store_copies
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
-    """What to do with each image.
-
-    :param members: also share copies with the projects of the same ids
-    :param metadata_only: copy no image, only update records
-    :param dry_run: change nothing
-    :param stores: stores of the target that images have to be in
-    """
-
-    members: bool = False
-    metadata_only: bool = False
-    dry_run: bool = False
-    stores: tuple = ()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Putter:
     """Puts images on a target. Safe to use from any thread.
 
     :param service: :class:`ImageService` of the target
     :param index: :class:`Index` of the target's images
     :param rules: :class:`Rules`
-    :param options: :class:`Options`
     :param claims: :class:`TargetRecords`
     :param delivery: :class:`Delivery`
     :param display: :class:`Display`
+    :param members: also share copies with the projects of the same ids
+    :param metadata_only: copy no image, only update records
+    :param dry_run: change nothing
+    :param stores: stores of the target that images have to be in
     """
 
     service: object
     index: object
     rules: object
-    options: object
     claims: object
     delivery: object
     display: object
+    members: bool = False
+    metadata_only: bool = False
+    dry_run: bool = False
+    stores: tuple = ()
 
     def put(self, item):
         """Make the target have this :class:`Item`; return the result."""
@@ -56,13 +46,13 @@ class Putter:
             found = self._fresh(self.index.find(image))
             if found is not None and found.mark is None:
                 return self._update(item, image, found)
-            if self.options.metadata_only:
+            if self.metadata_only:
                 return results.of(
                     results.SAME, image,
                     detail=f'not on {self.service.name}; --metadata-only '
                            f'copies no image',
                 )
-            if self.options.dry_run:
+            if self.dry_run:
                 return results.of(
                     results.WOULD_COPY, image, image.size, unverifiable(image)
                 )
@@ -88,8 +78,8 @@ class Putter:
         differing = records.differing(wanted, found)
         projects = self._missing_members(item, image, found)
         lacking = []
-        if not self.options.metadata_only:
-            lacking = found.lacks(self.options.stores)
+        if not self.metadata_only:
+            lacking = found.lacks(self.stores)
         fields = [
             *filter(records.can_change, differing),
             *(['members'] if projects else []),
@@ -97,7 +87,7 @@ class Putter:
         ]
         if not fields:
             what = results.SAME
-        elif self.options.dry_run:
+        elif self.dry_run:
             what = results.WOULD_UPDATE
         else:
             what = results.UPDATED
@@ -135,7 +125,7 @@ class Putter:
         self._complete(
             wanted, target, self._missing_members(item, latest, target)
         )
-        self._copy_to_stores(target, target.lacks(self.options.stores))
+        self._copy_to_stores(target, target.lacks(self.stores))
         return results.of(
             results.COPIED, latest, target.size, _join(
                 unverifiable(latest), self._left_out(wanted, target),
@@ -159,7 +149,7 @@ class Putter:
     def _missing_members(self, item, image, target):
         """Return the projects that a copy is yet to be shared with."""
         shared = {image.base['visibility'], self.rules.visibility or 'shared'}
-        if not self.options.members or shared != {'shared'}:
+        if not self.members or shared != {'shared'}:
             return []
         there = set()
         if target.base['visibility'] == 'shared':

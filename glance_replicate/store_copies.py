@@ -143,7 +143,7 @@ class Filler:
 
     service: object
     stores: tuple
-    display: object = displays.Display()
+    display: object = dataclasses.field(default_factory=displays.Display)
     dry_run: bool = False
     wait: bool = True
 

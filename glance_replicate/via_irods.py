@@ -173,6 +173,7 @@ class ViaIrods:
 
     def _register(self, image, record, url):
         """Register what was copied as the location; else remove it."""
+        lost = None
         try:
             self.target.add_location(record.id, url, {
                 'os_hash_algo': image.algorithm,
@@ -182,22 +183,14 @@ class ViaIrods:
             self._remove(url)
             raise self._explained(exc) from None
         except errors.Unreachable as exc:
-            # The request may be under way; if not, the next run removes it.
-            if not self._settle(record, url, remove=False):
-                raise exc
-            return
-        self._settle(record, url)
-
-    def _settle(self, record, url, remove=True):
-        """Wait until the target has accepted the location, or refused it.
-
-        :param remove: if it was refused, remove what was copied, and raise
-        :returns: True if it was accepted
-        """
+            lost = exc
         seen = store_copies.follow(self.target, record.id, interval=_LOOK)
         status = (seen.record or {}).get('status')
-        if status == 'active' or not remove:
-            return status == 'active'
+        if status == 'active':
+            return
+        if lost:
+            # The request may be under way; if not, the next run removes it.
+            raise lost
         if status in ('queued', None):
             self._remove(url)
         raise errors.ReplicatorError(

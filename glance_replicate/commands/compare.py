@@ -50,7 +50,7 @@ class Compare(base.Command):
             stores,
         ))
         self.check_some(found, parsed_args, source.name)
-        unproved = [f.image_id for f in found if not f.is_proved]
+        unproved = [f.image.id for f in found if not f.is_proved]
         if unproved:
             self.warn(
                 f'Only the sizes of {len(unproved)} images could be compared, '
@@ -60,8 +60,8 @@ class Compare(base.Command):
         self.status = int(bool(differing))
         return ('Image', 'Name', 'Difference', 'Fields', 'Bytes'), [
             (
-                each.image_id, text.safe(each.name), each.kind,
-                text.safe(', '.join(each.fields)), each.size,
+                each.image.id, text.safe(each.image.name), each.kind,
+                text.safe(', '.join(each.fields)), each.image.size or 0,
             )
             for each in (found if parsed_args.all else differing)
         ]

@@ -140,10 +140,8 @@ def make_putter(parsed, target, limit, display, delivery=None):
     return putting.Putter(
         service=target, rules=rules,
         index=comparing.Index(selecting.everything(target)),
-        options=putting.Options(
-            members=parsed.members, metadata_only=parsed.metadata_only,
-            dry_run=parsed.dry_run, stores=stores,
-        ),
+        members=parsed.members, metadata_only=parsed.metadata_only,
+        dry_run=parsed.dry_run, stores=stores,
         claims=target_records.TargetRecords(
             target, rules, redo=parsed.redo_unfinished
         ),

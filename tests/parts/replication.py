@@ -55,9 +55,8 @@ class Side:
         there = connect(self.target, self.token, say=self.said.append)
         rules = rules or records.Rules()
         putter = putting.Putter(
-            service=there, rules=rules, display=self,
+            service=there, rules=rules, display=self, **options,
             index=comparing.Index(selecting.everything(there)),
-            options=putting.Options(**options),
             claims=target_records.TargetRecords(there, rules, redo=redo),
             delivery=sending.Streaming(
                 service=there,

@@ -315,18 +315,18 @@ def test_lines_tell_how_fast_it_is_and_what_ended():
         'failed: a as b: why?', 'copied: d (D?) 2.0 KiB', 'it?',
         '4 of 1 images, 2.0 KiB of 2.9 KiB, 50 B/s, 0:00:20 left',
     ]
-    idle = display.Count(lambda: 5.0)
+    idle = display.Display(lambda: 5.0)
     assert (idle.rate, idle.seconds_left) == (0.0, None)
 
 
 def test_bytes_of_a_second_attempt_are_not_counted_twice():
-    count = display.Count(lambda: 1.0)
-    count.begin('a')
-    count.advance('a', 10)
-    count.begin('a')
-    count.advance('a', 30)
-    count.end('a')
-    assert (count.bytes, count.images) == (30, 1)
+    shown = display.Display(lambda: 1.0)
+    shown.begin('a', 'A', 30)
+    shown.advance('a', 10)
+    shown.begin('a', 'A', 30)
+    shown.advance('a', 30)
+    shown.end('a', None)
+    assert (shown.bytes, shown.images) == (30, 1)
 
 
 @pytest.mark.parametrize(('status', 'shown'), [
