@@ -246,7 +246,7 @@ def _check(found, checks, where):
     :param checks: {name: function that is true for a value that is right}
     """
     if not isinstance(found, dict) or set(found) != set(checks):
-        raise folders.BadDump(f'{where} has not the fields of a dump')
+        raise folders.BadDump(f'{where} does not have the fields of a dump')
     for name, is_right in checks.items():
         if not is_right(found[name]):
             raise folders.BadDump(f'{where} has no valid {name}')

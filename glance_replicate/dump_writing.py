@@ -80,7 +80,7 @@ def _lock(top):
         fcntl.flock(top.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise errors.ReplicatorError(
-            f'Another process is dumping into {top.path}'
+            f'Another process is dumping into {text.safe(top.path)}'
         ) from None
 
 

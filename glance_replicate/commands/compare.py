@@ -53,8 +53,8 @@ class Compare(base.Command):
         unproved = [f.image.id for f in found if not f.is_proved]
         if unproved:
             self.warn(
-                f'Only the sizes of {len(unproved)} images could be compared, '
-                f'which have no hash in common: {", ".join(unproved)}'
+                f'{len(unproved)} images have no hash in common with their '
+                f'copies, so only sizes were compared: {", ".join(unproved)}'
             )
         differing = [f for f in found if f.kind != comparing.SAME]
         self.status = int(bool(differing))
