@@ -20,10 +20,11 @@ _SIDES = ('from', 'to', 'server')
 _COVER = '***'
 
 
-def _repeated(parser, option, dest=None, **more):
+def _repeated(parser, option, dest=None, metavar=None, **more):
+    name = option.strip('-')
     parser.add_argument(
-        option, action='append', default=[],
-        dest=dest or option.strip('-').replace('-', '_'), **more,
+        option, action='append', default=[], metavar=metavar or name.upper(),
+        dest=dest or name.replace('-', '_'), **more,
     )
 
 
