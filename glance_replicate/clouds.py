@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Where images come from and go to: clouds, the environment, or a URL."""
+"""Connecting to an Image service: a cloud, OS_* variables, or a URL."""
 
 import dataclasses
 import ipaddress
@@ -17,7 +17,6 @@ import openstack.config
 import openstack.exceptions
 
 from glance_replicate import errors
-from glance_replicate import redirects
 from glance_replicate import service
 from glance_replicate import text
 
@@ -28,13 +27,12 @@ _VERSION = re.compile(r'/v2/?$')
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """One side of a copy, as the user names it.
+    """An Image service, as the user names it.
 
-    :param name: a cloud of ``clouds.yaml``, or ``env`` for the ``OS_*``
-        variables, each with ``/REGION`` behind it or not; a URL; or
-        ``host:port``
-    :param region: of a cloud whose name has none behind it, or None for the
-        one that clouds.yaml or the catalog has first
+    :param name: a cloud of ``clouds.yaml`` or ``env`` for the ``OS_*``
+        variables, either with or without ``/REGION``; a URL; or ``host:port``
+    :param region: for a cloud named without one; if None, the first one of
+        clouds.yaml or the catalog
     :param token: for a URL; never shown
     :param ca_file: certificates to trust instead of the system's
     :param insecure: do not verify the server's certificate
@@ -52,38 +50,28 @@ def connect(endpoint, warn, retries):
 
     :param warn: called with each sentence that the user has to know
     :param retries: :class:`Retries`
+    :raises: :class:`ReplicatorError`
     """
+    name = text.safe(endpoint.name)
     if endpoint.insecure:
-        warn(f'The certificate of {text.safe(endpoint.name)} is not verified.')
+        warn(f'The certificate of {name} is not verified.')
     url = url_of(endpoint.name)
     if url is not None:
-        return service_of(
-            _by_url(url, endpoint, warn), endpoint.name, retries
+        return service.ImageService(
+            _by_url(url, endpoint, warn), name, retries
         )
     if endpoint.token:
         raise errors.ReplicatorError(
-            f'A token goes with a URL; {text.safe(endpoint.name)} names a '
-            f'cloud, whose credentials are in clouds.yaml'
+            f'A token can only be used with a URL; {name} is a cloud, whose '
+            f'credentials are in clouds.yaml'
         )
     return _by_cloud(endpoint, retries)
 
 
-def service_of(adapter, name, retries):
-    """Return the :class:`ImageService` that an adapter speaks to.
-
-    :param name: how the user calls it
-    :param retries: :class:`Retries`
-    """
-    name = text.safe(name)
-    return service.ImageService(
-        redirects.Following(adapter, name), name, retries
-    )
-
-
 def url_of(name):
-    """Return the URL that a name stands for, or None if it is a cloud's.
+    """Return the URL that a name means, or None if it names a cloud.
 
-    :raises: :class:`ReplicatorError` if it holds a password
+    :raises: :class:`ReplicatorError` if it is not valid, or has a password
     """
     if _HOST_PORT.match(name):
         name = f'http://{name}'
@@ -91,29 +79,26 @@ def url_of(name):
         return None
     try:
         parts = urllib.parse.urlsplit(name)
-        port = parts.port
+        has_place = parts.hostname and parts.port != 0
     except ValueError as exc:
-        raise errors.ReplicatorError(f'This URL is not valid: {exc}') from None
-    if parts.scheme not in ('http', 'https') or not parts.hostname:
+        raise errors.ReplicatorError(f'Not a valid URL: {exc}') from None
+    if parts.scheme not in ('http', 'https') or not has_place:
         raise errors.ReplicatorError(
-            f'{text.safe(name)} is not a URL of an Image service: it begins '
-            f'with https:// or http://'
+            f'{text.safe(name)} is not the URL of an Image service: that '
+            f'begins with https:// or http://'
         )
     if parts.username is not None or parts.password is not None:
         raise errors.ReplicatorError(
-            'The URL of an Image service holds no user and password: use a '
-            'token, or a cloud of clouds.yaml'
+            'Do not put a user or password into the URL of an Image service: '
+            'use a token, or a cloud of clouds.yaml'
         )
-    host = f'[{parts.hostname}]' if ':' in parts.hostname else parts.hostname
-    place = host if port is None else f'{host}:{port}'
-    return f'{parts.scheme}://{place}{_VERSION.sub("", parts.path)}'.rstrip(
-        '/'
-    )
+    path = _VERSION.sub('', parts.path)
+    return f'{parts.scheme}://{parts.netloc}{path}'.rstrip('/')
 
 
 def _by_url(url, endpoint, warn):
     if endpoint.token and url.startswith('http:') and not _is_local(url):
-        warn(f'The token for {url} goes over the network without encryption.')
+        warn(f'The token for {url} is sent without encryption.')
     if endpoint.token:
         auth = token_endpoint.Token(url, endpoint.token)
     else:
@@ -147,20 +132,20 @@ def _by_cloud(endpoint, retries):
             name = f'{name}/{region}'
         if cloud in ENVIRONMENT:
             cloud = 'envvars'
-        return service_of(
-            with_version(_connection(cloud, region, more).image), name,
-            retries,
+        return service.ImageService(
+            with_version(_connection(cloud, region, more).image),
+            text.safe(name), retries,
         )
     except (
         openstack.exceptions.SDKException, auth_exceptions.ClientException
     ) as exc:
         raise errors.ReplicatorError(
-            f'The cloud {text.safe(name)} cannot be used: {text.safe(exc)}'
+            f'Cannot use the cloud {text.safe(name)}: {text.safe(exc)}'
         ) from None
 
 
 def _cloud_and_region(name):
-    """Return what a name means: a cloud, and a region of it or None."""
+    """Return the cloud that a name means, and its region or None."""
     if '/' not in name or name in (
         openstack.config.OpenStackConfig().get_cloud_names()
     ):
@@ -168,7 +153,7 @@ def _cloud_and_region(name):
     cloud, _, region = name.rpartition('/')
     if not cloud or not region:
         raise errors.ReplicatorError(
-            f'{text.safe(name)} is not CLOUD/REGION: a name is missing'
+            f'{text.safe(name)} is not CLOUD/REGION: one of them is missing'
         )
     return cloud, region
 
@@ -186,9 +171,9 @@ def _connection(cloud, region, more):
 
 
 def with_version(proxy):
-    """Let openstacksdk's proxy of an Image service speak to its v2 API.
+    """Have openstacksdk's proxy of an Image service use the v2 API.
 
-    Not every way to log in finds out by itself where that is.
+    Not every auth plugin discovers its URL.
     """
     endpoint = proxy.get_endpoint()
     if endpoint and not _VERSION.search(endpoint):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What differs between the images of two clouds."""
+"""Comparing the images of two clouds."""
 
 import dataclasses
 
@@ -14,25 +14,23 @@ STORE = 'store '
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Difference:
-    """One image, compared.
+    """How one image compares.
 
     :param kind: one of the words above
-    :param fields: names of what is not the same; ``data`` for the bytes,
-        and for a store that it has to be in ``store`` with its name
-    :param size: bytes of the image where it is
-    :param is_proved: a hash has said that the bytes are the same, or not
+    :param image: the :class:`Image`, of the source if it is there
+    :param fields: names of what differs; ``data`` for the bytes, and
+        ``store`` with a name for a store that it has to be in
+    :param is_proved: a hash tells whether the bytes are the same
     """
 
     kind: str
-    image_id: str
-    name: str
-    size: int
+    image: records.Image
     fields: tuple = ()
     is_proved: bool = True
 
 
 class Index:
-    """The images of the target, found by what they are copies of.
+    """Finds the images of the target by their originals.
 
     :param images: all images of the target that the user sees
     """
@@ -48,14 +46,14 @@ class Index:
     def find(self, source):
         """Return the target's :class:`Image` for one of the source, or None.
 
-        The same id comes first, unless it is another image and there is a
-        copy under an id of its own, which was made for that reason.
+        The one with the same id comes first, unless it is a different image
+        and there is a copy with another id.
         """
         same = self._by_id.get(source.id)
         found = [same] if same else []
         found.extend(self._copies.get(source.id, ()))
         for image in found:
-            # Anybody can write such a property: the bytes have to fit too.
+            # Anybody can set that property, so the bytes have to fit too.
             if image.mark or same_data(source, image):
                 return image
         for image in found:
@@ -64,7 +62,7 @@ class Index:
         return same
 
     def others(self, sources):
-        """Return the active images that are no copies of these sources."""
+        """Return the active images that are not copies of these."""
         known = {image.id for image in map(self.find, sources) if image}
         return [
             image for image in self._by_id.values()
@@ -75,8 +73,8 @@ class Index:
 def same_data(source, target):
     """Tell whether the target is active with the bytes of the source.
 
-    :returns: None if no hash says so or not, and the size, if both have one,
-        is the same
+    :returns: None if they have no hash in common, and their sizes, if known,
+        are the same
     """
     if target.status != 'active':
         return False
@@ -92,36 +90,32 @@ def same_data(source, target):
 def compare(sources, everything, index, rules, filters, stores=()):
     """Yield a :class:`Difference` for each image of either side.
 
-    :param sources: what a livecopy would copy with these filters
+    :param sources: what livecopy would copy with these filters
     :param everything: what it would copy without them
     :param index: :class:`Index` of the target
-    :param stores: what images have to be in on the target
+    :param rules: :class:`Rules`
+    :param stores: that images have to be in on the target
     """
     for source in sources:
         yield of_image(source, index.find(source), rules, stores)
     for image in index.others(everything):
         if filters.meets(image):
-            yield Difference(
-                kind=EXTRA, image_id=image.id, name=image.name,
-                size=image.size or 0,
-            )
+            yield Difference(kind=EXTRA, image=image)
 
 
 def of_image(source, target, rules, stores=()):
     """Return the :class:`Difference` of one image of the source."""
-    known = {
-        'image_id': source.id, 'name': source.name, 'size': source.size or 0,
-    }
     if target is None:
-        return Difference(kind=MISSING, **known)
+        return Difference(kind=MISSING, image=source)
     if target.mark is not None:
-        return Difference(kind=UNFINISHED, **known)
-    fields = records.differing(records.wanted(source, rules), target)
+        return Difference(kind=UNFINISHED, image=source)
     same = same_data(source, target)
-    if same is False:
-        fields = [DATA, *fields]
-    fields += [STORE + name for name in target.lacks(stores)]
+    fields = (
+        *([DATA] if same is False else []),
+        *records.differing(records.wanted(source, rules), target),
+        *(STORE + name for name in target.lacks(stores)),
+    )
     return Difference(
-        kind=DIFFERENT if fields else SAME, fields=tuple(fields),
-        is_proved=same is not None, **known,
+        kind=DIFFERENT if fields else SAME, image=source, fields=fields,
+        is_proved=same is not None,
     )

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What can go wrong, each in one sentence for a person."""
+"""The errors of the client: each text is one sentence for the user."""
 
-# With these a server asks to come back later, or a proxy does so for it.
+# Temporary errors of a server, or of a proxy before it.
 PASSING = (408, 429, 500, 502, 503, 504)
 
 
 class ReplicatorError(Exception):
-    """Something failed; the text is one sentence without credentials.
+    """Something failed; the text has no credentials.
 
-    ``may_pass`` is true if it is worth trying again, ``may_last`` if that is
-    so for minutes, and ``pause`` tells after how many seconds, if that is
-    known.
+    ``may_pass`` is true if another attempt may succeed, ``may_last`` if that
+    may take minutes; ``pause`` is how many seconds the server asks to wait,
+    or None.
     """
 
     may_pass = False
@@ -20,10 +20,10 @@ class ReplicatorError(Exception):
 
 
 class Refused(ReplicatorError):
-    """A server said no.
+    """A server answered with an error.
 
     :param status: the HTTP status
-    :param pause: seconds after which the server wants to be asked again
+    :param pause: how many seconds the server asks to wait, or None
     """
 
     def __init__(self, message, status, pause=None):
@@ -36,7 +36,7 @@ class Refused(ReplicatorError):
 class Unreachable(ReplicatorError):
     """A server did not answer, or the connection broke.
 
-    :param may_last: the server is known to be there
+    :param may_last: the server has answered before
     """
 
     may_pass = True
@@ -47,9 +47,9 @@ class Unreachable(ReplicatorError):
 
 
 class Undecided(Unreachable):
-    """A server got all bytes, and did not say what became of them.
+    """A server got all bytes, and did not say whether it stored them.
 
-    :param pause: seconds after which it wants to be asked again, or None
+    :param pause: how many seconds the server asks to wait, or None
     """
 
     def __init__(self, message, pause):
@@ -58,11 +58,11 @@ class Undecided(Unreachable):
 
 
 class GivenUp(ReplicatorError):
-    """What may pass was tried as long as the user lets it."""
+    """A temporary error lasted for longer than the user allows."""
 
 
 class WrongData(ReplicatorError):
-    """Bytes are not those of the image. Never tried again blindly."""
+    """The bytes that arrived are not those of the image."""
 
 
 class Vanished(ReplicatorError):

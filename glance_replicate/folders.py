@@ -2,8 +2,8 @@
 
 """A directory that is not trusted: nothing in it leads out of it.
 
-Everything is opened by a plain name below a directory that is open already,
-and what is not a plain file or directory is refused.
+Everything is opened by its name in a directory that is open already. What is
+not a plain file or directory is refused.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ _FOLDER = _READ | os.O_DIRECTORY
 
 
 class BadDump(errors.ReplicatorError):
-    """A directory is not what ``dump`` has written."""
+    """A directory does not hold what ``dump`` writes."""
 
 
 class Folder:
     """An open directory; a context manager.
 
     :param fd: its descriptor, which this closes
-    :param path: only to tell the user
+    :param path: for messages
     """
 
     def __init__(self, fd, path):
@@ -37,7 +37,8 @@ class Folder:
     def of_user(cls, path, make=False):
         """Open the directory that the user has named.
 
-        :param make: make it if it is not there
+        :param make: create it if it does not exist
+        :raises: :class:`BadDump`
         """
         try:
             if make:
@@ -45,8 +46,7 @@ class Folder:
             return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY), path)
         except OSError as exc:
             raise BadDump(
-                f'The directory {text.safe(path)} cannot be used: '
-                f'{exc.strerror}'
+                f'Cannot use the directory {text.safe(path)}: {exc.strerror}'
             ) from None
 
     def __enter__(self):
@@ -58,7 +58,7 @@ class Folder:
     def folder(self, name, make=False):
         """Open a directory in this one."""
         _check(name)
-        with _told(self, name):
+        with _as_bad_dump(self, name):
             if make:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o700, dir_fd=self.fd)
@@ -68,7 +68,7 @@ class Folder:
     def open(self, name):
         """Open a plain file for reading bytes."""
         _check(name)
-        with _told(self, name):
+        with _as_bad_dump(self, name):
             fd = os.open(name, _READ, dir_fd=self.fd)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
@@ -78,7 +78,7 @@ class Folder:
     def read(self, name, largest):
         """Return the bytes of a plain file that is not too large."""
         found = b''
-        with self.open(name) as stream, _told(self, name):
+        with self.open(name) as stream, _as_bad_dump(self, name):
             while len(found) <= largest:
                 more = stream.read(largest + 1 - len(found))
                 if not more:
@@ -101,13 +101,13 @@ class Folder:
 
     def names(self):
         """Return the names of all that is in it."""
-        with _told(self, ''):
+        with _as_bad_dump(self, ''):
             return os.listdir(self.fd)
 
     def create(self, name):
         """Open a new file for writing bytes; one that is there is replaced."""
         _check(name)
-        with _told(self, name):
+        with _as_bad_dump(self, name):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self.fd)
             return open(
@@ -115,29 +115,27 @@ class Folder:
             )
 
     def write(self, name, data):
-        """Let a file have these bytes: whole, or as it was before."""
+        """Replace the bytes of a file: completely, or not at all."""
         part = f'.{name}.part'
-        with self.create(part) as stream, _told(self, name):
-            view = memoryview(data)
-            while view:
-                view = view[stream.write(view):]
+        with self.create(part) as stream, _as_bad_dump(self, name):
+            write_all(stream, data)
             os.fsync(stream.fileno())
         self.rename(part, name)
 
     def rename(self, old, new):
-        """Give something another name, for good."""
-        with _told(self, new):
+        """Rename something, and sync it to the disk."""
+        with _as_bad_dump(self, new):
             os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
             self.sync()
 
     def sync(self):
-        """Have the names in it written to the disk."""
+        """Sync the names in it to the disk."""
         os.fsync(self.fd)
 
     def remove(self, name):
         """Remove a directory of plain files, or a file, if it is there."""
         _check(name)
-        with _told(self, name):
+        with _as_bad_dump(self, name):
             try:
                 os.unlink(name, dir_fd=self.fd)
             except FileNotFoundError:
@@ -155,14 +153,21 @@ class Folder:
         return text.safe(os.path.join(self.path, name))
 
 
+def write_all(stream, data):
+    """Write all bytes to a file without a buffer, or raise OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view):]
+
+
 def _check(name):
     if not name or '/' in name or '\0' in name or name in ('.', '..'):
         raise BadDump(f'{text.safe(name)} is not the name of a file')
 
 
 @contextlib.contextmanager
-def _told(folder, name):
-    """Turn what the system says into a sentence."""
+def _as_bad_dump(folder, name):
+    """Turn an OSError into a :class:`BadDump` with the path."""
     try:
         yield
     except OSError as exc:

@@ -36,7 +36,7 @@ class ReplicateApp(app.App):
         self.command_manager.add_command('complete', complete.CompleteCommand)
 
     def configure_logging(self):
-        """Let libraries speak only when asked."""
+        """Log what libraries say only with --verbose or --debug."""
         super().configure_logging()
         if self.options.verbose_level <= self.DEFAULT_VERBOSE_LEVEL:
             for name in _QUIET:
@@ -47,12 +47,12 @@ def main(argv=None):
     """Run one command; return its exit status."""
     if not sys.warnoptions:
         warnings.simplefilter('ignore')
-    # Help and completion show it, also of what runs as a module.
+    # The name that help and completion show, also when run as a module.
     sys.argv[0] = 'glance-replicate'
     given = sys.argv[1:] if argv is None else argv
     kept, variables = arguments.hidden(given)
     if variables and argv is None:
-        # From here on no token is to be seen among the arguments.
+        # Run again without tokens among the arguments, which all can see.
         os.execve(  # noqa: S606 - this same program
             sys.executable,
             [sys.executable, '-m', 'glance_replicate', *kept],

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Properties that tell the copies of this tool from other images.
+"""Properties of the copies that this tool makes.
 
-A copy that is not finished bears the mark of the process that makes it, so
-that another process, or a later one, knows what it may do with it.
+An unfinished copy bears a mark of the process that makes it. It tells another
+process, or a later one, whether it may take the copy over.
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ _CLOCK = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """Who copies what.
+    """Which process copies which image.
 
-    :param source: id of the image that is copied
-    :param host: name of the machine of the process
+    :param source: id of the image
+    :param host: name of the machine that the process runs on
     :param pid: its process id
-    :param started: when it was started, in seconds since the epoch
+    :param started: its start, in seconds since the epoch
     """
 
     source: str
@@ -37,13 +37,18 @@ class Mark:
         return f'{self.source} {self.host} {self.pid} {self.started}'
 
     @property
+    def is_local(self):
+        """True if the process runs, or ran, on this machine."""
+        return self.host == socket.gethostname()
+
+    @property
     def is_ours(self):
-        """True if this very process has made it."""
-        return (self.host, self.pid) == (socket.gethostname(), os.getpid())
+        """True if this process has made the mark."""
+        return self.is_local and self.pid == os.getpid()
 
     def may_be_alive(self):
-        """True unless it is certain that the process has ended."""
-        if self.host != socket.gethostname():
+        """True unless the process has certainly ended."""
+        if not self.is_local:
             return True
         try:
             started = psutil.Process(self.pid).create_time()

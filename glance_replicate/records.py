@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What an image is, apart from its bytes; and what of that is copied."""
+"""The record of an image: what it says, what is copied, what is changed."""
 
 import collections.abc
 import dataclasses
+import hashlib
 import re
 
 from glance_replicate import errors
-from glance_replicate import keys
 from glance_replicate import provenance
 from glance_replicate import text
 
@@ -15,6 +15,7 @@ BASE = (
     'name', 'disk_format', 'container_format', 'min_disk', 'min_ram',
     'visibility', 'protected', 'os_hidden',
 )
+# Fields of Glance, which are not properties that users add.
 OWN = frozenset((
     *BASE, 'id', 'status', 'size', 'virtual_size', 'checksum', 'created_at',
     'updated_at', 'os_hash_algo', 'os_hash_value', 'owner', 'tags', 'self',
@@ -22,7 +23,15 @@ OWN = frozenset((
     'deleted', 'deleted_at',
 ))
 RESERVED = 'os_glance'
-# What older releases do not tell, or tell only if it is set.
+VISIBILITIES = ('public', 'private', 'shared', 'community')
+# Glance deletes the key of an encrypted volume together with an image whose
+# properties say so. A copy names the key of the original.
+KEY_IDS = ('cinder_encryption_key_id', 'os_encrypt_key_id')
+KEY_POLICIES = (
+    'cinder_encryption_key_deletion_policy', 'os_encrypt_key_deletion_policy',
+)
+DEFAULT_HASH = 'sha512'
+# Older releases omit these fields, or omit them when they are not set.
 _ABSENT = {
     'name': None, 'disk_format': None, 'container_format': None,
     'min_disk': 0, 'min_ram': 0, 'visibility': 'private', 'protected': False,
@@ -36,6 +45,31 @@ _ID = re.compile(
 def is_id(value):
     """True if this can be the id of an image."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def check_id(value):
+    """Raise :class:`ReplicatorError` if this is not the id of an image."""
+    if not is_id(value):
+        raise errors.ReplicatorError(
+            f'{text.safe(value)} is not the id of an image'
+        )
+
+
+def is_property(name):
+    """True if users may add a property of this name."""
+    return name not in OWN and not name.startswith(RESERVED)
+
+
+def is_hash(algorithm, value):
+    """True if this is a hash, in lower case, that hashlib can compute."""
+    if not isinstance(algorithm, str) or not isinstance(value, str):
+        return False
+    if algorithm not in hashlib.algorithms_available:
+        return False
+    length = 2 * hashlib.new(algorithm, usedforsecurity=False).digest_size
+    return 0 < length == len(value) and not set(value) - set(
+        '0123456789abcdef'
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +119,17 @@ class Image:
         return known
 
     @property
+    def expected_hash(self):
+        """The algorithm to hash its bytes with, and the expected value.
+
+        The value is None if the record has no hash that hashlib can compute.
+        """
+        for algorithm, value in self.hashes.items():
+            if is_hash(algorithm, value):
+                return algorithm, value
+        return DEFAULT_HASH, None
+
+    @property
     def mark(self):
         """The :class:`Mark` of an unfinished copy, or None."""
         return provenance.parse(self.properties.get(provenance.UNFINISHED))
@@ -101,11 +146,8 @@ class Image:
 
 def of_api(record):
     """Return the :class:`Image` of a record as the API shows it."""
-    if not is_id(record.get('id')):
-        # It becomes a part of URLs and of the names of folders.
-        raise errors.ReplicatorError(
-            f'{text.safe(record.get("id"))} is not the id of an image'
-        )
+    # It becomes part of URLs and of the names of directories.
+    check_id(record.get('id'))
     return Image(
         id=record['id'],
         status=record.get('status'),
@@ -119,8 +161,8 @@ def of_api(record):
         }},
         properties={
             name: value for name, value in record.items()
-            if name not in OWN and not name.startswith(RESERVED)
-            # What is no text is a field of another release.
+            # A value that is not a text is a field of another release.
+            if is_property(name)
             and (value is None or isinstance(value, str))
         },
         tags=frozenset(record.get('tags') or ()),
@@ -164,98 +206,125 @@ class Rules:
     def takes(self, name):
         """True if a copy may have a property of that name."""
         asked = self.keep_key_policy or name in self.changed
-        return asked or not keys.are_owned_by(name)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What the record on the target has to be."""
-
-    base: collections.abc.Mapping
-    properties: collections.abc.Mapping
-    tags: frozenset
+        return asked or name not in KEY_POLICIES
 
 
 def wanted(image, rules):
-    """Return what the record of a copy of an image has to be."""
-    base = dict(image.base)
-    if rules.keep_owner:
-        base['owner'] = image.owner
-    if rules.visibility is not None:
-        base['visibility'] = rules.visibility
+    """Return the fields that the copy of an image has to have.
+
+    :returns: ``{name: value}``: the fields of ``BASE``, ``tags``, ``owner``
+        if it is kept, and the properties
+    """
     properties = {
         rules.renamed.get(name, name): rules.changed.get(name, value)
         for name, value in image.properties.items() if not rules.drops(name)
     }
-    return Wanted(
-        base=base, tags=image.tags, properties={
-            name: value for name, value in properties.items()
-            if rules.takes(name)
-        },
-    )
+    fields = {
+        **image.base, 'tags': image.tags,
+        **{k: v for k, v in properties.items() if rules.takes(k)},
+    }
+    if rules.keep_owner:
+        fields['owner'] = image.owner
+    if rules.visibility is not None:
+        fields['visibility'] = rules.visibility
+    return fields
 
 
 def differing(wanted, image):
-    """Return the names of the fields that an image does not have as wanted.
+    """Return the sorted names of the fields that are not as wanted.
 
-    A property that the target has and the source has not counts too; one
-    without a value is as one that is not there.
+    A property that only the image has counts too; one without a value is the
+    same as one that is absent.
     """
-    has = {**image.base, 'owner': image.owner}
-    found = {
-        name for name, value in wanted.base.items() if has[name] != value
+    has = {
+        **image.base, 'owner': image.owner, 'tags': image.tags,
+        **image.properties,
     }
-    theirs = {
-        name: value for name, value in image.properties.items()
-        if name not in provenance.NAMES
-    }
-    found.update(
-        name for name in {*theirs, *wanted.properties}
-        if theirs.get(name) != wanted.properties.get(name)
-    )
-    if wanted.tags != image.tags:
-        found.add('tags')
-    return sorted(found)
+    names = {*wanted, *(image.properties.keys() - provenance.NAMES)}
+    return sorted(n for n in names if has.get(n) != wanted.get(n))
 
 
 def changes(wanted, image, finished=True):
     """Return the JSON patch that makes an image what is wanted.
 
-    :param finished: it is whole then: remove the mark of an unfinished copy,
-        and let it own a key where that is wanted
+    :param finished: the data is complete: also remove the mark of an
+        unfinished copy, and set the deletion policy of a key if wanted
     """
     made = [
         _change(name, wanted, image) for name in differing(wanted, image)
-        if can_change(name) and (finished or not keys.are_owned_by(name))
+        if can_change(name) and (finished or name not in KEY_POLICIES)
     ]
     if finished and provenance.UNFINISHED in image.properties:
-        made.append({'op': 'remove', 'path': pointer(provenance.UNFINISHED)})
-    # Of a protected image nothing else is refused, but its end is.
-    last = ['/protected', *map(pointer, keys.POLICIES)]
+        made.append(_removal(provenance.UNFINISHED))
+    # Protection comes last: what fails before it can still be deleted.
+    last = ['/protected', *map(_pointer, KEY_POLICIES)]
     return sorted(made, key=lambda change: (
         last.index(change['path']) if change['path'] in last else -1
     ))
 
 
-def can_change(name):
-    """True if the API can change a field that an image is made with.
+def without_key_policies(image):
+    """Return the JSON patch after which no key goes with the image."""
+    return [_removal(name) for name in KEY_POLICIES
+            if name in image.properties]
 
-    It takes the blanks from both ends of what a patch names.
+
+def can_change(name):
+    """True if the API can change a field of this name.
+
+    It strips blanks from both ends of the name in a patch.
     """
     return name == name.strip()
 
 
-def _change(name, wanted, image):
-    known = {**wanted.base, 'tags': sorted(wanted.tags), **wanted.properties}
-    if known.get(name) is None and name not in wanted.base:
-        return {'op': 'remove', 'path': pointer(name)}
-    is_new = name in wanted.properties and name not in image.properties
+def as_json(fields):
+    """Return fields as the API takes them."""
     return {
-        'op': 'add' if is_new else 'replace', 'path': pointer(name),
-        'value': known[name],
+        name: sorted(value) if isinstance(value, frozenset) else value
+        for name, value in fields.items()
     }
 
 
-def pointer(name):
+def _change(name, wanted, image):
+    if wanted.get(name) is None and name not in OWN:
+        return _removal(name)
+    is_new = name not in OWN and name not in image.properties
+    return {
+        'op': 'add' if is_new else 'replace', 'path': _pointer(name),
+        'value': as_json(wanted)[name],
+    }
+
+
+def _removal(name):
+    return {'op': 'remove', 'path': _pointer(name)}
+
+
+def _pointer(name):
     """Return the JSON pointer of a field."""
     return '/' + name.replace('~', '~0').replace('/', '~1')
+
+
+def update(service, image, changes):
+    """Change a record on a server; return its :class:`Image` then.
+
+    :param service: :class:`ImageService`
+    :param image: the record as last seen
+    :param changes: returns the JSON patch that an :class:`Image` needs
+    """
+    try:
+        return _patched(service, image, changes(image))
+    except errors.Refused as exc:
+        if exc.status != 409:
+            raise
+        # The answer to the same request may have been lost before.
+        record = service.image(image.id)
+        if record is None:
+            raise
+    image = of_api(record)
+    return _patched(service, image, changes(image))
+
+
+def _patched(service, image, changes):
+    if not changes:
+        return image
+    return of_api(service.patch(image.id, changes))

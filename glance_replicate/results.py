@@ -16,7 +16,7 @@ class Result:
     """One image and what became of it.
 
     :param what: one of the words above
-    :param copy_id: id of the copy, where it is not the image's
+    :param copy_id: id of the copy, if it is not that of the image
     :param size: bytes that were moved, or would be
     :param detail: one sentence, where there is something to say
     """
@@ -31,3 +31,17 @@ class Result:
     @property
     def is_good(self):
         return self.what not in BAD
+
+
+def of(what, image, size=0, detail='', copy=None):
+    """Return the :class:`Result` of an image.
+
+    :param image: anything with ``id`` and ``name``
+    :param size: in bytes, or None if unknown
+    :param copy: the target's :class:`Image`, if there is one
+    """
+    return Result(
+        what=what, image_id=image.id, name=image.name, size=size or 0,
+        detail=detail,
+        copy_id=copy.id if copy and copy.id != image.id else '',
+    )

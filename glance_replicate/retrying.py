@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""How often, and for how long, something is tried again that may pass."""
+"""How often, and for how long, a temporary error is tried again."""
 
 import collections.abc
 import dataclasses
@@ -22,14 +22,14 @@ _growing = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Retries:
-    """Tries things again after pauses that grow. Safe to use from any thread.
+    """Repeats calls after growing pauses. Safe to use from any thread.
 
     :param times: how often at most
     :param timeout: for how many seconds; three attempts are made in any case,
         for uploads that take longer than that, and no more if a server has
         never answered, whose address may be wrong
-    :param cancel: :class:`CancelToken`, which ends a pause
-    :param say: called with the sentence that tells what is tried again
+    :param cancel: :class:`CancelToken`, which stops the command
+    :param say: called with a sentence for the user
     """
 
     times: int = TIMES
@@ -40,9 +40,9 @@ class Retries:
     say: collections.abc.Callable = lambda sentence: None
 
     def call(self, do, *arguments, **more):
-        """Call a function until it does not fail; return what it returns.
+        """Call a function until it succeeds; return what it returns.
 
-        :raises: :class:`GivenUp` for what may pass, and has not; every other
+        :raises: :class:`GivenUp` after the last temporary error; every other
             error at once, as it is
         """
         return tenacity.Retrying(
@@ -64,16 +64,16 @@ class Retries:
         return ends >= self.timeout or not state.outcome.exception().may_last
 
     def _tell(self, state):
-        """Tell of what may last, and of nothing that is over at once."""
+        """Tell the user, but not of what is over at once."""
         exc = state.outcome.exception()
         if exc.pause:
             self.say(
-                f'{exc}; it is tried again in {text.seconds(exc.pause)}, as '
-                f'the server asks for'
+                f'{exc}; trying again in {text.seconds(exc.pause)}, as the '
+                f'server asks'
             )
         elif state.attempt_number == _LEAST:
             self.say(
-                f'{exc}; it is tried again for up to '
+                f'{exc}; trying again for up to '
                 f'{text.seconds(self.timeout)}'
             )
 
@@ -88,10 +88,10 @@ def _pause(state):
 
 def _give_up(state):
     exc, number = state.outcome.exception(), state.attempt_number
-    tried = 'once' if number == 1 else (
-        f'{number} times in {text.seconds(state.seconds_since_start)}'
+    attempts = '1 attempt' if number == 1 else (
+        f'{number} attempts in {text.seconds(state.seconds_since_start)}'
     )
-    told = f'{exc}; it was tried {tried}'
+    told = f'{exc}; gave up after {attempts}'
     if exc.pause:
-        told = f'{told}, and is to be asked again in {exc.pause:.0f} s'
+        told = f'{told}: the server asks to wait {exc.pause:.0f} s'
     raise errors.GivenUp(told) from exc

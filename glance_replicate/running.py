@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Doing many things at once, and stopping when the user says so."""
+"""Working on many images at once, and stopping when the user says so."""
 
 from concurrent import futures
 import contextlib
@@ -18,9 +18,9 @@ STOPPED = 'stopped; run the same command again to go on'
 
 @contextlib.contextmanager
 def stoppable():
-    """Yield a :class:`CancelToken` that Ctrl-C and SIGTERM cancel.
+    """Yield a :class:`CancelToken` that SIGINT and SIGTERM cancel.
 
-    The second signal ends the process at once.
+    A second signal ends the process at once.
     """
     token = cancel.CancelToken()
     if threading.current_thread() is not threading.main_thread():
@@ -46,11 +46,14 @@ def stoppable():
 def each(items, do, *, workers, display, cancel):
     """Call ``do(item)`` for each, several at once; return all results.
 
-    What fails is a result too, so that one odd image ends no run. After a
-    stop nothing new begins.
+    A failure is a result too, so that one odd image does not end the run.
+    After a stop nothing new begins.
 
     :param items: images, with ``id`` and ``name``
     :param do: returns a :class:`Result`
+    :param workers: how many at once
+    :param display: :class:`Display`
+    :param cancel: :class:`CancelToken`
     :returns: results in the order of the items
     """
     def one(item):
@@ -58,14 +61,14 @@ def each(items, do, *, workers, display, cancel):
             cancel.check()
             result = do(item)
         except errors.Stopped as exc:
-            result = _result(results.STOPPED, item, exc)
+            result = results.of(results.STOPPED, item, detail=str(exc))
         except errors.ReplicatorError as exc:
-            result = _result(results.FAILED, item, exc)
+            result = results.of(results.FAILED, item, detail=str(exc))
         except Exception as exc:
-            LOG.debug('image %s', item.id, exc_info=True)
-            result = _result(results.FAILED, item, (
-                f'this tool made an error, {type(exc).__name__}: {exc}; '
-                f'--debug shows where'
+            LOG.debug('Unexpected error, image %s', item.id, exc_info=True)
+            result = results.of(results.FAILED, item, detail=(
+                f'unexpected error, {type(exc).__name__}: {exc}; --debug '
+                f'shows where'
             ))
         display.end(item.id, result)
         return result
@@ -73,26 +76,13 @@ def each(items, do, *, workers, display, cancel):
     with futures.ThreadPoolExecutor(workers) as pool:
         jobs = [pool.submit(one, item) for item in items]
         try:
-            _wait(jobs)
+            done, _left = futures.wait(
+                jobs, return_when=futures.FIRST_EXCEPTION
+            )
+            for job in done:
+                job.result()
         except BaseException:
-            # What runs ends at its next chunk; nobody waits for the rest.
+            # Running ones end at their next chunk; the others never begin.
             cancel.cancel(errors.Stopped(STOPPED))
             raise
         return [job.result() for job in jobs]
-
-
-def _wait(jobs):
-    """Wait in the main thread, which has to be free for signals."""
-    left = set(jobs)
-    while left:
-        done, left = futures.wait(
-            left, timeout=0.5, return_when=futures.FIRST_EXCEPTION
-        )
-        for job in done:
-            job.result()
-
-
-def _result(what, item, why):
-    return results.Result(
-        what=what, image_id=item.id, name=item.name, detail=str(why)
-    )

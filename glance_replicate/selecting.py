@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Which images are meant."""
+"""Selecting the images that a command works on."""
 
 import collections.abc
 import dataclasses
@@ -17,7 +17,7 @@ LOG = logging.getLogger(__name__)
 
 _MAGIC = re.compile(r'[*?\[]')
 _QUOTED = re.compile(r'["\\]')
-# What the API means otherwise when it is asked for images.
+# These query parameters have another meaning for the API.
 _PARAMETERS = frozenset((
     'limit', 'marker', 'sort', 'sort_key', 'sort_dir', 'member_status',
     'size_min', 'size_max', 'changes-since', 'is_public', 'deleted',
@@ -26,13 +26,14 @@ _PARAMETERS = frozenset((
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Filters:
-    """All of them have to be met; without any, every image is meant.
+    """An image has to meet all of them; without any, every image does.
 
     :param ids: one of these
-    :param names: one of these; ``*``, ``?`` and ``[...]`` have the meaning
-        that they have in a shell
+    :param names: one of these; ``*``, ``?`` and ``[...]`` as in a shell
     :param excluded: none of these ids and names
-    :param newer_than: made after this :class:`datetime`, which is in UTC
+    :param newer_than: created after this :class:`datetime` in UTC
+    :param owner: this project
+    :param visibility: this one
     :param properties: these with these values
     :param tags: all of these
     """
@@ -49,7 +50,7 @@ class Filters:
     tags: tuple = ()
 
     def query(self):
-        """Return what the API can look for by itself."""
+        """Return the query for those filters that the API has too."""
         found = {
             name: value for name, value in self.properties.items()
             if name not in _PARAMETERS
@@ -67,7 +68,7 @@ class Filters:
         return found
 
     def meets(self, image):
-        """True if an :class:`Image` is meant."""
+        """True if an :class:`Image` meets all filters."""
         return (
             (not self.ids or image.id in self.ids)
             and (not self.names or _is_one_of(image.name, self.names))
@@ -99,7 +100,7 @@ def _is_one_of(name, patterns):
 
 
 def of_name(name):
-    """Return what asks the API for images of a name, if it can be asked."""
+    """Return the query for images of a name; none if the API has none."""
     if not name or _QUOTED.search(name):
         return {}
     # Without the quotes a colon or a comma has a meaning.
@@ -107,9 +108,10 @@ def of_name(name):
 
 
 def active(service, filters):
-    """Return the active images of a service that are meant, oldest first.
+    """Return the active images that meet the filters, oldest first.
 
-    :raises: :class:`ReplicatorError` if an id is named that cannot be copied
+    :raises: :class:`ReplicatorError` if an image named by its id does not
+        exist or cannot be copied
     """
     if filters.ids:
         found = [_named(service, image_id) for image_id in filters.ids]
@@ -125,7 +127,7 @@ def active(service, filters):
 def everything(service, query=None):
     """Return all images of a service, hidden ones too, each once.
 
-    What is no image is told of and left out.
+    Records that are not valid are logged and skipped.
     """
     query = query or {'visibility': 'all'}
     found = {}
@@ -134,23 +136,43 @@ def everything(service, query=None):
             try:
                 image = records.of_api(record)
             except errors.ReplicatorError as exc:
-                LOG.warning('%s: %s; it is left out', service.name, exc)
+                LOG.warning('%s: skipping an image: %s', service.name, exc)
             else:
                 found[image.id] = image
     return list(found.values())
 
 
-def _named(service, image_id):
-    record = service.image(image_id)
-    if record is None:
+def total_size(images):
+    """Return how many bytes they have; an unknown size counts as 0."""
+    return sum(image.size or 0 for image in images)
+
+
+def one(service, name):
+    """Return the one :class:`Image` that has this id or name.
+
+    :raises: :class:`ReplicatorError` if there is none, or more than one
+    """
+    if records.is_id(name):
+        found = list(filter(None, [service.image(name)]))
+    else:
+        found = [
+            record for record in service.images(**of_name(name))
+            if record.get('name') == name
+        ]
+    if len(found) != 1:
+        many = 'more than one image' if found else 'no image'
         raise errors.ReplicatorError(
-            f'There is no image {text.safe(image_id)} on {service.name}'
+            f'There is {many} {text.safe(name)} on {service.name}'
         )
-    image = records.of_api(record)
+    return records.of_api(found[0])
+
+
+def _named(service, image_id):
+    image = one(service, image_id)
     reason = _unfit(image)
     if reason:
         raise errors.ReplicatorError(
-            f'The image {image_id} on {service.name} {reason}'
+            f'Image {image_id} on {service.name} {reason}'
         )
     return image
 

@@ -1,126 +1,178 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The bytes of one image, sent until the target has them or refuses them."""
+"""Sending the bytes of an image until the target has them, or refuses."""
 
 import contextlib
 import dataclasses
 import functools
+import typing
 
 from glance_replicate import comparing
 from glance_replicate import errors
+from glance_replicate import streams
 from glance_replicate import target_records
 from glance_replicate import text
 
-_TIMES = 3  # that bytes may turn out to be others
+_UPLOADS = 3  # at most, if the bytes turn out to be wrong
 _NO_ROOM = (413, 507)
 
 
-@dataclasses.dataclass(kw_only=True)
-class _Sending:
-    """One image on its way.
+class Delivery(typing.Protocol):
+    """A way for bytes from a source into a record of the target."""
 
-    :param image: the :class:`Image` as it is on the source
-    :param known: the same with all that is known of the bytes
-    :param record: the target's :class:`Image`, as far as it is known
+    def prepare(self, item, image):
+        """Check that the bytes can be read, before anything is created.
+
+        :raises: :class:`ReplicatorError` if not
+        """
+
+    def deliver(self, item, image, record, count):
+        """Bring the bytes of an item into a record that waits for data.
+
+        :param image: the item's :class:`Image` as it is now
+        :param record: the target's :class:`Image`
+        :param count: called with the number of bytes that were moved
+        :returns: the :class:`Image` with the hashes of the bytes
+        :raises: :class:`Undecided` if the target may still be at work on
+            them, else another :class:`ReplicatorError`; nothing is left then
+            that the target does not know of
+        """
+
+    def read(self, item, image):
+        """Return the :class:`Image` with the hashes of all its bytes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Streaming:
+    """Reads from the source and uploads at the same time, without a file.
+
+    :param service: :class:`ImageService` of the target
+    :param limit: :class:`BandwidthLimit`
+    :param store: of the target; None for its default store
     """
 
+    service: object
+    limit: object
+    store: str | None = None
+
+    def prepare(self, item, image):
+        item.prepare()
+
+    def deliver(self, item, image, record, count):
+        body = streams.Body.of_item(
+            item, image, self.service.retries, self.limit, count
+        )
+        try:
+            self.service.upload(record.id, body, image.size, self.store)
+        except errors.ReplicatorError as exc:
+            if body.sent and exc.may_pass:
+                raise errors.Undecided(str(exc), exc.pause) from exc
+            raise
+        return body.sent
+
+    def read(self, item, image):
+        body = streams.Body.of_item(
+            item, image, self.service.retries, self.limit
+        )
+        for _chunk in body:
+            pass
+        return body.sent
+
+
+@dataclasses.dataclass(kw_only=True)
+class Sending:
+    """Brings the bytes of one image to the target.
+
+    :param claims: :class:`TargetRecords`
+    :param delivery: :class:`Delivery`
+    :param display: :class:`Display`
+    :param item: :class:`Item`
+    :param image: its :class:`Image` as it is now
+    :param record: the target's :class:`Image`, as last seen; or None
+    :param known: the image with the hashes of the bytes that were read
+    """
+
+    claims: object
+    delivery: object
+    display: object
     item: object
     image: object
-    known: object
     record: object
+    known: object = None
 
-    @property
-    def is_right(self):
+    def __post_init__(self):
+        self.service = self.claims.service
+        self.known = self.image
+
+    def send(self):
+        """Return a record of the target that has the right bytes.
+
+        :raises: :class:`ReplicatorError`
+        """
+        if self.record is not None:
+            self.claims.check_left_alone(self.record)
+        try:
+            try:
+                self.delivery.prepare(self.item, self.image)
+            except errors.Refused:
+                # The source may refuse what it does not have any more.
+                self.item.refresh()
+                raise
+            return self._until_right()
+        except errors.ReplicatorError as exc:
+            self._release(exc)
+            raise
+
+    def read_if_unknown(self):
+        """Read the bytes if no hash tells whether the target has the same.
+
+        :returns: the :class:`Image` with the hashes that are known then
+        """
+        if (
+            self.record is not None and not self.known.computed
+            and comparing.same_data(self.known, self.record) is None
+        ):
+            self.known = self.service.retries.call(
+                self.delivery.read, self.item, self.known
+            )
+        return self.known
+
+    def _is_right(self):
         """False if the target has other bytes than the source, or none."""
         return self.record is not None and comparing.same_data(
             self.known, self.record
         ) is not False
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Sender:
-    """Sends the bytes of images. Safe to use from any thread.
-
-    :param service: :class:`ImageService` of the target
-    :param claims: :class:`TargetRecords`
-    :param delivery: :class:`Delivery`
-    :param display: :class:`Display`
-    """
-
-    service: object
-    claims: object
-    delivery: object
-    display: object
-
-    def send(self, item, image, found):
-        """Return a record of the target that has the right bytes.
-
-        :param found: what an earlier run has left of it, or None
-        :returns: and the :class:`Image` with all that is known of these
-        """
-        sending = _Sending(item=item, image=image, known=image, record=found)
-        if found is not None:
-            self.claims.check_left_alone(found)
-        try:
-            self._prepare(item, image)
-            return self._until_right(sending)
-        except errors.ReplicatorError as exc:
-            self._release(sending.record, exc)
-            raise
-
-    def known(self, item, image, record):
-        """Return the :class:`Image` with the hashes of its bytes, read here.
-
-        Only if its own hashes do not tell if the target has these bytes.
-        """
-        if (
-            record is None or image.computed
-            or comparing.same_data(image, record) is not None
-        ):
-            return image
-        return self.service.retries.call(self.delivery.read, item, image)
-
-    def _prepare(self, item, image):
-        try:
-            self.delivery.prepare(item, image)
-        except errors.Refused:
-            # The source may refuse what it does not have any more.
-            item.refresh()
-            raise
-
-    def _until_right(self, sending):
+    def _until_right(self):
         problem = None
-        for _number in range(_TIMES):
-            problem = self.service.retries.call(self._attempt, sending)
-            sending.known = self.known(
-                sending.item, sending.known, sending.record
-            )
-            if sending.is_right:
-                return sending.record, sending.known
+        for _upload in range(_UPLOADS):
+            problem = self.service.retries.call(self._attempt)
+            self.read_if_unknown()
+            if self._is_right():
+                return self.record
         raise problem or errors.WrongData(
-            f'the bytes that arrived on {self.service.name} are others, each '
-            f'of {_TIMES} times'
+            f'the data on {self.service.name} is not that of the image, after '
+            f'{_UPLOADS} uploads'
         )
 
-    def _attempt(self, sending):
+    def _attempt(self):
         """Send it once; return what was wrong with the bytes, or None.
 
         :raises: :class:`ReplicatorError`, also for what may pass
         """
-        record = self.claims.claim(sending.known, sending.record)
-        sending.record = record
-        if record.status != 'queued':
+        self.record = self.claims.claim(self.known, self.record)
+        if self.record.status != 'queued':
             return None
-        problem = self._deliver(sending)
+        problem = self._deliver()
         undecided = isinstance(problem, errors.Undecided)
-        record = self.claims.settled(record.id, for_long=undecided)
-        sending.record = record
-        if sending.is_right:
+        self.record = self.claims.settled(self.record.id, for_long=undecided)
+        if self._is_right():
             return None
-        if undecided and record and record.status in target_records.BUSY:
+        status = self.record and self.record.status
+        if undecided and status in target_records.BUSY:
             raise errors.GivenUp(
-                f'{problem}; {self.service.name} has all bytes and is still '
-                f'{record.status} them after '
+                f'{problem}; {self.service.name} has all bytes, and the image '
+                f'is still {status} after '
                 f'{text.seconds(self.service.retries.timeout)}; run the same '
                 f'command again later'
             )
@@ -128,32 +180,32 @@ class Sender:
             return problem
         raise problem
 
-    def _deliver(self, sending):
-        """Bring the data; return what went wrong if it is worth repeating."""
-        image = sending.known = sending.image
+    def _deliver(self):
+        """Bring the data; return the error if another attempt may succeed."""
+        image = self.known = self.image
         self.display.begin(image.id, image.name, image.size or 0)
         try:
-            sending.known = self.delivery.deliver(
-                sending.item, image, sending.record,
+            self.known = self.delivery.deliver(
+                self.item, image, self.record,
                 functools.partial(self.display.advance, image.id),
             )
         except (errors.Unreachable, errors.WrongData) as exc:
             return exc
         except errors.Refused as exc:
-            sending.item.refresh()
+            self.item.refresh()
             if exc.may_pass:
                 return exc
             raise
         return None
 
-    def _release(self, record, exc):
-        """Leave no record behind that nothing will come into.
+    def _release(self, exc):
+        """Remove a record that no data will come into.
 
-        What may go on later stays, so that the copy gets its id.
+        Where a later run may succeed it stays, so that the copy gets its id.
         """
-        ends = isinstance(exc, errors.Vanished) or (
+        is_final = isinstance(exc, errors.Vanished) or (
             isinstance(exc, errors.Refused) and exc.status not in _NO_ROOM
         )
-        if ends and record is not None:
+        if is_final and self.record is not None:
             with contextlib.suppress(errors.ReplicatorError):
-                self.claims.release(record.id)
+                self.claims.release(self.record.id)

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""One Image service: the requests of the v2 API that are needed here."""
+"""One Image service: the requests of its v2 API that are used here."""
 
-import collections.abc
-import dataclasses
 import json
 import re
 import urllib.parse
@@ -12,11 +10,9 @@ from glance_replicate import errors
 from glance_replicate import transport
 
 _PATCH = 'application/openstack-images-v2.1-json-patch'
-# The first one holds while data are sent, too; and a store may have much to
-# do at the end.
+# To connect and while data is sent; and until a store has taken it all.
 _UPLOAD_TIMEOUT = (300, 3600)
 _PAGE = 100
-# Of a body without a length uWSGI refuses parts of a MiB and more.
 _PART = 64 * 1024
 _RANGE = re.compile(r'bytes (\d+)-')
 
@@ -25,7 +21,7 @@ class ImageService:
     """Speaks to one Glance as one user. Safe to use from any thread.
 
     :param adapter: a keystoneauth adapter, such as openstacksdk's
-    :param name: how the user calls it
+    :param name: its name in messages
     :param retries: :class:`Retries`
     """
 
@@ -45,23 +41,18 @@ class ImageService:
         )
         path = f'/images?{query}'
         while path:
-            page = self._json('GET', path, 'images')
+            page = self._json(path, 'images')
             yield from page['images']
             path = page.get('next', '').removeprefix('/v2')
 
     def image(self, image_id):
         """Return the record of an image, or None."""
-        try:
-            return self._json('GET', f'/images/{image_id}', 'status')
-        except errors.Refused as exc:
-            if exc.status == 404:
-                return None
-            raise
+        return self._json(f'/images/{image_id}', 'status', ignore=404)
 
     def create(self, record):
-        """Make a record, which has an id; return it as the server has it.
+        """Create a record, which has an id; return it as the server has it.
 
-        A conflict may mean that it was made before an answer got lost.
+        A conflict may mean that the answer to the first request was lost.
         """
         return self._send('POST', '/images', repeat=True, json=record).json()
 
@@ -73,19 +64,15 @@ class ImageService:
         ).json()
 
     def delete(self, image_id):
-        """Delete an image, unless it is gone."""
-        try:
-            self._send('DELETE', f'/images/{image_id}', repeat=True)
-        except errors.Refused as exc:
-            if exc.status != 404:
-                raise
+        """Delete an image, if it is there."""
+        self._send('DELETE', f'/images/{image_id}', repeat=True, ignore=404)
 
     def open(self, image_id, offset=0):
         """Begin to read the data, from an offset on if the server can.
 
-        Glance cannot for stores that cannot seek, and some proxies neither.
+        Glance cannot for stores that cannot seek; nor can some proxies.
 
-        :returns: the answer, not read yet, and the offset that it begins at
+        :returns: the response, not read yet, and the offset it begins at
         """
         headers = {'Range': f'bytes={offset}-'} if offset else {}
         try:
@@ -93,7 +80,7 @@ class ImageService:
                 'GET', f'/images/{image_id}/file', stream=True, log=False,
                 headers={
                     'Accept': 'application/octet-stream',
-                    # Of anything else the offsets would be others.
+                    # Offsets are those of the data, not of an encoding.
                     'Accept-Encoding': 'identity', **headers,
                 },
             )
@@ -107,64 +94,71 @@ class ImageService:
         answer.close()
         if begin is None:
             raise errors.Refused(
-                f'{self.name} has no data of it in any store',
+                f'{self.name} has no data of this image in any store',
                 answer.status_code,
             )
         return self.open(image_id)
 
     def upload(self, image_id, body, size=None, store=None):
-        """Send the data, which can be read once only.
+        """Upload the data.
 
-        :param size: bytes of the body, or None if that is not known
+        :param body: iterable of bytes, which can be read only once
+        :param size: its length in bytes, or None if unknown
+        :param store: to upload to, or None for the default one
         """
         headers = {'Content-Type': 'application/octet-stream'}
         if size is not None:
-            # Whoever passes it on may do so without the length.
+            # A proxy may pass the request on without Content-Length.
             headers['X-OpenStack-Image-Size'] = str(size)
         if store:
             headers['X-Image-Meta-Store'] = store
         try:
             self._send(
-                'PUT', f'/images/{image_id}/file', data=_body(body, size),
-                headers=headers, log=False, timeout=_UPLOAD_TIMEOUT,
+                'PUT', f'/images/{image_id}/file', headers=headers, log=False,
+                # An empty iterable would be sent as one of unknown length.
+                data=b''.join(body) if size == 0 else _Body(body, size),
+                timeout=_UPLOAD_TIMEOUT,
             )
         except errors.Refused as exc:
-            # What was sent before may not have come to its end there.
+            # The server may still be at work on an earlier upload.
             exc.may_pass |= exc.status == 409
             raise
 
     def members(self, image_id):
         """Return the projects that an image is shared with, as a set."""
-        found = self._json(
-            'GET', f'/images/{image_id}/members', 'members'
-        )['members']
-        return {member['member_id'] for member in found}
+        found = self._json(f'/images/{image_id}/members', 'members')
+        return {member['member_id'] for member in found['members']}
 
     def add_member(self, image_id, project):
         """Share an image with one more project."""
-        try:
-            self._send(
-                'POST', f'/images/{image_id}/members', repeat=True,
-                json={'member': project},
-            )
-        except errors.Refused as exc:
-            if exc.status != 409:
-                raise
+        self._send(
+            'POST', f'/images/{image_id}/members', repeat=True, ignore=409,
+            json={'member': project},
+        )
 
     def schema(self):
-        """Return the JSON schema of images, as the service has it."""
-        return self._json('GET', '/schemas/image', 'properties')
+        """Return the JSON schema of images; {} if it is not shown."""
+        try:
+            return self._json('/schemas/image', 'properties')
+        except errors.Refused:
+            return {}
 
     def stores(self):
-        """Return the names of the stores that the service tells users of."""
-        found = self._json('GET', '/info/stores', 'stores')['stores']
-        return [store['id'] for store in found if not store.get('read-only')]
+        """Return the names of the stores that can be written.
+
+        :returns: None if the service has only one store
+        """
+        found = self._json('/info/stores', 'stores', ignore=404)
+        return found and [
+            store['id'] for store in found['stores']
+            if not store.get('read-only')
+        ]
 
     def copy(self, image_id, stores):
-        """Ask for a copy of an image into further stores of its cloud.
+        """Request a copy-image into further stores, with a low priority.
 
-        It waits for the copies that users ask for, where anything waits. An
-        image is copied once at a time: asking again does no harm.
+        Glance copies an image once at a time: a repeated request does no
+        harm.
         """
         self._send('POST', f'/images/{image_id}/import', repeat=True, json={
             'method': {'name': 'copy-image', 'priority': 'low'},
@@ -173,79 +167,63 @@ class ImageService:
 
     def tasks(self, image_id):
         """Return the tasks of an image, oldest first."""
-        found = self._json(
-            'GET', f'/images/{image_id}/tasks', 'tasks'
-        )['tasks']
-        return sorted(found, key=lambda task: task['created_at'])
+        found = self._json(f'/images/{image_id}/tasks', 'tasks')
+        return sorted(found['tasks'], key=lambda task: task['created_at'])
 
     def locations(self, image_id):
         """Return where an image is: a list of {url, metadata}."""
-        return self._json('GET', f'/images/{image_id}/locations', list)
+        return self._json(f'/images/{image_id}/locations')
 
     def add_location(self, image_id, url, validation):
-        """Let an image without data be what is at a URL."""
+        """Register a location as the data of an image that has none."""
         self._send('POST', f'/images/{image_id}/locations', json={
             'url': url, 'validation_data': validation,
         })
 
-    def _json(self, method, path, expected):
-        """Return what an answer says.
+    def _json(self, path, key=None, ignore=None):
+        """Return the JSON at a path; None for a status that is ignored.
 
-        :param expected: a key that it has to have, or its type
+        :param key: what the object must have; if None, it must be a list
         """
-        answer = self._send(method, path, repeat=True)
+        answer = self._send('GET', path, repeat=True, ignore=ignore)
+        if answer is None:
+            return None
         try:
             found = answer.json()
         except ValueError:
             found = None
-        if found is None or (
-            not isinstance(found, expected) if isinstance(expected, type)
-            else expected not in found
+        if isinstance(found, dict) and key in found or (
+            isinstance(found, list) and key is None
         ):
-            raise errors.Refused(
-                f'{self.name} does not answer as an Image service does',
-                answer.status_code,
-            )
-        return found
+            return found
+        raise errors.Refused(
+            f'{self.name} does not answer like an Image service',
+            answer.status_code,
+        )
 
 
-def _body(body, size):
-    """Return what the HTTP library is to send.
+class _Body:
+    """What the HTTP library is to send: it sends the length if it is known.
 
-    Whoever begins to read it again begins to read the body again, which
-    tells whether that can be.
+    Iterating it a second time iterates the body a second time, which knows
+    whether that is possible.
     """
-    if size is None:
-        return _Parts(body)
-    # An iterable without bytes would be sent as one of unknown length.
-    return _Sized(body, size) if size else b''.join(body)
 
-
-@dataclasses.dataclass(frozen=True)
-class _Sized:
-    """A body whose length is told before it is sent."""
-
-    body: collections.abc.Iterable
-    len: int
+    def __init__(self, body, size):
+        self._body = body
+        # uWSGI refuses larger parts of a body without a length.
+        self._part = _PART
+        if size is not None:
+            self.len = self._part = size
 
     def __iter__(self):
-        return iter(self.body)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Parts:
-    """What a body of unknown length yields, in parts that any server takes."""
-
-    body: collections.abc.Iterable
-
-    def __iter__(self):
-        for chunk in self.body:
-            for begin in range(0, len(chunk), _PART):
-                yield chunk[begin:begin + _PART]
+        for chunk in self._body:
+            for begin in range(0, len(chunk), self._part):
+                yield chunk[begin:begin + self._part]
 
 
 def _begin(answer, offset):
-    """Return where the data of an answer begin, or None if it has none."""
+    """Return the offset of the data in an answer, or None without data."""
     if answer.status_code == 206:
         found = _RANGE.match(answer.headers.get('Content-Range', ''))
         return int(found[1]) if found else offset

@@ -8,68 +8,103 @@ import hashlib
 import typing
 
 from glance_replicate import errors
-from glance_replicate import hashes
+from glance_replicate import records
 
 CHUNK = 1024 * 1024
 
 
-class Source(typing.Protocol):
-    """Something that holds the bytes of one image."""
+class Item(typing.Protocol):
+    """An image that is to be copied, wherever it comes from.
+
+    ``image`` is its :class:`Image`, with ``id`` and ``name``.
+    """
+
+    def refresh(self):
+        """Return the :class:`Image` as it is now.
+
+        :raises: :class:`Vanished` if it must not be copied any more
+        """
+
+    def prepare(self):
+        """Check that its bytes can be read, before anything is created.
+
+        :raises: :class:`ReplicatorError` if not
+        """
 
     def open(self, offset):
         """Return an iterator of the bytes from an offset on.
 
-        :raises: :class:`Unreachable` if it broke and may be tried again
+        :raises: :class:`Unreachable` if that broke and may be tried again
         """
 
+    def members(self):
+        """Return the ids of the projects that it is shared with."""
 
-class CloudData:
-    """The bytes of an image of an Image service.
 
+class CloudItem:
+    """An image of an Image service.
+
+    :param service: :class:`ImageService`
     :param chunk: how many bytes to ask for at a time
     """
 
-    def __init__(self, service, image_id, chunk=CHUNK):
+    def __init__(self, service, image, chunk=CHUNK):
         self._service = service
-        self._image_id = image_id
         self._chunk = chunk
         self._begun = None
+        self.image = image
+        self.id, self.name = image.id, image.name
 
-    def begin(self):
-        """Ask for the bytes, which whoever opens it reads then."""
-        self._begun = self._service.retries.call(
-            self._service.open, self._image_id
-        )
+    def refresh(self):
+        record = self._service.image(self.id)
+        if record is None:
+            raise errors.Vanished(f'it was deleted on {self._service.name}')
+        image = records.of_api(record)
+        if image.status != 'active':
+            raise errors.Vanished(
+                f'it is {image.status} on {self._service.name}'
+            )
+        return image
+
+    def prepare(self):
+        """Request the bytes, which ``open`` then reads."""
+        if self.image.size != 0:
+            self._begun = self._service.retries.call(
+                self._service.open, self.id
+            )
 
     def open(self, offset):
-        """Yield the bytes from an offset on."""
         begun, self._begun = self._begun, None
-        answer, begin = begun or self._service.open(self._image_id, offset)
+        answer, begin = begun or self._service.open(self.id, offset)
         with answer:
             try:
                 for chunk in answer.iter_content(self._chunk):
                     self._service.retries.cancel.check()
-                    # Of what is sent once more nothing is needed.
+                    # A server that cannot seek sends what is known already.
                     yield chunk[max(0, offset - begin):]
                     begin += len(chunk)
             except (OSError, ValueError) as exc:
                 # requests' own errors are OSErrors; urllib3 has others.
                 raise errors.Unreachable(
-                    f'{self._service.name} broke off sending the image'
+                    f'{self._service.name}: the connection broke while the '
+                    f'image was read'
                 ) from exc
+
+    def members(self):
+        return self._service.members(self.id)
 
 
 class Steady:
-    """Reads a source to its end, and goes on where a connection broke.
+    """Reads the bytes of an item to the end; goes on where it broke.
 
-    :param source: :class:`Source`
-    :param size: bytes that there have to be; None if only the end of the
+    :param item: :class:`Item`
+    :param size: the expected number of bytes; None if only the end of the
         stream tells
     :param retries: :class:`Retries`, which begin anew when bytes have come
     """
 
-    def __init__(self, source, size, retries):
-        self._source = source
+    def __init__(self, item, size, retries):
+        self._item = item
         self._size = size
         self._retries = retries
         self._done = 0
@@ -90,7 +125,7 @@ class Steady:
         self._done += len(chunk)
         if self._size is not None and self._done > self._size:
             raise errors.WrongData(
-                f'there are more bytes than the {self._size} of the image'
+                f'more bytes arrived than the {self._size} of the image'
             )
         return chunk
 
@@ -98,7 +133,7 @@ class Steady:
         """Return the next bytes of the image; none at an unknown end."""
         begins = self._chunks is None
         if begins:
-            self._chunks = self._source.open(self._done)
+            self._chunks = self._item.open(self._done)
         try:
             for chunk in self._chunks:
                 if chunk:
@@ -109,17 +144,17 @@ class Steady:
         self._chunks = None
         if self._size is None:
             return b''
-        told = f'there are only {self._done} bytes of {self._size}'
+        told = f'only {self._done} of {self._size} bytes arrived'
         # A connection may have ended too early, but not as it began.
         raise (errors.WrongData if begins else errors.Unreachable)(told)
 
 
 class Body:
-    """What is uploaded: an iterable for one use, which ends only if all fits.
+    """The bytes of one image: an iterable for one use, checked at its end.
 
-    Who reads it sees the last bytes only after the hash was found to be that
-    of the image, so that wrong bytes cannot become an image: whoever knows the
-    size takes these bytes for the end.
+    The last bytes are yielded only after the hash was found to be that of the
+    image. So wrong bytes cannot become an image, even where the reader knows
+    the size and takes these bytes for the end.
 
     :param chunks: iterable of bytes
     :param image: the :class:`Image` that the bytes are of
@@ -127,8 +162,8 @@ class Body:
     :param cancel: :class:`CancelToken`
     :param count: called with the number of bytes of each chunk
 
-    When all was read ``sent`` is the :class:`Image` with the size and the
-    hashes of that; until then it is None.
+    Once all was read, ``sent`` is the :class:`Image` with the size and the
+    hashes of the bytes; until then it is None.
     """
 
     def __init__(self, chunks, image, *, limit, cancel, count):
@@ -138,18 +173,32 @@ class Body:
         self._cancel = cancel
         self._count = count
         self._used = False
-        self.algorithm, self._expected = hashes.expectation(image)
+        self.algorithm, self._expected = image.expected_hash
         self.sent = None
+
+    @classmethod
+    def of_item(cls, item, image, retries, limit, count=lambda size: None):
+        """Return the body that reads an :class:`Item`."""
+        return cls(
+            Steady(item, image.size, retries), image,
+            limit=limit, cancel=retries.cancel, count=count,
+        )
 
     def __iter__(self):
         if self._used:
             # An HTTP library that repeats a request would send nothing.
-            raise errors.Unreachable('the upload was broken off')
+            raise errors.Unreachable('the upload was interrupted')
         self._used = True
         return self._read()
 
     def _read(self):
-        hashers = self._hashers()
+        names = {self.algorithm}
+        if not self._image.checksum:
+            # The other side may have only one of these.
+            names |= {records.DEFAULT_HASH, 'md5'}
+        hashers = {
+            name: hashlib.new(name, usedforsecurity=False) for name in names
+        }
         size, held = 0, b''
         for chunk in self._chunks:
             self._cancel.check()
@@ -171,24 +220,15 @@ class Body:
             yield chunk
             self._count(len(chunk))
 
-    def _hashers(self):
-        names = {self.algorithm}
-        if not self._image.checksum:
-            # The other side may know no other that both have.
-            names |= {hashes.DEFAULT, 'md5'}
-        return {
-            name: hashlib.new(name, usedforsecurity=False) for name in names
-        }
-
     def _checked(self, size, computed):
         if self._image.size not in (None, size):
             raise errors.WrongData(
-                f'there are {size} bytes instead of {self._image.size}'
+                f'{size} bytes arrived instead of {self._image.size}'
             )
         if self._expected not in (None, computed[self.algorithm]):
             raise errors.WrongData(
-                f'the bytes that came have another {self.algorithm} than the '
-                f'image'
+                f'the {self.algorithm} of the bytes that arrived is not that '
+                f'of the image'
             )
         return dataclasses.replace(
             self._image, size=size, computed=computed

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Texts of others, made safe to show; numbers, made easy to read."""
+"""Texts made safe to show, numbers made easy to read, and parsed."""
 
 import datetime
 import re

@@ -1,42 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""How the bytes of an image get into a record: copied on the iRODS server.
+"""Copies that the iRODS server makes, for ``livecopy --via-irods``.
 
-Both clouds keep images in one zone, or in zones that know each other. The
-zone copies the data object, and the target is told where the copy is, with
-the hash of the image. No byte passes through here.
+Both clouds keep images in one zone, or in federated zones. The zone copies
+the data object, and the copy is registered on the target as the location of
+the image, with its hash. No byte passes through this machine.
 """
 
 import contextlib
 import dataclasses
+import os
 import threading
 
 from glance_store import exceptions
+from oslo_config import cfg
 
 from glance_replicate import errors
-from glance_replicate import following
+from glance_replicate import store_copies
 from glance_replicate import text
 from glance_store_irods import checksums
+from glance_store_irods import store as irods_store
 
 _ALGORITHMS = ('md5', 'sha1', 'sha256', 'sha512')
 _LOOK = 0.3
-_SETTING = {
+_NO_API = 'its release has no Locations API (POST /v2/images/<id>/locations)'
+_HINTS = {
+    400: 'one of its stores must have the collection that was copied to',
     403: 'the user needs the role service there, and the policy '
-         'add_image_location has to allow it',
-    404: 'its release has no Locations API (POST /v2/images/<id>/locations)',
-    405: 'its release has no Locations API (POST /v2/images/<id>/locations)',
-    400: 'a store of its own has to lie in the collection that was copied to',
+         'add_image_location must allow it',
+    404: _NO_API, 405: _NO_API,
 }
+
+
+def load_store(path, name):
+    """Return the configured iRODS driver of a store.
+
+    :param path: a file with a section of options for the store, such as the
+        target's ``glance-api.conf``
+    :param name: the section, which is the name of the store
+    :raises: :class:`ReplicatorError`
+    """
+    if not os.access(path, os.R_OK):
+        raise errors.ReplicatorError(f'Cannot read {text.safe(path)}')
+    conf = cfg.ConfigOpts()
+    driver = irods_store.Store(conf, backend=name)
+    try:
+        conf([], project='glance', default_config_files=[path])
+        driver.configure(re_raise_bsc=True)
+    except (cfg.Error, exceptions.BadStoreConfiguration) as exc:
+        raise errors.ReplicatorError(
+            f'Cannot use the store {text.safe(name)} of {text.safe(path)}: '
+            f'{text.safe(exc)}'
+        ) from None
+    return driver
 
 
 @dataclasses.dataclass(kw_only=True)
 class ViaIrods:
-    """Lets the zone copy, and registers the copy.
+    """The :class:`Delivery` that has the zone copy, and registers the copy.
 
     :param source: :class:`ImageService` that the images come from
     :param target: :class:`ImageService` that they go to
-    :param driver: the target's store, as glance_store_irods makes it
-    :param cancel: :class:`CancelToken`
+    :param driver: of the target's store, as :func:`load_store` returns it
     :param collection: where the source keeps its images, each under its id;
         if None, the source is asked for their locations
     """
@@ -44,7 +69,6 @@ class ViaIrods:
     source: object
     target: object
     driver: object
-    cancel: object
     collection: str | None = None
     _refusal: str | None = None
     _partials: list | None = None
@@ -58,13 +82,13 @@ class ViaIrods:
                 raise errors.ReplicatorError(self._refusal)
         if image.algorithm not in _ALGORITHMS or not image.digest:
             raise errors.ReplicatorError(
-                f'{self.source.name} has no hash of it that the Locations '
-                f'API accepts; copy it without --via-irods'
+                f'{self.source.name} has no hash of this image that the '
+                f'Locations API accepts; copy it without --via-irods'
             )
         if image.size is None:
             raise errors.ReplicatorError(
-                f'{self.source.name} does not know its size; copy it without '
-                f'--via-irods'
+                f'{self.source.name} does not know the size of this image; '
+                f'copy it without --via-irods'
             )
 
     def deliver(self, item, image, record, count):
@@ -82,34 +106,35 @@ class ViaIrods:
 
     def read(self, item, image):
         raise errors.ReplicatorError(
-            f'{self.target.name} has another hash of it, which cannot be '
-            f'compared unless it is read; do so without --via-irods'
+            f'{self.source.name} and {self.target.name} have no hash of this '
+            f'image in common; copy it without --via-irods, which reads it'
         )
 
     def _copy(self, image, record):
         path = self._path(image)
         self._remove_partials(record)
 
-        def ask():
+        def copy():
             return self.driver.copy_here(
-                path, record.id, image.size, beat=self.cancel.check,
+                path, record.id, image.size,
+                beat=self.target.retries.cancel.check,
                 check=lambda checksum, _path: checksums.compare(
                     checksum, image.algorithm, image.digest
                 ),
             )
 
         try:
-            return ask()
+            return copy()
         except exceptions.Duplicate:
-            # A run that was killed had copied it, and told nobody.
+            # A run that was killed had copied it, and not registered it.
             self._check_unused(record)
             self.driver.remove(self.driver.new_path(record.id))
-            return ask()
+            return copy()
 
     def _remove_partials(self, record):
-        """Remove what a run that was killed has left of the same copy.
+        """Remove what a killed run has left of the same copy.
 
-        The record is ours alone, so that nobody else writes it.
+        Only this process works on the record, so nobody else writes there.
         """
         with self._lock:
             if self._partials is None:
@@ -131,9 +156,9 @@ class ViaIrods:
             found = self.source.locations(image.id)
         except errors.Refused as exc:
             raise errors.ReplicatorError(
-                f'{self.source.name} does not tell where its images are '
-                f'({exc.status}): the user needs the role service or admin '
-                f'there (policy fetch_image_location); or name the '
+                f'{self.source.name} does not show the locations of its '
+                f'images ({exc.status}): the user needs the role service or '
+                f'admin there (policy fetch_image_location); or name the '
                 f'collection with --irods-from'
             ) from None
         for location in found:
@@ -143,11 +168,12 @@ class ViaIrods:
                     return path
         raise errors.ReplicatorError(
             'it has no object in iRODS that the account of the target\'s '
-            'store sees'
+            'store can see'
         )
 
     def _register(self, image, record, url):
-        """Let the record be what was copied; else remove that."""
+        """Register what was copied as the location; else remove it."""
+        lost = None
         try:
             self.target.add_location(record.id, url, {
                 'os_hash_algo': image.algorithm,
@@ -157,48 +183,39 @@ class ViaIrods:
             self._remove(url)
             raise self._explained(exc) from None
         except errors.Unreachable as exc:
-            # It may be about to take it; the next run removes it if not.
-            if not self._settle(record, url, remove=False):
-                raise exc
-            return
-        self._settle(record, url)
-
-    def _settle(self, record, url, remove=True):
-        """Wait until the target has taken the location, or has refused it.
-
-        :param remove: if it has refused, remove what was copied, and raise
-        :returns: True if it was taken
-        """
-        seen = following.follow(
-            self.target, record.id, self.cancel, lambda _seen: None, _LOOK
-        )
+            lost = exc
+        seen = store_copies.follow(self.target, record.id, interval=_LOOK)
         status = (seen.record or {}).get('status')
-        if status == 'active' or not remove:
-            return status == 'active'
+        if status == 'active':
+            return
+        if lost:
+            # The request may be under way; if not, the next run removes it.
+            raise lost
         if status in ('queued', None):
             self._remove(url)
         raise errors.ReplicatorError(
-            f'{self.target.name} did not take the location: '
+            f'{self.target.name} did not accept the location: '
             f'{text.safe(seen.message) or f"the image is {status}"}'
         )
 
     def _explained(self, refused):
-        setting = _SETTING.get(refused.status)
-        if setting is None:
+        hint = _HINTS.get(refused.status)
+        if hint is None:
             return refused
-        sentence = f'{refused}; {setting}'
+        sentence = f'{refused}; {hint}'
         if refused.status != 400:
             with self._lock:
-                # It would say the same of every other image.
+                # It would refuse every other image too.
                 self._refusal = sentence
         return errors.ReplicatorError(sentence)
 
     def _check_unused(self, record):
-        """Raise if the target may be about to take what was copied."""
+        """Raise if the target may be about to use what was copied."""
         now = self.target.image(record.id) or {}
-        if now.get('status') != 'queued' or following.LOCK in now:
+        if now.get('status') != 'queued' or store_copies.LOCK in now:
             raise errors.ReplicatorError(
-                f'{self.target.name} is at work on it'
+                f'{self.target.name} is working on this image; try again '
+                f'later'
             )
 
     def _remove(self, url):

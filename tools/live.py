@@ -4,8 +4,8 @@
 
 import rich.console
 
-from glance_replicate import following
-from glance_replicate import watching
+from glance_replicate import display as displays
+from glance_replicate import store_copies
 
 
 class Lines:
@@ -35,12 +35,12 @@ class Lines:
             self._next = seconds + self._interval
 
 
-class Bars(watching.WatchBars):
+class Bars(displays.WatchBars):
     """Draws a bar for each store and for staging."""
 
     def show(self, seconds, message):
         """Take one look at the task; ``seconds`` have passed."""
-        super().show(following.Seen(
+        super().show(store_copies.Seen(
             task={'message': message or f'{seconds:.1f} s'}, record=None,
             ended=False,
         ))

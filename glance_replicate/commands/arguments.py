@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Options that several commands have, and what they are turned into."""
+"""Arguments that several commands have, and what they are turned into."""
 
 import argparse
 import os
@@ -12,20 +12,26 @@ from glance_replicate import retrying
 from glance_replicate import selecting
 from glance_replicate import text
 
-_NAMED = (
-    'a cloud of clouds.yaml, "env" for the OS_* variables, either with '
-    '/REGION behind it or $OS_REGION_NAME; a URL, or host:port'
+_SERVICE = (
+    'a cloud of clouds.yaml, or "env" for the OS_* variables, either with '
+    '/REGION or the region of $OS_REGION_NAME; or a URL, or host:port'
 )
-_VISIBILITIES = ('public', 'private', 'shared', 'community')
-ENVIRONMENT = 'GLANCE_REPLICATE_{}'
-_HIDDEN = 'ARGUMENT_OF_'
+_SIDES = ('from', 'to', 'server')
 _COVER = '***'
+
+
+def _repeated(parser, option, dest=None, metavar=None, **more):
+    name = option.strip('-')
+    parser.add_argument(
+        option, action='append', default=[], metavar=metavar or name.upper(),
+        dest=dest or name.replace('-', '_'), **more,
+    )
 
 
 def add_clouds(parser, *sides):
     """Add an argument for each side, such as 'from', and its token."""
     for side in sides:
-        parser.add_argument(side, metavar=side.upper(), help=_NAMED)
+        parser.add_argument(side, metavar=side.upper(), help=_SERVICE)
     _add_access(parser, *sides)
 
 
@@ -33,7 +39,8 @@ def add_own_cloud(parser):
     """Add the options that name the one cloud of a command."""
     parser.add_argument(
         '--server',
-        help=f'{_NAMED} (default: the one of this client, $OS_CLOUD, or env)',
+        help=f'{_SERVICE} (default: the cloud of the openstack client, '
+             f'$OS_CLOUD, or env)',
     )
     _add_access(parser, 'server')
 
@@ -43,18 +50,18 @@ def _add_access(parser, *sides):
         option = _token_option(side)
         parser.add_argument(
             option, metavar='TOKEN', dest=f'{side}_token',
-            help=f'the token, if {side.upper()} is a URL; '
-                 f'${_variable(side)} or {option}-file keep it out of the '
+            help=f'the token, if {side.upper()} is a URL; use '
+                 f'${_variable(side)} or {option}-file to keep it out of the '
                  f'history of the shell',
         )
         parser.add_argument(
             f'{option}-file', metavar='FILE', dest=f'{side}_token_file',
-            help='a file that holds the token',
+            help='a file with the token',
         )
     parser.add_argument(
         '--cacert', metavar='FILE', dest='ca_file',
         default=os.environ.get('OS_CACERT'),
-        help='certificates to trust instead of those of the system',
+        help='CA certificates to trust instead of those of the system',
     )
     parser.add_argument(
         '--insecure', action='store_true',
@@ -62,14 +69,14 @@ def _add_access(parser, *sides):
     )
     parser.add_argument(
         '--retries', metavar='N', type=_natural, default=retrying.TIMES,
-        help='how often to try again what may pass, such as a lost '
-             'connection or a server that is busy (default: %(default)s)',
+        help='how often to retry after a temporary error, such as a lost '
+             'connection or a busy server (default: %(default)s)',
     )
     parser.add_argument(
         '--timeout', metavar='SECONDS', type=positive,
         default=int(retrying.TIMEOUT),
-        help='how long to try that, and to wait for a server that does not '
-             'answer or has not finished an upload (default: %(default)s)',
+        help='how long to retry, and how long to wait for a server that does '
+             'not answer or has not finished an upload (default: %(default)s)',
     )
 
 
@@ -78,57 +85,49 @@ def _token_option(side):
 
 
 def _variable(side):
-    return ENVIRONMENT.format(_token_option(side).strip('-')).upper().replace(
-        '-', '_'
-    )
+    name = _token_option(side).strip('-').replace('-', '_')
+    return f'GLANCE_REPLICATE_{name.upper()}'
 
 
 def endpoint(parsed, side, region=None):
     """Return the :class:`Endpoint` of one side.
 
-    :param region: of a cloud whose name has none; else $OS_REGION_NAME
+    :param region: for a cloud named without one; else $OS_REGION_NAME
+    :raises: :class:`ReplicatorError` if there is no clear token
     """
     name = getattr(parsed, side) or os.environ.get(
         'OS_CLOUD', clouds.ENVIRONMENT[0]
     )
-    token = _token(parsed, side)
-    if clouds.url_of(name) is None and not _is_given(parsed, side):
-        token = None
     return clouds.Endpoint(
-        name=name, token=token, ca_file=parsed.ca_file,
+        name=name, token=_token(parsed, side, name), ca_file=parsed.ca_file,
         insecure=parsed.insecure,
         region=region or os.environ.get('OS_REGION_NAME'),
     )
 
 
-def _is_given(parsed, side):
-    return bool(
-        _given(parsed, side) or getattr(parsed, f'{side}_token_file')
-    )
-
-
-def _given(parsed, side):
-    """Return the token among the arguments, also if it was hidden."""
-    hidden = os.environ.get(_HIDDEN + _variable(side))
-    return hidden or getattr(parsed, f'{side}_token')
-
-
-def _token(parsed, side):
+def _token(parsed, side, name):
+    token = getattr(parsed, f'{side}_token')
     path = getattr(parsed, f'{side}_token_file')
-    given = _given(parsed, side)
-    if path and given:
+    if token and path:
         option = _token_option(side)
         raise errors.ReplicatorError(
-            f'{option} and {option}-file exclude each other'
+            f'Give either {option} or {option}-file, not both'
         )
-    if not path:
-        return given or os.environ.get(_variable(side))
+    if path:
+        return _read_token(path)
+    # The variable is for URLs only; it also holds what was hidden.
+    if token == _COVER or (not token and clouds.url_of(name)):
+        return os.environ.get(_variable(side))
+    return token
+
+
+def _read_token(path):
     try:
         with open(path, encoding='utf-8') as stream:
             return stream.read().strip()
     except (OSError, UnicodeDecodeError) as exc:
         raise errors.ReplicatorError(
-            f'The token cannot be read from {text.safe(path)}: '
+            f'Cannot read a token from {text.safe(path)}: '
             f'{getattr(exc, "strerror", None) or "it is not text"}'
         ) from None
 
@@ -137,12 +136,11 @@ def hidden(argv):
     """Return arguments without tokens, and the variables to put them into.
 
     Every user of the machine can see the arguments of a process. The options
-    stay: a command that does not have one has to refuse it.
+    stay: a command that has no such option has to refuse it.
+
+    :returns: arguments, and ``{variable: token}``
     """
-    options = {
-        _token_option(side): _HIDDEN + _variable(side)
-        for side in ('from', 'to', 'server')
-    }
+    options = {_token_option(side): _variable(side) for side in _SIDES}
     kept, variables = [], {}
     left = iter(argv)
     for argument in left:
@@ -158,63 +156,61 @@ def hidden(argv):
 
 
 def add_filters(parser):
-    """Add the options that say which images are meant."""
+    """Add the options that select images."""
     group = parser.add_argument_group('which images')
-    group.add_argument(
-        '--id', metavar='IMAGE', action='append', default=[], dest='ids',
-        help='only this image; may be repeated',
+    _repeated(
+        group, '--id', 'ids', metavar='IMAGE',
+        help='only the image with this id; may be repeated',
+    )
+    _repeated(
+        group, '--name', 'names',
+        help='only images with this name, such as golden or "ubuntu-*"; may '
+             'be repeated',
+    )
+    _repeated(
+        group, '--exclude', 'excluded', metavar='NAME',
+        help='no images with this name, such as "*-test", or with this id; '
+             'may be repeated',
     )
     group.add_argument(
-        '--name', action='append', default=[], dest='names',
-        help='only images of this name, such as golden or "ubuntu-*"; may be '
-             'repeated',
+        '--newer-than', metavar='TIME', type=_parsed_by(text.parse_time),
+        help='only images created after this time, such as 2026-01-31 or '
+             '2026-01-31T12:00:00Z, or within this age, such as 30m, 12h, 7d '
+             'or 2w',
     )
-    group.add_argument(
-        '--exclude', metavar='NAME', action='append', default=[],
-        dest='excluded',
-        help='no images of this name, such as "*-test", or id; may be '
-             'repeated',
-    )
-    group.add_argument(
-        '--newer-than', metavar='TIME', type=_time,
-        help='only images that were created after that time, such as '
-             '2026-01-31 or 2026-01-31T12:00:00Z, or since an age such as '
-             '30m, 12h, 7d or 2w',
-    )
-    group.add_argument(
-        '--property', metavar='NAME=VALUE', action='append', default=[],
-        type=_pair, dest='properties',
+    _repeated(
+        group, '--property', 'properties', metavar='NAME=VALUE', type=_pair,
         help='only images with this property; may be repeated',
     )
-    group.add_argument(
-        '--tag', action='append', default=[], dest='tags',
+    _repeated(
+        group, '--tag', 'tags',
         help='only images with this tag; may be repeated',
     )
     group.add_argument(
         '--owner', metavar='PROJECT', help='only images of this project',
     )
     group.add_argument(
-        '--visibility', choices=_VISIBILITIES,
-        help='only images of this visibility',
+        '--visibility', choices=records.VISIBILITIES,
+        help='only images with this visibility',
     )
     group.add_argument(
         '--allow-empty', action='store_true',
-        help='let it be a success if these filters mean no image at all',
+        help='succeed even if no image meets these filters',
     )
 
 
 def filters(parsed):
-    """Return the :class:`Filters`."""
+    """Return the :class:`Filters`.
+
+    :raises: :class:`ReplicatorError` for what no image can have
+    """
     for image_id in parsed.ids:
-        if not records.is_id(image_id):
-            raise errors.ReplicatorError(
-                f'{text.safe(image_id)} is not the id of an image'
-            )
+        records.check_id(image_id)
     for name, _value in parsed.properties:
-        if name in records.OWN or name.startswith(records.RESERVED):
+        if not records.is_property(name):
             raise errors.ReplicatorError(
-                f'{text.safe(name)} is not a property that users give to '
-                f'images, which --property is for'
+                f'{text.safe(name)} is not a property that users can set: '
+                f'--property cannot select by it'
             )
     return selecting.Filters(
         ids=tuple(dict.fromkeys(parsed.ids)), names=tuple(parsed.names),
@@ -227,29 +223,29 @@ def filters(parsed):
 def add_rules(parser):
     """Add the options that say how records differ on the target."""
     group = parser.add_argument_group('records on the target')
-    group.add_argument(
-        '--drop-property', metavar='NAME', action='append', default=[],
-        help='do not copy this property (a star at its end stands for any '
+    _repeated(
+        group, '--drop-property', metavar='NAME',
+        help='do not copy this property (a star at the end stands for any '
              'characters); may be repeated',
     )
-    group.add_argument(
-        '--map-property', metavar='NAME=OTHER', action='append', default=[],
-        type=_pair, help='give this property another name; may be repeated',
+    _repeated(
+        group, '--map-property', metavar='NAME=OTHER', type=_pair,
+        help='rename this property; may be repeated',
+    )
+    _repeated(
+        group, '--set-property', metavar='NAME=VALUE', type=_pair,
+        help='give this property another value, where an image has it; may '
+             'be repeated',
     )
     group.add_argument(
-        '--set-property', metavar='NAME=VALUE', action='append', default=[],
-        type=_pair, help='give this property, where an image has it, another '
-                         'value; may be repeated',
-    )
-    group.add_argument(
-        '--set-visibility', choices=_VISIBILITIES,
+        '--set-visibility', choices=records.VISIBILITIES,
         help='give all copies this visibility, such as private where you may '
              'not publish',
     )
     group.add_argument(
         '--keep-owner', action='store_true',
-        help='let copies belong to the projects of the same ids '
-             '(administrators only)',
+        help='give copies to the projects with the same ids (administrators '
+             'only)',
     )
     group.add_argument(
         '--keep-key-deletion-policy', action='store_true',
@@ -268,43 +264,54 @@ def rules(parsed):
     )
 
 
-def add_work(parser, workers=4):
-    """Add the options that say how much is done at once."""
+def add_workers(parser, what='images'):
+    """Add the option that says how much is done at once."""
     parser.add_argument(
-        '--workers', metavar='N', type=positive, default=workers,
-        help='images at a time (default: %(default)s)',
+        '--workers', metavar='N', type=positive, default=4,
+        help=f'{what} at a time (default: %(default)s)',
     )
+
+
+def add_bandwidth(parser):
+    """Add the option that limits the bandwidth."""
     parser.add_argument(
-        '--bandwidth', metavar='BYTES', type=_size,
-        help='bytes per second for all together, such as 50M',
+        '--bandwidth', metavar='BYTES', type=_bandwidth,
+        help='bytes per second for all images together, such as 50M',
     )
+
+
+def add_stores(parser, text):
+    """Add the option that names stores of the target."""
+    _repeated(parser, '--store', 'stores', help=text)
 
 
 def add_putting(parser):
-    """Add the options that say how images get to the target."""
+    """Add the options of the commands that put images on a target."""
     parser.add_argument(
         '--members', action='store_true',
-        help='share copies with the projects of the same ids as on the '
+        help='share copies with the projects with the same ids as on the '
              'source',
     )
     parser.add_argument(
         '--metadata-only', action='store_true',
-        help='copy no image, only update the records of those that are there',
+        help='copy no image, only update the records of copies',
     )
     parser.add_argument(
         '--dry-run', action='store_true', help='change nothing',
     )
-    parser.add_argument(
-        '--store', action='append', default=[], dest='stores',
-        help='a store of the target that images have to be in; new ones are '
-             'written to the first, and the target copies to the others '
-             'itself',
+    add_stores(
+        parser, 'a store of the target that images have to be in; may be '
+                'repeated: new images are uploaded to the first one, and the '
+                'target itself copies them to the others',
     )
     parser.add_argument(
         '--redo-unfinished', action='store_true',
-        help='do again also what a process of another machine has begun, '
-             'which must have ended',
+        help='also redo copies that a process on another machine has begun; '
+             'make sure that it has ended',
     )
+    add_rules(parser)
+    add_workers(parser)
+    add_bandwidth(parser)
 
 
 def _pair(argument):
@@ -318,7 +325,7 @@ def _pair(argument):
 
 def positive(argument):
     """Turn an argument into a number above 0."""
-    if not argument.isdecimal() or not int(argument):
+    if not _natural(argument):
         raise argparse.ArgumentTypeError(
             f'{text.safe(argument)} is not a number above 0'
         )
@@ -333,19 +340,19 @@ def _natural(argument):
     return int(argument)
 
 
-def _time(argument):
-    return _parsed(text.parse_time, argument)
+def _parsed_by(parse):
+    """Return a type of arguments whose errors say what is wrong."""
+    def parsed(argument):
+        try:
+            return parse(argument)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from None
+
+    return parsed
 
 
-def _parsed(parse, argument):
-    try:
-        return parse(argument)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from None
-
-
-def _size(argument):
-    found = _parsed(text.parse_size, argument)
+def _bandwidth(argument):
+    found = _parsed_by(text.parse_size)(argument)
     if not found:
-        raise argparse.ArgumentTypeError('0 bytes per second is never')
+        raise argparse.ArgumentTypeError('it must be above 0')
     return found

@@ -9,6 +9,7 @@ import sys
 from cliff import lister
 
 from glance_copy_plugin.transfer import cancel as cancelling
+from glance_copy_plugin.transfer import limits
 from glance_replicate import clouds
 from glance_replicate import display
 from glance_replicate import errors
@@ -16,6 +17,7 @@ from glance_replicate import results
 from glance_replicate import retrying
 from glance_replicate import running
 from glance_replicate import selecting
+from glance_replicate import service
 from glance_replicate import text
 from glance_replicate.commands import arguments
 
@@ -32,8 +34,17 @@ class Command(lister.Lister):
 
     trouble = 1
 
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        self.add_arguments(parser)
+        return parser
+
+    def add_arguments(self, parser):
+        """Add the arguments of the command to its parser."""
+        raise NotImplementedError
+
     def run(self, parsed_args):
-        """Return the status; what went wrong is said in one sentence."""
+        """Return the status; an error is one sentence on standard error."""
         self.status = 0
         self.cancel = cancelling.CancelToken()
         try:
@@ -44,7 +55,7 @@ class Command(lister.Lister):
         except BrokenPipeError:
             raise
         except Exception as exc:
-            # cliff would make 1 of all of them, which is a result of compare.
+            # cliff would return 1 for all, which is a result of compare.
             known = isinstance(exc, errors.ReplicatorError)
             self.app.LOG.error(
                 text.safe(exc, 1000),
@@ -66,7 +77,7 @@ class Command(lister.Lister):
         manager = getattr(self.app, 'client_manager', None)
         if getattr(parsed, side) is None and manager is not None:
             # This runs as a command of openstack, which has logged in.
-            return clouds.service_of(
+            return service.ImageService(
                 clouds.with_version(manager.sdk_connection.image),
                 'the cloud', retries,
             )
@@ -76,12 +87,17 @@ class Command(lister.Lister):
             arguments.endpoint(parsed, side, region), self.warn, retries
         )
 
-    @staticmethod
-    def check_some(found, parsed, where, say):
-        """Say so if no image is meant.
+    def images(self, service, parsed):
+        """Return the active images of a service that meet the filters."""
+        found = selecting.active(service, arguments.filters(parsed))
+        self.check_some(found, parsed, service.name)
+        return found
 
-        :param found: the images that are meant
-        :param where: what they were looked for in
+    def check_some(self, found, parsed, where):
+        """Warn if no image was found.
+
+        :param found: the images that meet the filters
+        :param where: the name of what was searched
         :raises: :class:`ReplicatorError` if there are filters, which are
             wrong then, and no --allow-empty
         """
@@ -89,31 +105,61 @@ class Command(lister.Lister):
             return
         sentence = f'{text.safe(where)} has no active image'
         if arguments.filters(parsed) != selecting.Filters():
-            sentence += ' that the filters mean'
+            sentence += ' that meets the filters'
             if not parsed.allow_empty:
                 raise errors.ReplicatorError(
                     f'{sentence}; if that is no mistake, add --allow-empty'
                 )
-        say(f'{sentence}.')
+        self.warn(f'{sentence}.')
 
 
 class Job(Command):
-    """A command that does something with many images."""
+    """A command that does something with many images.
+
+    ``display`` is the :class:`Display` that shows its progress.
+    """
 
     def take_action(self, parsed_args):
-        with running.stoppable() as cancel, display.suitable() as shown:
-            self.cancel = cancel
-            found = self.work(parsed_args, cancel, shown)
+        with (
+            running.stoppable() as self.cancel,
+            display.suitable() as self.display,
+        ):
+            found = self.work(parsed_args)
         self._summarize(found)
-        if cancel.cancelled:
+        if self.cancel.cancelled:
             self.status = _INTERRUPTED
         elif not all(result.is_good for result in found):
             self.status = 1
-        return COLUMNS, [_row(result) for result in found]
+        return COLUMNS, [
+            (
+                result.image_id, text.safe(result.name), result.what,
+                result.size, result.copy_id, text.safe(result.detail),
+            ) for result in found
+        ]
 
-    def work(self, parsed, cancel, shown):
+    def work(self, parsed):
         """Do it; return a :class:`Result` for each image."""
         raise NotImplementedError
+
+    def warn(self, sentence):
+        """Tell the user something, above the bars if there are any."""
+        self.display.say(sentence)
+
+    def run_each(self, items, do, workers, size):
+        """Do something with each image; return the results.
+
+        :param do: see :func:`running.each`
+        :param size: how many bytes that will move
+        """
+        self.display.expect(len(items), size)
+        return running.each(
+            items, do, workers=workers, display=self.display,
+            cancel=self.cancel,
+        )
+
+    def limit(self, parsed):
+        """Return the :class:`BandwidthLimit` that the user asks for."""
+        return limits.BandwidthLimit(parsed.bandwidth, self.cancel)
 
     def _summarize(self, found):
         counts = collections.Counter(result.what for result in found)
@@ -124,10 +170,3 @@ class Job(Command):
         )
         if counts[results.STOPPED]:
             print(f'Interrupted: {running.STOPPED}.', file=sys.stderr)
-
-
-def _row(result):
-    return (
-        result.image_id, text.safe(result.name), result.what, result.size,
-        result.copy_id, text.safe(result.detail),
-    )

@@ -87,7 +87,7 @@ def test_copies_were_called_failed_while_a_server_was_restarted(
     cloud.kill()
     try:
         helpers.wait_until(
-            lambda: 'tried again' in filling.err or filling.has_ended,
+            lambda: 'trying again' in filling.err or filling.has_ended,
             'a sentence about the server', LIMIT,
         )
         assert not filling.has_ended, filling.err
@@ -117,7 +117,7 @@ def test_a_dump_lost_its_image_while_a_server_was_restarted(
         try:
             line.release()
             helpers.wait_until(
-                lambda: 'tried again' in running.err or running.has_ended,
+                lambda: 'trying again' in running.err or running.has_ended,
                 'a sentence about the server', LIMIT,
             )
         finally:
@@ -142,7 +142,7 @@ def test_images_failed_as_a_cloud_asked_to_come_back_in_a_second(
         side.on(method, path, busy, times=2)
     done = replicating.livecopy(source, target)
     assert done.by_image() == {image_id: 'copied'}, done
-    assert 'tried again in 0:00:01, as the server asks for' in done.err
+    assert 'trying again in 0:00:01, as the server asks' in done.err
     source.on('GET', 'file', busy, times=2)
     done = replicating.dump(source, tmp_path)
     assert done.by_image() == {image_id: 'copied'}, done
@@ -156,7 +156,7 @@ def test_nobody_was_told_how_long_a_cloud_had_been_tried(sides):
         source, target, '--retries=1', '--timeout=60'
     )
     assert done.by_image() == {image_id: 'failed'}
-    assert 'broken; it was tried 2 times in 0:00:0' in done.rows[0]['Detail']
+    assert 'gave up after 2 attempts in 0:00:0' in done.rows[0]['Detail']
 
 
 # Uploads.
@@ -196,7 +196,7 @@ def test_an_upload_that_a_proxy_gave_up_was_sent_three_times(sides):
     assert done.rows[0]['Copy'] == ''
     assert target.count('PUT', 'file') == 1
     assert target.count('DELETE', '') == 0
-    assert f'is at work on {image_id}, which is saving' in done.err
+    assert f'image {image_id} is saving; waiting' in done.err
 
 
 # Records that were left.

@@ -190,7 +190,7 @@ def test_what_dump_had_written_was_refused_by_load(clouds, tmp_path):
     assert (done.status, done.by_image()) == (0, {image_id: 'copied'}), done
     assert_harmless(done)
     replicating.assert_replicated(source, target, image_id, but=['kernel_id'])
-    assert 'no empty value of kernel_id' in done.rows[0]['Detail']
+    assert 'no empty value for kernel_id' in done.rows[0]['Detail']
     for done in (
         replicating.load(target, tmp_path),
         replicating.livecopy(source, target),
@@ -215,7 +215,7 @@ def test_a_property_without_a_value_kept_an_image_from_being_copied(clouds):
     )
     done = replicating.livecopy(source, target)
     assert done.by_image() == {image_id: 'copied'}, done
-    assert 'no empty value of ramdisk_id' in done.rows[0]['Detail']
+    assert 'no empty value for ramdisk_id' in done.rows[0]['Detail']
     assert 'ramdisk_id' in done.err
     done = replicating.livecopy(source, target)
     assert done.by_image() == {image_id: 'same'}

@@ -56,10 +56,10 @@ def test_a_filter_with_a_typing_error_was_a_success(clouds, tmp_path):
     ):
         done = run('--name=goldne')
         assert done.status == status, (command, done)
-        assert 'no active image that the filters mean' in done.err, command
+        assert 'no active image that meets the filters' in done.err, command
         done = run('--name=goldne', '--allow-empty')
         assert done.status == 0, (command, done)
-        assert 'no active image that the filters mean' in done.err, command
+        assert 'no active image that meets the filters' in done.err, command
     assert south.images == {}
     assert {method for method, _path in north.asked} == {'GET'}
 

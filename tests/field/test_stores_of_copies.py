@@ -78,7 +78,7 @@ def test_a_store_that_does_not_exist_was_told_image_by_image_or_not_at_all(
             assert (done.status, done.out) == (status, ''), done
             (line,) = done.err.strip().splitlines()
             assert f'has no store {store} that can be written' in line
-            assert 'there are src, s1, s2, s3' in line
+            assert 'it has src, s1, s2, s3' in line
     assert replicating.images(target) == {}
 
 

@@ -93,4 +93,4 @@ def test_a_property_with_the_name_of_a_parameter_meant_other_images(clouds):
             *replicating.arguments('size', source), f'--property={given}'
         )
         assert done.status == 1
-        assert 'not a property that users give' in done.err
+        assert 'not a property that users can set' in done.err

@@ -167,7 +167,7 @@ def test_what_is_spoiled_on_the_way_here_never_becomes_an_image(clouds):
         done = replicating.livecopy(line, target)
         assert line.spoiled > 1
     assert done.status == 1
-    assert 'another sha512 than the image' in done.rows[0]['Detail']
+    assert 'the sha512 of the bytes that' in done.rows[0]['Detail']
     assert replicating.active(target) == []
 
 
@@ -228,7 +228,7 @@ def test_a_second_run_does_not_hurt_the_first_and_takes_over_once_it_is_dead(
     same = dict.fromkeys(ids, 'same')
     done = replicating.livecopy(source, target)
     assert done.by_image() == {large: 'failed', **same}
-    assert f'process {running.pid} of this machine' in str(done.rows)
+    assert f'process {running.pid} on this machine' in str(done.rows)
     running.kill()
     running.communicate()
     done = replicating.livecopy(source, target)

@@ -118,7 +118,7 @@ def test_watch_follows_a_copy_to_its_end(cloud, source):
     image_id, offer = helpers.held_image(cloud, client, source)
     done = replicating.on(cloud, 'watch', image_id)
     assert done.status == 1
-    assert f'No copy of the image {image_id}' in done.err
+    assert f'no copy of the image {image_id}' in done.err
     task_id = helpers.start(client, image_id, ['s1'])
     running = begin(cloud, 'watch', image_id)
     helpers.wait_until(lambda: 'bytes/s' in running.err, 'a line', LIMIT)

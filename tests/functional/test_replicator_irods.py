@@ -86,5 +86,5 @@ def test_a_wrong_object_is_found_by_a_careful_target(
     zone.server.put(f'{other}/{image}', helpers.data(SIZE), user=irods.USER)
     done = livecopy(source, target, f'--irods-from={other}')
     assert done.status == 1
-    assert 'did not take the location' in done.rows[0]['Detail']
+    assert 'did not accept the location' in done.rows[0]['Detail']
     assert in_vault(zone) == []

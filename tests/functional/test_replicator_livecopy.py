@@ -201,12 +201,12 @@ def test_clouds_are_named_and_tokens_given_in_several_ways(clouds, tmp_path):
 @pytest.mark.parametrize(('given', 'told'), [
     (('nowhere',), 'nowhere'),
     (('ftp://host',), 'begins with https'),
-    (('http://user:pass@host',), 'holds no user and password'),
-    (('http://[bad',), 'not valid'),
-    (('nowhere', '--token=x'), 'A token goes with a URL'),
+    (('http://user:pass@host',), 'Do not put a user or password'),
+    (('http://[bad',), 'Not a valid URL'),
+    (('nowhere', '--token=x'), 'only be used with a URL'),
     (('http://127.0.0.1:9',), 'cannot be reached: Connection refused'),
     (('http://127.0.0.1:9', '--token-file=/none'), '/none'),
-    (('http://127.0.0.1:9', '--token=x', '--token-file=y'), 'exclude'),
+    (('http://127.0.0.1:9', '--token=x', '--token-file=y'), 'not both'),
 ])
 def test_a_cloud_that_cannot_be_is_one_sentence(given, told):
     done = replicating.here('size', *given)

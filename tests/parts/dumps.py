@@ -6,8 +6,8 @@ import hashlib
 import json
 import pathlib
 
-from glance_replicate import dumped
-from glance_replicate import manifest
+from glance_replicate import dump_reading
+from glance_replicate import dump_writing
 from glance_replicate import records
 
 IMAGE = 'a1b2c3d4-1111-4222-8333-abcdefabcdef'
@@ -33,13 +33,15 @@ def image(data=GOOD, image_id=IMAGE, name='good'):
 def make(top, data=GOOD, image_id=IMAGE, name='good'):
     """Write a dump of one image; return its directory."""
     top = pathlib.Path(top)
-    folder = top / manifest.IMAGES / image_id
+    folder = top / dump_reading.IMAGES / image_id
     folder.mkdir(parents=True)
-    metadata = dumped.encode(image(data, image_id, name), {'friend'})
-    (folder / manifest.DATA).write_bytes(data)
-    (folder / manifest.METADATA).write_bytes(metadata)
-    (top / manifest.NAME).write_bytes(manifest.encode({
-        'format': manifest.FORMAT, 'version': manifest.VERSION, 'images': {
+    record = image(data, image_id, name)
+    metadata = dump_writing.encode_record(record, {'friend'})
+    (folder / dump_reading.DATA).write_bytes(data)
+    (folder / dump_reading.METADATA).write_bytes(metadata)
+    (top / dump_reading.NAME).write_bytes(dump_writing.encode({
+        'format': dump_reading.FORMAT, 'version': dump_reading.VERSION,
+        'images': {
             image_id: {
                 'size': len(data), 'algorithm': 'sha512',
                 'digest': hashlib.sha512(data).hexdigest(),
@@ -52,7 +54,7 @@ def make(top, data=GOOD, image_id=IMAGE, name='good'):
 
 def edit_list(top, edit):
     """Change the list of a dump."""
-    path = top / manifest.NAME
+    path = top / dump_reading.NAME
     found = json.loads(path.read_text())
     edit(found)
     path.write_text(json.dumps(found))
@@ -60,7 +62,7 @@ def edit_list(top, edit):
 
 def edit_record(top, edit):
     """Change the record of the image, and its hash in the list."""
-    path = top / manifest.IMAGES / IMAGE / manifest.METADATA
+    path = top / dump_reading.IMAGES / IMAGE / dump_reading.METADATA
     found = json.loads(path.read_text())
     edit(found)
     write_record(top, json.dumps(found).encode())
@@ -68,7 +70,7 @@ def edit_record(top, edit):
 
 def write_record(top, data):
     """Write the record of the image, and its hash in the list."""
-    path = top / manifest.IMAGES / IMAGE / manifest.METADATA
+    path = top / dump_reading.IMAGES / IMAGE / dump_reading.METADATA
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     edit_list(
@@ -87,18 +89,5 @@ class Item:
     def refresh(self):
         return self.image
 
-    def data(self):
-        return self
-
     def open(self, offset):
         yield self._data[offset:]
-
-
-class Silent:
-    """A display that shows nothing."""
-
-    def begin(self, key, name, size):
-        pass
-
-    def advance(self, key, count):
-        pass

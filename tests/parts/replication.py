@@ -6,13 +6,12 @@ from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
 from glance_replicate import clouds
 from glance_replicate import comparing
-from glance_replicate import delivering
-from glance_replicate import items
 from glance_replicate import putting
 from glance_replicate import records
 from glance_replicate import retrying
 from glance_replicate import selecting
 from glance_replicate import sending
+from glance_replicate import streams
 from glance_replicate import target_records
 
 
@@ -55,21 +54,17 @@ class Side:
         here = connect(self.source, self.token, say=self.said.append)
         there = connect(self.target, self.token, say=self.said.append)
         rules = rules or records.Rules()
-        sender = sending.Sender(
-            service=there, display=self,
+        putter = putting.Putter(
+            service=there, rules=rules, display=self, **options,
+            index=comparing.Index(selecting.everything(there)),
             claims=target_records.TargetRecords(there, rules, redo=redo),
-            delivery=delivering.Streaming(
-                service=there, cancel=self.token,
+            delivery=sending.Streaming(
+                service=there,
                 limit=limits.BandwidthLimit(None, self.token),
             ),
         )
-        putter = putting.Putter(
-            service=there, rules=rules, sender=sender,
-            index=comparing.Index(selecting.everything(there)),
-            options=putting.Options(**options),
-        )
         image = records.of_api(here.image(image_id))
-        return putter.put(items.CloudItem(here, image, chunk=1))
+        return putter.put(streams.CloudItem(here, image, chunk=1))
 
     def begin(self, key, name, size):
         self.moved.append([name, size])

@@ -9,15 +9,14 @@ import types
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
 import glance_replicate
 from glance_replicate import errors
-from glance_replicate import irods_store
 from glance_replicate import records
 from glance_replicate import via_irods
-from glance_replicate.commands import irods as command
+from glance_replicate.commands import replicate
 from tests.parts import data
 from tests.parts import irods
+from tests.parts import replication
 
 OURS = '11111111-1111-4222-8333-abcdefabcdef'
 THEIRS = '22222222-1111-4222-8333-abcdefabcdef'
@@ -40,6 +39,7 @@ class Cloud:
     """
 
     name = 'north'
+    retries = replication.retries()
 
     def __init__(self):
         self.urls = []
@@ -91,7 +91,6 @@ def driver(zone):
 def via(source, target, driver):
     return via_irods.ViaIrods(
         source=source, target=target, driver=driver,
-        cancel=cancel.CancelToken(),
     )
 
 
@@ -128,7 +127,7 @@ def test_the_collection_can_be_named_instead_of_asking_for_locations(
 ):
     source.refuses = errors.Refused('no', 403)
     said = refused(via)
-    assert 'north does not tell where its images are (403)' in said
+    assert 'north does not show the locations of its images (403)' in said
     assert '--irods-from' in said
     via.collection = f'{zone.collection}/'
     deliver(via)
@@ -139,9 +138,9 @@ def test_the_collection_can_be_named_instead_of_asking_for_locations(
     ([], {}, 'no object in iRODS'),
     (['file:///images/x'], {}, 'no object in iRODS'),
     (['irods://tempZone/home/rods/hidden'], {}, 'no object in iRODS'),
-    (None, {'os_hash_algo': 'sha3_512'}, 'has no hash of it'),
-    (None, {'os_hash_value': None}, 'has no hash of it'),
-    (None, {'size': None}, 'does not know its size'),
+    (None, {'os_hash_algo': 'sha3_512'}, 'has no hash of this image'),
+    (None, {'os_hash_value': None}, 'has no hash of this image'),
+    (None, {'size': None}, 'does not know the size'),
 ])
 def test_an_image_without_an_object_or_a_hash_is_one_sentence(
     zone, via, source, driver, urls, changes, told
@@ -172,7 +171,7 @@ def test_a_refusal_tells_the_setting_and_ends_all_further_copies(
 
 
 @pytest.mark.parametrize(('status', 'told'), [
-    (400, 'has to lie in the collection'), (409, 'answers 409'),
+    (400, 'must have the collection'), (409, 'answers 409'),
 ])
 def test_after_other_refusals_the_next_image_is_copied(
     via, target, driver, status, told
@@ -192,7 +191,7 @@ def test_a_target_that_finds_it_wrong_keeps_none_that_it_does_not_use(
 ):
     target.refuses = status
     said = refused(via)
-    assert 'north did not take the location: wrong hash' in said
+    assert 'north did not accept the location: wrong hash' in said
     assert len(driver.list()) == left
 
 
@@ -221,7 +220,7 @@ def test_what_was_copied_is_replaced_unless_the_target_may_be_taking_it(
     if replaced:
         deliver(via)
     else:
-        assert refused(via) == 'north is at work on it'
+        assert 'north is working on this image' in refused(via)
     content = CONTENT if replaced else b'left behind'
     assert zone.server.content(path) == content
 
@@ -241,6 +240,7 @@ def test_what_a_killed_run_left_unfinished_is_removed(zone, via, driver):
 
 def options(**changes):
     return argparse.Namespace(**{
+        'via_irods': True,
         'irods_config': '/etc/south.conf', 'irods_store': 'vault',
         'irods_from': None, 'stores': [], **changes,
     })
@@ -249,23 +249,23 @@ def options(**changes):
 @pytest.mark.parametrize(('changes', 'told'), [
     ({'irods_config': None}, 'needs --irods-config'),
     ({'irods_store': None}, 'needs --irods-config'),
-    ({'stores': ['s1']}, '--store has no meaning'),
+    ({'stores': ['s1']}, '--store cannot be combined'),
     ({'irods_config': '/nowhere'}, '/nowhere'),
 ])
 def test_options_that_cannot_work_are_one_sentence(changes, told):
     with pytest.raises(errors.ReplicatorError, match=told):
-        command.delivery(options(**changes), None, None, None)
+        replicate.irods_delivery(options(**changes), None, None)
 
 
 def test_without_the_library_of_irods_it_says_what_to_install(monkeypatch):
-    name = irods_store.__name__
+    name = via_irods.__name__
     monkeypatch.delattr(glance_replicate, name.rpartition('.')[2])
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(
         errors.ReplicatorError,
         match=r'pip install glance-copy-plugin\[irods\]',
     ):
-        command.delivery(options(), None, None, None)
+        replicate.irods_delivery(options(), None, None)
 
 
 def test_the_store_is_read_from_the_configuration_of_the_target(
@@ -277,10 +277,10 @@ def test_the_store_is_read_from_the_configuration_of_the_target(
         *(f'{name} = {value}' for name, value in zone.settings().items()),
     ]))
     told = options(irods_config=str(path), irods_from='/tempZone/x')
-    made = command.delivery(told, 'north', 'south', 'token')
+    made = replicate.irods_delivery(told, 'north', 'south')
     assert (made.source, made.target, made.collection) == (
         'north', 'south', '/tempZone/x'
     )
     assert made.driver.list() == []
     with pytest.raises(errors.ReplicatorError, match='absent'):
-        irods_store.load(str(path), 'absent')
+        via_irods.load_store(str(path), 'absent')

@@ -64,7 +64,7 @@ def test_livecopy_changes_only_what_it_is_told_to(sides):
             assert before <= {'GET'}
             assert details[old] == 'name'
         if '--metadata-only' in options:
-            assert details[new].endswith('and not copied')
+            assert details[new].endswith('copies no image')
         if options == ['--dry-run']:
             assert '2 would copy' in done.err
             assert f'; {2 * len(DATA)} B' in done.err
@@ -93,9 +93,9 @@ def test_options_say_how_often_and_how_long_something_is_tried(sides):
     source.add(DATA)
     target.on('POST', 'images', (503, {}, {'Retry-After': '61'}), times=3)
     for options, told in (
-        (['--timeout=60'], 'tried once, and is to be asked again in 61 s'),
-        (['--retries=0'], 'tried once'),
-        (['--retries=1', '--timeout=60'], 'tried once'),
+        (['--timeout=60'], '1 attempt: the server asks to wait 61 s'),
+        (['--retries=0'], 'gave up after 1 attempt'),
+        (['--retries=1', '--timeout=60'], 'gave up after 1 attempt'),
     ):
         done = replicating.livecopy(source, target, *options)
         assert done.status == 1

@@ -12,12 +12,10 @@ import pytest
 from glance_copy_plugin.transfer import cancel
 from glance_replicate import display
 from glance_replicate import errors
-from glance_replicate import filling
-from glance_replicate import following
 from glance_replicate import records
 from glance_replicate import results
 from glance_replicate import running
-from glance_replicate import watching
+from glance_replicate import store_copies
 from tests.parts import image_api
 from tests.parts import replication
 
@@ -52,10 +50,8 @@ def api():
 
 
 def filler(api, *stores, **more):
-    token = Token()
-    return filling.Filler(
-        service=connect(api, token), stores=stores, display=Moved(),
-        cancel=token, **more,
+    return store_copies.Filler(
+        service=connect(api), stores=stores, display=Moved(), **more,
     )
 
 
@@ -111,7 +107,7 @@ def test_a_copy_of_somebody_else_is_waited_for_before_one_is_asked_for(api):
     assert (result.what, result.size) == ('copied', 1000)
     assert api.count('POST', 'import') == 2
     # Tasks cost a write: they are asked for now and then only.
-    assert made.cancel.waited == [0.5] * 6
+    assert made.service.retries.cancel.waited == [0.5] * 6
     assert api.count('GET', 'tasks') == 4
     assert made.display.told == [('one', 1000), 400, ('one', 1000), 1000]
 
@@ -119,14 +115,14 @@ def test_a_copy_of_somebody_else_is_waited_for_before_one_is_asked_for(api):
 def test_copies_of_others_that_do_not_end_are_told_so(api):
     image_id = api.add()
     api.on('POST', 'import', (409, {}), times=9)
-    with pytest.raises(errors.ReplicatorError, match='do not end'):
+    with pytest.raises(errors.ReplicatorError, match='keep it locked'):
         fill(filler(api, 's2'), api, image_id)
     assert api.count('POST', 'import') == 5
 
 
 @pytest.mark.parametrize(('message', 'told'), [
     ('full\n', r'not copied to s2: full\?'),
-    ('', 'not copied to s2: no reason is told'),
+    ('', 'not copied to s2: Glance gives no reason'),
 ])
 def test_a_copy_that_failed_tells_why(api, message, told):
     image_id = api.add()
@@ -169,7 +165,7 @@ def test_a_task_that_has_ended_is_the_end_though_the_image_is_held(api):
     api.tasks[image_id] = [
         task('failure', 'why', 't', '1'), task('processing', '', 'u', '2'),
     ]
-    seen = following.follow(connect(api), image_id, Token(), lambda seen: None)
+    seen = store_copies.follow(connect(api), image_id)
     assert (seen.message, seen.ended) == ('why', True)
 
 
@@ -178,7 +174,7 @@ def test_a_user_who_may_see_no_tasks_sees_the_end_too(api):
     hold(api, image_id, 2)
     api.on('GET', 'tasks', (403, {}), times=9)
     token = Token()
-    seen = following.follow(connect(api), image_id, token, lambda seen: None)
+    seen = store_copies.follow(connect(api, token), image_id)
     assert (seen.task, seen.message, seen.numbers) == (None, '', None)
     assert token.waited == [0.5]
 
@@ -186,7 +182,7 @@ def test_a_user_who_may_see_no_tasks_sees_the_end_too(api):
 def test_another_task_than_the_one_that_holds_the_image_is_not_shown(api):
     image_id = api.add(**{LOCK: 'mine'})
     api.tasks[image_id] = [task('success', 'of another copy')]
-    looks = following.looks(connect(api), image_id, Token())
+    looks = store_copies.looks(connect(api), image_id)
     seen = next(looks)
     assert (seen.task, seen.ended) == (None, False)
     del api.images[image_id][LOCK]
@@ -195,13 +191,13 @@ def test_another_task_than_the_one_that_holds_the_image_is_not_shown(api):
 
 
 def test_what_cannot_be_watched_is_one_sentence(api):
-    shown = watching.WatchLines(io.StringIO())
+    shown = display.WatchLines(io.StringIO())
     nobody = '11111111-2222-4333-8444-555555555555'
-    for image_id, told in ((nobody, 'no image'), (api.add(), 'No copy of')):
+    for image_id, told in ((nobody, 'no image'), (api.add(), 'no copy of')):
         with pytest.raises(errors.ReplicatorError, match=told):
-            watching.watch(connect(api), image_id, Token(), shown)
+            store_copies.watch(connect(api), image_id, shown)
     api.tasks[image_id] = [task('success', 'done')]
-    seen = watching.watch(connect(api), image_id, Token(), shown)
+    seen = store_copies.watch(connect(api), image_id, shown)
     assert seen.task['status'] == 'success'
 
 
@@ -210,11 +206,15 @@ class Terminal(io.StringIO):
         return True
 
 
+def watching():
+    return display.suitable(display.WatchBars, display.WatchLines)
+
+
 def test_on_a_terminal_there_are_bars(monkeypatch):
     monkeypatch.setenv('TERM', 'xterm')
     result = results.Result(what=results.FAILED, image_id='a', detail='why')
     with contextlib.redirect_stderr(Terminal()) as stream:
-        assert isinstance(watching.suitable(), watching.WatchBars)
+        assert isinstance(watching(), display.WatchBars)
         with display.suitable() as shown:
             shown.expect(2, 4000)
             shown.begin('a', '[/]first\x1b', 2000)
@@ -232,7 +232,7 @@ def test_on_a_terminal_there_are_bars(monkeypatch):
         assert part in text, text
     with contextlib.redirect_stderr(io.StringIO()):
         assert isinstance(display.suitable(), display.Lines)
-        assert isinstance(watching.suitable(), watching.WatchLines)
+        assert isinstance(watching(), display.WatchLines)
 
 
 class Image:

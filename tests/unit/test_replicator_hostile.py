@@ -11,12 +11,10 @@ import pytest
 
 from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
-from glance_replicate import dumped
-from glance_replicate import dumping
+from glance_replicate import display
+from glance_replicate import dump_reading
+from glance_replicate import dump_writing
 from glance_replicate import errors
-from glance_replicate import folders
-from glance_replicate import loading
-from glance_replicate import manifest
 from glance_replicate import records
 from glance_replicate import text
 from tests.parts import dumps
@@ -106,12 +104,9 @@ def outcome(top):
     """Return why nothing is loaded from a dump; None if something is."""
     token = cancel.CancelToken()
     try:
-        with (
-            folders.Folder.of_user(top) as folder,
-            loading.opened(folder, token) as found,
-        ):
+        with dump_reading.opened(top, token) as found:
             for item in found:
-                if isinstance(item, loading.Unusable):
+                if isinstance(item, dump_reading.Unusable):
                     return item.problem
                 item.refresh()
                 item.prepare()
@@ -147,7 +142,7 @@ def test_what_a_dump_must_not_say_is_refused(tmp_path, edit, path, values):
 @pytest.mark.parametrize('data', NOT_JSON)
 def test_what_is_no_json_is_refused(tmp_path, data):
     listed, recorded = (dumps.make(tmp_path / name) for name in 'ab')
-    (listed / manifest.NAME).write_bytes(data)
+    (listed / dump_reading.NAME).write_bytes(data)
     assert_refused(listed)
     dumps.write_record(recorded, data)
     assert_refused(recorded)
@@ -166,7 +161,7 @@ def test_an_id_that_leads_elsewhere_is_refused(top, image_id):
 
 
 @pytest.mark.parametrize('name', [
-    manifest.NAME, 'images', FOLDER, METADATA, DATA,
+    dump_reading.NAME, 'images', FOLDER, METADATA, DATA,
 ])
 @pytest.mark.parametrize('make', [
     lambda place, outside: place.symlink_to(outside),
@@ -189,7 +184,7 @@ def test_what_is_no_file_or_directory_is_refused(top, name, make):
     (DATA, lambda found: found + b'x'),
     (DATA, lambda found: bytes([found[0] ^ 1]) + found[1:]),
     (METADATA, lambda found: found.replace(b'good', b'evil')),
-    (METADATA, lambda found: found + b' ' * dumped.LARGEST),
+    (METADATA, lambda found: found + b' ' * dump_reading.LARGEST_RECORD),
 ], ids=['cut', 'longer', 'a flipped bit', 'another record', 'too large'])
 def test_files_that_have_changed_are_refused(top, name, change):
     path = top / name
@@ -197,20 +192,20 @@ def test_files_that_have_changed_are_refused(top, name, change):
     assert_refused(top)
 
 
-@pytest.mark.parametrize('name', [manifest.NAME, METADATA])
+@pytest.mark.parametrize('name', [dump_reading.NAME, METADATA])
 def test_what_would_fill_the_memory_is_not_read(top, name, monkeypatch):
-    monkeypatch.setattr(manifest, '_LARGEST', 10 ** 6)
+    monkeypatch.setattr(dump_reading, '_LARGEST', 10 ** 6)
     os.truncate(top / name, 2 ** 40)
     assert 'too large' in outcome(top)
 
 
 def dump(top, item):
     token = cancel.CancelToken()
-    with dumping.Dump(top) as made:
-        return dumping.Dumper(
-            made, members=False, dry_run=False, display=dumps.Silent(),
-            limit=limits.BandwidthLimit(None, token), cancel=token,
-            retries=replication.retries(),
+    with dump_writing.Dump(top) as made:
+        return dump_writing.Dumper(
+            dump=made, display=display.Display(),
+            limit=limits.BandwidthLimit(None, token),
+            retries=replication.retries(token),
         ).put(item)
 
 
@@ -227,8 +222,8 @@ def test_what_a_killed_run_has_left_gets_into_no_image(top):
 
 
 @pytest.mark.parametrize('name', [
-    manifest.NAME, 'images', FOLDER, f'images/.{IMAGE}.part', METADATA, DATA,
-    f'{FOLDER}/.image.json.part', '.manifest.json.part',
+    dump_reading.NAME, 'images', FOLDER, f'images/.{IMAGE}.part', METADATA,
+    DATA, f'{FOLDER}/.image.json.part', '.manifest.json.part',
 ])
 @pytest.mark.parametrize('of', ['file', 'folder', 'nothing'])
 def test_dumping_over_links_writes_nothing_outside(top, tmp_path, name, of):
@@ -264,7 +259,7 @@ def test_what_is_dumped_can_be_loaded_and_read_by_nobody_else(tmp_path):
     assert outcome(top) is None
     for path in top.rglob('*'):
         assert path.stat().st_mode & 0o077 == 0, path
-    found = json.loads((top / manifest.NAME).read_text())
+    found = json.loads((top / dump_reading.NAME).read_text())
     assert found['images'][IMAGE] == {
         'size': len(GOOD), 'algorithm': 'sha512',
         'digest': hashlib.sha512((top / DATA).read_bytes()).hexdigest(),

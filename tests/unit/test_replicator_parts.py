@@ -16,13 +16,12 @@ from glance_replicate import clouds
 from glance_replicate import comparing
 from glance_replicate import display
 from glance_replicate import errors
-from glance_replicate import following
 from glance_replicate import provenance
 from glance_replicate import records
 from glance_replicate import results
+from glance_replicate import store_copies
 from glance_replicate import streams
 from glance_replicate import text
-from glance_replicate import watching
 from glance_replicate.commands import arguments
 from tests.parts import dumps
 from tests.parts import replication
@@ -232,13 +231,14 @@ def test_reading_goes_on_where_it_broke_as_long_as_it_gets_on():
     steady = streams.Steady(Source(), 10, replication.retries(token, times=3))
     assert b''.join(steady) == b'0123456789'
     assert len(token.waited) == 29
-    with pytest.raises(errors.GivenUp, match='broken; it was tried 3 times'):
+    with pytest.raises(errors.GivenUp, match='broken; .* 3 attempts'):
         list(streams.Steady(Source(), 10, replication.retries(times=2)))
 
 
 @pytest.mark.parametrize(('data', 'told'), [
-    ([b'01234'], 'only 5 bytes of 10'), ([b'0123456789x'], 'more bytes'),
-    ([b'0123456789', b'x'], 'more bytes'),
+    ([b'01234'], 'only 5 of 10 bytes'),
+    ([b'0123456789x'], 'more bytes arrived'),
+    ([b'0123456789', b'x'], 'more bytes arrived'),
 ])
 def test_too_few_and_too_many_bytes_are_no_image(data, told):
     with pytest.raises(errors.WrongData, match=told):
@@ -264,12 +264,12 @@ def body(*chunks, **more):
 
 def test_the_end_of_wrong_bytes_is_never_seen():
     seen = []
-    with pytest.raises(errors.WrongData, match='another sha512'):
+    with pytest.raises(errors.WrongData, match='the sha512 of'):
         for chunk in body(b'wrong'):
             seen.append(chunk)
     # Who knows the size would take the last bytes for the end.
     assert seen == []
-    with pytest.raises(errors.WrongData, match='4 bytes instead of 5'):
+    with pytest.raises(errors.WrongData, match='4 bytes arrived instead of 5'):
         list(body(b'less'))
 
 
@@ -315,18 +315,18 @@ def test_lines_tell_how_fast_it_is_and_what_ended():
         'failed: a as b: why?', 'copied: d (D?) 2.0 KiB', 'it?',
         '4 of 1 images, 2.0 KiB of 2.9 KiB, 50 B/s, 0:00:20 left',
     ]
-    idle = display.Count(lambda: 5.0)
+    idle = display.Display(lambda: 5.0)
     assert (idle.rate, idle.seconds_left) == (0.0, None)
 
 
 def test_bytes_of_a_second_attempt_are_not_counted_twice():
-    count = display.Count(lambda: 1.0)
-    count.begin('a')
-    count.advance('a', 10)
-    count.begin('a')
-    count.advance('a', 30)
-    count.end('a')
-    assert (count.bytes, count.images) == (30, 1)
+    shown = display.Display(lambda: 1.0)
+    shown.begin('a', 'A', 30)
+    shown.advance('a', 10)
+    shown.begin('a', 'A', 30)
+    shown.advance('a', 30)
+    shown.end('a', None)
+    assert (shown.bytes, shown.images) == (30, 1)
 
 
 @pytest.mark.parametrize(('status', 'shown'), [
@@ -351,9 +351,9 @@ def test_a_watched_copy_has_a_bar_for_each_store(status, shown):
         looks.append((task, {'stores': 'slow'}, True))
     # Without a terminal, only the last frame is drawn.
     console = rich.console.Console(file=io.StringIO(), width=200)
-    with watching.WatchBars(console) as bars:
+    with display.WatchBars(console) as bars:
         for task, record, ended in looks:
-            bars.show(following.Seen(task=task, record=record, ended=ended))
+            bars.show(store_copies.Seen(task=task, record=record, ended=ended))
     lines = console.file.getvalue().splitlines()
     assert [re.sub('[ \u2501\u2578\u257a]+', ' ', line).strip()
             for line in lines] == shown
@@ -361,9 +361,9 @@ def test_a_watched_copy_has_a_bar_for_each_store(status, shown):
 
 def test_a_watched_copy_is_told_in_lines_when_it_changes():
     stream = io.StringIO()
-    shown = watching.WatchLines(stream)
+    shown = display.WatchLines(stream)
     for message in ('one', 'one', '', 'two\x1b'):
-        shown.show(following.Seen(
+        shown.show(store_copies.Seen(
             task={'message': message}, record={}, ended=False
         ))
     assert stream.getvalue() == 'one\ntwo?\n'

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from glance_replicate import errors
-from glance_replicate import redirects
+from glance_replicate import transport
 
 
 class Adapter:
@@ -47,7 +47,7 @@ def test_it_is_asked_at_its_new_address_from_then_on(
     status, old, location, new
 ):
     adapter = Adapter(old, location, status=status)
-    service = redirects.Following(adapter, 'north')
+    service = transport.RedirectedAdapter(adapter, 'north')
     for _each in range(2):
         answer = service.request('/images?a=b', 'GET')
         assert answer.status_code == 200
@@ -60,16 +60,16 @@ def test_it_is_asked_at_its_new_address_from_then_on(
     ('http://h/v2', 'https://i/v2/images', 'another host'),
     ('https://h/v2', 'http://h/v2/images', 'not encrypted'),
     ('http://h/v2', 'ftp://h/v2/images', 'not encrypted'),
-    ('http://h/v2', 'https://h/login?next=images', 'no Image service'),
-    ('http://h/v2', 'http://[h/v2/images', 'no URL'),
-    ('http://h/v2', None, 'nowhere, which is no URL'),
+    ('http://h/v2', 'https://h/login?next=images', 'not an Image service'),
+    ('http://h/v2', 'http://[h/v2/images', 'not a URL'),
+    ('http://h/v2', None, 'nowhere, which is not a URL'),
     ('http://h/v2', 'https://u:secret@i/v2/images', r'https://\*\*\*@i'),
 ])
 def test_it_is_told_what_to_name_where_no_token_may_go(old, location, told):
     adapter = Adapter(old, location)
     with pytest.raises(errors.Refused, match=told) as caught:
-        redirects.Following(adapter, 'north').request('/images', 'GET')
-    assert str(caught.value).startswith('north answers 301 and sends')
+        transport.RedirectedAdapter(adapter, 'north').request('/images', 'GET')
+    assert str(caught.value).startswith('north redirects (301) to ')
     assert caught.value.status == 301
     assert adapter.endpoint_override == old
     assert len(adapter.asked) == 1
@@ -77,14 +77,14 @@ def test_it_is_told_what_to_name_where_no_token_may_go(old, location, told):
 
 def test_a_redirect_that_goes_round_has_an_end():
     adapter = Adapter('http://h/v2', *['http://h/v2/images'] * 99)
-    with pytest.raises(errors.Refused, match='leads nowhere'):
-        redirects.Following(adapter, 'north').request('/images', 'GET')
+    with pytest.raises(errors.Refused, match='too many redirects'):
+        transport.RedirectedAdapter(adapter, 'north').request('/images', 'GET')
     assert len(adapter.asked) == 5
 
 
 def test_data_that_cannot_be_read_twice_is_sent_to_the_new_address_later():
     adapter = Adapter('http://h/v2', 'https://h/v2/images')
-    service = redirects.Following(adapter, 'north')
+    service = transport.RedirectedAdapter(adapter, 'north')
     with pytest.raises(errors.Unreachable, match='has moved to https://h/v2'):
         service.request('/images', 'PUT', data=iter([b'x']))
     assert service.request('/images', 'PUT', data=iter([b'x'])).ok

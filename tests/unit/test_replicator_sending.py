@@ -31,7 +31,7 @@ def test_an_upload_that_failed_is_made_again_later_and_later(side, status):
     # In the end it is given up, and the next run goes on with the record.
     other = side.source.add(DATA)
     side.target.on('PUT', 'file', (status, {'message': 'no'}), times=6)
-    with pytest.raises(errors.GivenUp, match='; it was tried 6 times in'):
+    with pytest.raises(errors.GivenUp, match='; gave up after 6 attempts in'):
         side.put(other)
     assert side.target.count('PUT', other) == 6
     assert side.target.images[other][provenance.UNFINISHED]
@@ -112,7 +112,7 @@ def test_an_upload_that_the_target_completes_is_waited_for(side, status):
     assert (result.what, result.copy_id) == ('copied', '')
     assert side.target.count('PUT', 'file') == 1
     assert side.target.count('DELETE', '') == 0
-    assert f'is at work on {image_id}, which is saving' in side.said[0]
+    assert f'image {image_id} is saving; waiting' in side.said[0]
     assert provenance.UNFINISHED not in side.target.images[image_id]
 
 
@@ -168,7 +168,7 @@ def test_other_bytes_than_those_that_were_sent_are_thrown_away(side):
     assert side.target.data[result.copy_id] == DATA
     side.target.images.clear()
     side.target.on('PUT', 'file', spoil, times=3)
-    with pytest.raises(errors.WrongData, match='others, each of 3 times'):
+    with pytest.raises(errors.WrongData, match='after 3 uploads'):
         side.put(image_id)
 
 
@@ -236,7 +236,7 @@ def test_a_source_that_breaks_off_is_read_on_or_from_the_start(
     assert side.target.data[other] == DATA * 2
     # Nothing of the target is to be seen until something has come.
     side.source.on('GET', 'file', (0, ''), times=99)
-    with pytest.raises(errors.GivenUp, match='cannot be reached.*6 times'):
+    with pytest.raises(errors.GivenUp, match='cannot be reached.*6 attempts'):
         side.put(side.source.add(DATA, **more))
     assert side.target.images.keys() == {image_id, other}
 
@@ -249,7 +249,7 @@ def test_what_is_spoiled_once_on_the_way_here_is_sent_again(side):
     side.target.images.clear()
     side.target.used.clear()
     side.source.on('GET', 'file', (200, b'x' * len(DATA)), times=9)
-    with pytest.raises(errors.WrongData, match='another sha512'):
+    with pytest.raises(errors.WrongData, match='the sha512 of'):
         side.put(image_id)
     assert side.target.images[image_id]['status'] == 'queued'
 

@@ -11,8 +11,8 @@ from glance_copy_plugin.transfer import cancel
 from glance_copy_plugin.transfer import limits
 from glance_replicate import clouds
 from glance_replicate import errors
-from glance_replicate import filling
 from glance_replicate import selecting
+from glance_replicate import store_copies
 from glance_replicate import streams
 from tests.parts import dumps
 from tests.parts import image_api
@@ -80,9 +80,9 @@ def test_what_may_pass_is_tried_again_later_and_later(api, status):
     )
     # What is over at once is not worth a sentence.
     (sentence,) = said
-    assert 'tried again for up to 0:10:00' in sentence
+    assert 'trying again for up to 0:10:00' in sentence
     api.on('GET', image_id, (status, {'message': 'away'}), times=8)
-    with pytest.raises(errors.GivenUp, match='it was tried 8 times in 0:00'):
+    with pytest.raises(errors.GivenUp, match='after 8 attempts in 0:00'):
         service.image(image_id)
 
 
@@ -90,7 +90,7 @@ def test_a_server_that_never_answers_is_given_up_soon(api):
     said = []
     service = connect(api.url, say=said.append)
     api.on('GET', '', (0, ''), times=9)
-    with pytest.raises(errors.GivenUp, match='cannot be reached.*3 times'):
+    with pytest.raises(errors.GivenUp, match='cannot be reached.*3 attempts'):
         service.stores()
     assert said == []
 
@@ -98,10 +98,10 @@ def test_a_server_that_never_answers_is_given_up_soon(api):
 def test_three_attempts_are_made_however_long_they_take(api):
     service = connect(api.url, timeout=2)
     api.on('GET', 'stores', (503, {}), times=9)
-    with pytest.raises(errors.GivenUp, match='tried 3 times'):
+    with pytest.raises(errors.GivenUp, match='after 3 attempts'):
         service.stores()
     service = connect(api.url, times=0)
-    with pytest.raises(errors.GivenUp, match='503: .*; it was tried once$'):
+    with pytest.raises(errors.GivenUp, match='503: .* 1 attempt$'):
         service.stores()
 
 
@@ -132,7 +132,7 @@ def test_a_server_that_tells_when_to_come_back_is_obeyed(
 def test_a_server_that_wants_more_time_than_there_is_is_left_at_once(api):
     service = connect(api.url, timeout=60)
     api.on('GET', 'stores', (503, {}, {'Retry-After': '3600'}))
-    with pytest.raises(errors.GivenUp, match='once, and is to be .* 3600 s'):
+    with pytest.raises(errors.GivenUp, match='1 attempt: .* to wait 3600 s'):
         service.stores()
 
 
@@ -195,7 +195,7 @@ def test_what_is_no_image_service_is_told_so(api, service, answer):
     if answer != []:
         asks.append(service.locations)
     for ask in asks:
-        with pytest.raises(errors.Refused, match='does not answer as an'):
+        with pytest.raises(errors.Refused, match='does not answer like an'):
             ask(NOBODY)
 
 
@@ -251,7 +251,7 @@ def test_an_image_whose_data_are_gone_is_told_so(api, service, offset):
     image_id = api.add(b'0123456789')
     # Glance says so with an answer that looks like a success.
     api.on('GET', 'file', (204, b''))
-    with pytest.raises(errors.Refused, match='has no data of it'):
+    with pytest.raises(errors.Refused, match='has no data of this image'):
         service.open(image_id, offset)
 
 
@@ -307,15 +307,15 @@ def test_tasks_come_in_the_order_of_their_times(api, service):
 
 def test_stores_that_cannot_be_written_are_not_offered(api, service):
     assert service.stores() == ['s1', 's2']
-    filling.checked_stores(service, ['s2'])
+    store_copies.checked_stores(service, ['s2'])
     with pytest.raises(errors.ReplicatorError, match='no store fixed that'):
-        filling.checked_stores(service, ['s1', 'fixed'])
+        store_copies.checked_stores(service, ['s1', 'fixed'])
     api.stores = None
-    with pytest.raises(errors.ReplicatorError, match='has one store only'):
-        filling.checked_stores(service, ['s1'])
+    with pytest.raises(errors.ReplicatorError, match='has only one store'):
+        store_copies.checked_stores(service, ['s1'])
     api.on('GET', 'stores', (403, {}))
     with pytest.raises(errors.Refused, match='403'):
-        filling.checked_stores(service, ['s1'])
+        store_copies.checked_stores(service, ['s1'])
 
 
 @pytest.mark.parametrize(('endpoint', 'url'), [

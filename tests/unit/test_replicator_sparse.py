@@ -4,7 +4,7 @@
 
 import itertools
 
-from glance_replicate import sparse
+from glance_replicate import dump_writing
 
 BLOCK = 4096
 PIECES = (
@@ -21,7 +21,7 @@ def test_a_file_has_the_bytes_that_were_written(tmp_path):
 def written(path, chosen):
     """Write some pieces; return what is in the file then."""
     with open(path, 'wb', buffering=0) as stream:
-        writer = sparse.SparseWriter(stream)
+        writer = dump_writing.SparseWriter(stream)
         for piece in chosen:
             writer.write(piece)
         writer.end()
@@ -31,7 +31,7 @@ def written(path, chosen):
 def test_zeroes_take_no_room_though_they_come_in_odd_pieces(tmp_path):
     data = bytes(1000 * BLOCK) + b'x' + bytes(1000 * BLOCK)
     with open(tmp_path / 'x', 'wb', buffering=0) as stream:
-        writer = sparse.SparseWriter(stream)
+        writer = dump_writing.SparseWriter(stream)
         for begin in range(0, len(data), 9999):
             writer.write(data[begin:begin + 9999])
         writer.end()

@@ -55,7 +55,7 @@ def test_a_record_that_stays_busy_is_replaced_in_the_end(side, busy):
     assert result.what == 'copied'
     # It was waited for until it could not have been at work any more.
     assert 600 <= sum(side.token.waited) < 640
-    assert f'at work on {image_id}, which is ' in side.said[0]
+    assert f'image {image_id} is ' in side.said[0]
     assert 'for up to 0:10:00' in side.said[0]
     assert side.target.data[result.copy_id or image_id] == DATA
 
@@ -79,8 +79,8 @@ def test_right_data_of_a_dead_process_are_not_sent_again(side):
 
 
 @pytest.mark.parametrize(('host', 'pid', 'told'), [
-    ('elsewhere', 5, 'process 5 of the machine elsewhere'),
-    (None, os.getppid(), f'process {os.getppid()} of this machine'),
+    ('elsewhere', 5, 'process 5 on the machine elsewhere'),
+    (None, os.getppid(), f'process {os.getppid()} on this machine'),
 ], ids=['elsewhere', 'here'])
 def test_what_may_be_at_work_is_left_alone(side, host, pid, told):
     image_id = side.source.add(DATA)
