@@ -15,7 +15,7 @@ from glance_copy_plugin.flow import run
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.records import connections
-from glance_copy_plugin.worker import conductor as conductor_
+from glance_copy_plugin.worker import claim_loop
 from glance_copy_plugin.worker import lease_renewer
 from glance_copy_plugin.worker import processes
 from glance_copy_plugin.worker import registration
@@ -45,7 +45,7 @@ class Worker(processes.Process):
         self._concurrency = concurrency
         self._stopping = threading.Event()
         self._renewer = None
-        self._conductor = None
+        self._claim_loop = None
         self._registration = None
 
     def start(self):
@@ -69,12 +69,12 @@ class Worker(processes.Process):
             self._endpoint.count(found.writable)
         self._registration = registration.Registration(board, name, found)
         self._registration.start()
-        self._conductor = conductor_.CopyConductor(
+        self._claim_loop = claim_loop.ClaimLoop(
             name, board, self._renewer, found, self._concurrency
         )
         LOG.info('Worker %s makes %d copies', name, self._concurrency)
         threading.Thread(
-            target=self._conductor.run, name='copy-image-conductor',
+            target=self._claim_loop.run, name='copy-image-claim-loop',
             daemon=True,
         ).start()
 
@@ -90,11 +90,11 @@ class Worker(processes.Process):
     def stop(self, graceful=True):
         """Claim nothing more; leave the copies that run to other workers."""
         LOG.info('This worker stops; its copies are left to others')
-        if self._conductor is None:
+        if self._claim_loop is None:
             # Told so while it was still loading the Image service.
             self._stopping.set()
             return
-        self._conductor.stop()
+        self._claim_loop.stop()
         seconds = (CONF.graceful_shutdown_timeout or 60) * _SHARE_OF_COPIES
         if not run.suspend_all(seconds):
             LOG.warning('Some copies did not stop; they are taken over later')

@@ -9,7 +9,7 @@ from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.jobboard import placement
-from glance_copy_plugin.worker import queue
+from glance_copy_plugin.worker import claim_loop
 
 HERE = placement.Stores(names=('src', 's1', 'ro'), writable=('src', 's1'))
 EDGE = placement.Stores(names=('src', 'edge'), writable=('edge',))
@@ -35,8 +35,8 @@ def job_of(project='p', stores=('s1',), sources=('src',)):
 
 
 def order(waiting, running=(), served=()):
-    found = queue.in_order(waiting, running, dict(served))
-    return [job.created_on for job in found]
+    found = claim_loop.in_order(waiting, running, dict(served))
+    return [job.created_on for job, _details in found]
 
 
 def test_copies_of_one_project_are_made_as_they_came():

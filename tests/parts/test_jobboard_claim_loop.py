@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The conductor on a real board, when it cannot do what it should."""
+"""The claim loop on a real board, when it cannot do what it should."""
 
 import threading
 import uuid
@@ -12,7 +12,7 @@ from glance_copy_plugin.jobboard import details
 from glance_copy_plugin.jobboard import placement
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import tasks
-from glance_copy_plugin.worker import conductor as conductor_
+from glance_copy_plugin.worker import claim_loop
 from glance_copy_plugin.worker import lease_renewer
 from tests.functional import helpers
 from tests.parts import boards
@@ -78,8 +78,8 @@ def post(board, copies):
 
 @pytest.fixture
 def running(board):
-    """A conductor that makes two copies at a time."""
-    made = conductor_.CopyConductor(
+    """A loop that makes two copies at a time."""
+    made = claim_loop.ClaimLoop(
         'a', board, lease_renewer.LeaseRenewer(board.expiry), STORES, 2
     )
     thread = threading.Thread(target=made.run)
