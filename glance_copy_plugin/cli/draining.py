@@ -9,7 +9,6 @@ already: what is left of a copy stands in the journal and in Glance's records.
 import time
 
 from glance_copy_plugin.jobboard import board
-from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import tasks
@@ -84,16 +83,13 @@ class Drain:
             for task in live:
                 self._end(task)
         try:
-            jobs = [
-                details_.of_job(job)
-                for job, _owner in board.of_process().jobs()
-            ]
+            jobs = board.of_process().jobs()
             workers = board.of_process().workers()
         except board.JobboardUnreachable as exc:
             raise RuntimeError(
                 f'jobboard unreachable: {exc}'
             ) from None
-        left = {job.image_id for job in jobs if job is not None}
+        left = {job.details.image_id for job, _owner in jobs}
         left |= {task['input']['image_id'] for task in live}
         if left and not workers:
             raise RuntimeError(

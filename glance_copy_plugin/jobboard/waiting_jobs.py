@@ -7,8 +7,7 @@ import time
 from oslo_log import log as logging
 
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import details as details_
-from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import job as job_
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.records import tasks
 
@@ -35,18 +34,18 @@ class Waiting:
     def look_after(self, workers):
         """Look at each of them once.
 
-        :param workers: :class:`~placement.Stores` of the workers that live
+        :param workers: :class:`~job.Stores` of the workers that live
         :raises: :class:`JobboardUnreachable`
         """
         known = set()
         waiting = {}
         for job, owner in self._board.jobs():
             known.add(job.uuid)
-            details = details_.of_job(job)
-            if owner is None and details is not None:
-                why = placement.obstacle(details, workers)
-                waiting[details.task_id] = self._say(
-                    details.task_id,
+            if owner is None:
+                why = job_.obstacle(job.details, workers)
+                task_id = job.details.task_id
+                waiting[task_id] = self._say(
+                    task_id,
                     f'waiting: {why}' if why else 'waiting for a worker',
                 )
         self._said = waiting

@@ -11,7 +11,6 @@ from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import claim as claim_
-from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
@@ -30,7 +29,7 @@ class ClaimLoop:
     :param name: the worker's name on the jobboard
     :param board: :class:`Board`
     :param renewer: :class:`LeaseRenewer`, which knows the claims
-    :param stores: :class:`~placement.Stores` of this worker
+    :param stores: :class:`~job.Stores` of this worker
     :param concurrency: how many copies may run at the same time
     """
 
@@ -77,32 +76,26 @@ class ClaimLoop:
         free = self._concurrency - len(self._renewer.claims())
         jobs = self._claimable() if free > 0 else ()
         instrumentation.observer().looked()
-        for job, details in jobs:
+        for job in jobs:
             if free < 1 or self._stopped:
                 return
             token = claim_.new_token(self._name)
-            claim = claim_.Claim(self._board, job, token, details)
+            claim = claim_.Claim(self._board, job, token, job.details)
             if self._board.claim(job, token):
                 free -= 1
-                self._served[details.project_id] = next(self._turns)
+                self._served[job.details.project_id] = next(self._turns)
                 self._renewer.add(claim)
                 self._start(claim)
 
     def _claimable(self):
         """Return the jobs that this worker can make, the next one first."""
-        known = [
-            (job, details_.of_job(job), owner)
-            for job, owner in self._board.jobs()
-        ]
+        jobs = self._board.jobs()
         return in_order(
             [
-                (job, details) for job, details, owner in known
-                if owner is None and details and self._stores.can_make(details)
+                job for job, owner in jobs
+                if owner is None and self._stores.can_make(job.details)
             ],
-            [
-                details.project_id for _job, details, owner in known
-                if owner is not None and details
-            ],
+            [job.details.project_id for job, owner in jobs if owner],
             self._served,
         )
 
@@ -145,26 +138,23 @@ def in_order(waiting, running, served):
     the fewest copies run come first, then those that this worker has served
     the longest ago; within a project, as they came.
 
-    :param waiting: (job, :class:`Details`) pairs
+    :param waiting: :class:`~job.Job` of each
     :param running: the project ids of the copies that run, one for each
     :param served: ``{project id: number of its last turn}``
-    :returns: the pairs
     """
     found = []
-    waiting = sorted(waiting, key=lambda pair: (
-        _urgency(pair), pair[0].created_on
-    ))
+    waiting = sorted(waiting, key=lambda job: (_urgency(job), job.created_on))
     for _priority, group in itertools.groupby(waiting, key=_urgency):
         turns = collections.Counter(running)
         turned = []
-        for pair in group:
-            project = pair[1].project_id
-            turned.append((turns[project], served.get(project, 0), pair))
+        for job in group:
+            project = job.details.project_id
+            turned.append((turns[project], served.get(project, 0), job))
             turns[project] += 1
         turned.sort(key=lambda each: each[:2])
-        found += [pair for _turn, _served, pair in turned]
+        found += [job for _turn, _served, job in turned]
     return found
 
 
-def _urgency(pair):
-    return _PRIORITIES.index(pair[0].priority)
+def _urgency(job):
+    return _PRIORITIES.index(job.details.priority)

@@ -13,7 +13,7 @@ from glance_copy_plugin.api import image_service
 from glance_copy_plugin.backends import stores
 from glance_copy_plugin.flow import run
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import job
 from glance_copy_plugin.records import connections
 from glance_copy_plugin.worker import claim_loop
 from glance_copy_plugin.worker import lease_renewer
@@ -61,7 +61,7 @@ class Worker(processes.Process):
         self._renewer = lease_renewer.LeaseRenewer(board.expiry)
         self._renewer.start()
         # Asked once: a driver that cannot be loaded would be tried each time.
-        found = placement.Stores(
+        found = job.Stores(
             names=tuple(stores.names()),
             writable=tuple(filter(stores.is_writable, stores.names())),
         )
