@@ -12,7 +12,7 @@ from glance_copy_plugin.jobboard import job as job_
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.worker import claim_loop
-from glance_copy_plugin.worker import lease_renewer
+from glance_copy_plugin.worker import periodic
 from tests.functional import helpers
 from tests.parts import boards
 
@@ -79,7 +79,7 @@ def post(board, copies):
 def running(board):
     """A loop that makes two copies at a time."""
     made = claim_loop.ClaimLoop(
-        'a', board, lease_renewer.LeaseRenewer(board.expiry), STORES, 2
+        'a', board, periodic.LeaseRenewer(board.expiry), STORES, 2
     )
     thread = threading.Thread(target=made.run)
     thread.start()

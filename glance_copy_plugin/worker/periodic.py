@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""What a worker does again and again, each thing in a thread of its own."""
+
+import threading
+
+from futurist import periodics
+from oslo_log import log as logging
+
+from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import waiting_jobs
+from glance_copy_plugin.transfer import errors
+
+LOG = logging.getLogger(__name__)
+
+
+class LeaseRenewer:
+    """Renews each claim four times before it would expire.
+
+    :param expiry: seconds that a claim lasts
+    """
+
+    def __init__(self, expiry):
+        self._interval = expiry / 4
+        self._lock = threading.Lock()
+        self._claims = []
+
+    def start(self):
+        """Begin to renew."""
+        _repeat(self._renew, self._interval, 'copy-image-claims')
+
+    def add(self, claim):
+        """Renew a claim until it has ended."""
+        with self._lock:
+            self._claims.append(claim)
+
+    def claims(self):
+        """Return the claims that have not ended."""
+        with self._lock:
+            self._claims = [each for each in self._claims if not each.ended]
+            return list(self._claims)
+
+    def _renew(self):
+        for claim in self.claims():
+            try:
+                claim.renew()
+            except board_.JobboardUnreachable as exc:
+                LOG.warning(
+                    'Cannot renew claims: jobboard unreachable: %s', exc
+                )
+                break
+            except Exception as exc:
+                LOG.error(
+                    'Cannot renew the claim of image %(image)s; trying again '
+                    'in %(seconds)d seconds: %(why)s',
+                    {
+                        'image': claim.image_id, 'seconds': self._interval,
+                        'why': errors.redact(exc),
+                    },
+                )
+
+
+class Registration:
+    """Announces a worker on the jobboard, well before others forget it.
+
+    One of all workers also looks after the copies that wait.
+
+    :param board: :class:`Board`
+    :param name: the worker's name
+    :param stores: :class:`~job.Stores` of the worker
+    """
+
+    def __init__(self, board, name, stores):
+        self._board = board
+        self._name = name
+        self._stores = stores
+        self._waiting = waiting_jobs.Waiting(board)
+        self._periodic = ()
+
+    def start(self):
+        """Begin to announce."""
+        self._periodic = (
+            _repeat(
+                self._announce, self._board.expiry / 4,
+                'copy-image-registration', at_once=True,
+            ),
+            # Not at once: others may not have said yet that they live.
+            _repeat(
+                self._look_after_waiting, self._board.expiry,
+                'copy-image-waiting',
+            ),
+        )
+
+    def stop(self):
+        """Tell others at once that the worker lives no more."""
+        for each in self._periodic:
+            each.stop()
+        self._periodic[0].wait()
+        try:
+            self._board.withdraw(self._name)
+        except board_.JobboardUnreachable as exc:
+            LOG.info('Cannot withdraw this worker from the jobboard: %s', exc)
+
+    def _announce(self):
+        try:
+            self._board.announce(self._name, self._stores)
+        except board_.JobboardUnreachable as exc:
+            LOG.warning(
+                'Cannot announce this worker: jobboard unreachable: %s', exc
+            )
+
+    def _look_after_waiting(self):
+        try:
+            workers = self._board.workers()
+            if self._name == min(workers, default=None):
+                self._waiting.look_after(workers.values())
+        except board_.JobboardUnreachable as exc:
+            LOG.debug('Jobboard unreachable: %s', exc)
+        except Exception as exc:
+            LOG.error(
+                'Cannot look after the copies that wait: %s',
+                errors.redact(exc),
+            )
+
+
+def _repeat(work, seconds, name, at_once=False):
+    """Begin to do something every so many seconds.
+
+    :param work: called without arguments
+    :param name: of the thread
+    :param at_once: do it now for the first time, and not after ``seconds``
+    :returns: a ``PeriodicWorker``
+    """
+    @periodics.periodic(seconds, run_immediately=at_once)
+    def repeated():
+        work()
+
+    worker = periodics.PeriodicWorker([(repeated, (), {})])
+    threading.Thread(target=worker.start, name=name, daemon=True).start()
+    return worker
