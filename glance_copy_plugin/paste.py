@@ -148,7 +148,8 @@ def filter_factory(global_conf, **local_conf):
         LOG.warning(sentence)
     if board.is_enabled():
         process.start(
-            posting.post_again, waiting_jobs.WITHOUT_WORKERS.look_after
+            posting.post_again,
+            waiting_jobs.WaitingJobs().look_after_without_workers,
         )
     else:
         process.start(takeover.resume)

@@ -80,8 +80,8 @@ class Postings:
             expected.result(_PATIENCE_SECONDS)
         except concurrent.futures.TimeoutError:
             LOG.warning(
-                'Glance does not run the copy of image %s; it is posted '
-                'without that', entry.image_id,
+                'Glance has not started the task of the copy of image %s; '
+                'posting the copy all the same', entry.image_id,
             )
             if entry.begin():
                 task = tasks.newest_copy(entry.image_id, entry.request_id)
@@ -180,14 +180,14 @@ def post_forgotten(known):
             continue
         if board_.of_process().post(of_task(task)):
             LOG.warning(
-                'Posted the copy of image %s again, which the jobboard had '
-                'forgotten', task['input']['image_id'],
+                'Posted the copy of image %s again: the jobboard had lost it',
+                task['input']['image_id'],
             )
 
 
 def _give_up(entry, task_id, error):
     LOG.error(
-        'The copy of image %(image)s could not be posted: %(why)s',
+        'Cannot post the copy of image %(image)s to the jobboard: %(why)s',
         {'image': entry.image_id, 'why': errors.redact(error)},
     )
     try:

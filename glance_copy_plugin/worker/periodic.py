@@ -27,7 +27,7 @@ class LeaseRenewer:
 
     def start(self):
         """Begin to renew."""
-        _repeat(self._renew, self._interval, 'copy-image-claims')
+        _repeat('renew claims', self._renew, self._interval)
 
     def add(self, claim):
         """Renew a claim until it has ended."""
@@ -44,19 +44,12 @@ class LeaseRenewer:
         for claim in self.claims():
             try:
                 claim.renew()
-            except board_.JobboardUnreachable as exc:
-                LOG.warning(
-                    'Cannot renew claims: jobboard unreachable: %s', exc
-                )
-                break
+            except board_.JobboardUnreachable:
+                raise
             except Exception as exc:
                 LOG.error(
-                    'Cannot renew the claim of image %(image)s; trying again '
-                    'in %(seconds)d seconds: %(why)s',
-                    {
-                        'image': claim.image_id, 'seconds': self._interval,
-                        'why': errors.redact(exc),
-                    },
+                    'Cannot renew the claim of image %(image)s: %(why)s',
+                    {'image': claim.image_id, 'why': errors.redact(exc)},
                 )
 
 
@@ -74,20 +67,20 @@ class Registration:
         self._board = board
         self._name = name
         self._stores = stores
-        self._waiting = waiting_jobs.Waiting(board)
+        self._waiting = waiting_jobs.WaitingJobs()
         self._periodic = ()
 
     def start(self):
         """Begin to announce."""
         self._periodic = (
             _repeat(
-                self._announce, self._board.expiry / 4,
-                'copy-image-registration', at_once=True,
+                'announce this worker', self._announce,
+                self._board.expiry / 4, at_once=True,
             ),
             # Not at once: others may not have said yet that they live.
             _repeat(
-                self._look_after_waiting, self._board.expiry,
-                'copy-image-waiting',
+                'look after waiting copies', self._look_after_waiting,
+                self._board.expiry,
             ),
         )
 
@@ -102,39 +95,39 @@ class Registration:
             LOG.info('Cannot withdraw this worker from the jobboard: %s', exc)
 
     def _announce(self):
-        try:
-            self._board.announce(self._name, self._stores)
-        except board_.JobboardUnreachable as exc:
-            LOG.warning(
-                'Cannot announce this worker: jobboard unreachable: %s', exc
-            )
+        self._board.announce(self._name, self._stores)
 
     def _look_after_waiting(self):
-        try:
-            workers = self._board.workers()
-            if self._name == min(workers, default=None):
-                self._waiting.look_after(workers.values())
-        except board_.JobboardUnreachable as exc:
-            LOG.debug('Jobboard unreachable: %s', exc)
-        except Exception as exc:
-            LOG.error(
-                'Cannot look after the copies that wait: %s',
-                errors.redact(exc),
-            )
+        workers = self._board.workers()
+        if self._name == min(workers, default=None):
+            self._waiting.look_after(workers.values())
 
 
-def _repeat(work, seconds, name, at_once=False):
-    """Begin to do something every so many seconds.
+def _repeat(what, work, seconds, at_once=False):
+    """Begin to do something every so many seconds, whether it fails or not.
 
+    :param what: says what it is, after "cannot"
     :param work: called without arguments
-    :param name: of the thread
     :param at_once: do it now for the first time, and not after ``seconds``
     :returns: a ``PeriodicWorker``
     """
     @periodics.periodic(seconds, run_immediately=at_once)
     def repeated():
-        work()
+        try:
+            work()
+        except board_.JobboardUnreachable as exc:
+            LOG.warning(
+                'Cannot %(what)s: jobboard unreachable: %(why)s',
+                {'what': what, 'why': exc},
+            )
+        except Exception as exc:
+            LOG.error(
+                'Cannot %(what)s: %(why)s',
+                {'what': what, 'why': errors.redact(exc)},
+            )
 
     worker = periodics.PeriodicWorker([(repeated, (), {})])
-    threading.Thread(target=worker.start, name=name, daemon=True).start()
+    threading.Thread(
+        target=worker.start, name=f'copy-image: {what}', daemon=True
+    ).start()
     return worker

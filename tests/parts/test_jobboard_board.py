@@ -140,7 +140,7 @@ def test_a_user_with_rights_to_its_namespace_only_is_enough(server, board):
 def test_a_user_of_redis_with_few_rights_is_enough(server, namespace):
     server.client().acl_setuser(
         'copier', enabled=True, passwords=['+few'], keys=['test*'],
-        categories=['+@all', '-@admin', '-@dangerous'], commands=['+info'],
+        categories=['+@all', '-@admin', '-@dangerous'],
     )
     board = server.board(
         username='copier', password='few', namespace=namespace
