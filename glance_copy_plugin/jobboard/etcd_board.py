@@ -70,8 +70,9 @@ class EtcdBoard:
         self._workers = f'/taskflow/jobs/{namespace}/worker.'
 
     def describe(self, failure):
-        detail = getattr(failure, 'detail_text', None)
-        return f'{failure} {detail or ""}'.strip()
+        if isinstance(failure, etcd3gw.exceptions.Etcd3Exception):
+            return f'{failure} {failure.detail_text or ""}'.strip()
+        return str(failure)
 
     def ping(self):
         self._client.get(self._workers)
