@@ -54,9 +54,14 @@ def copies(monkeypatch):
 
 
 @pytest.fixture
-def board(tmp_path):
-    with boards.started('redis', tmp_path) as server:
-        yield server.board()
+def server(tmp_path):
+    with boards.started('redis', tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def board(server):
+    return server.board()
 
 
 @pytest.fixture
@@ -132,3 +137,48 @@ def test_a_copy_for_which_no_thread_can_be_started_is_made_once_and_later(
     assert owned(board) == {third: True}
     copies.end(third)
     helpers.wait_until(lambda: not board.jobs(), 'an empty board')
+
+
+def test_an_outage_of_the_board_is_said_once_and_copies_go_on_after_it(
+    server, board, copies, post, running, caplog,
+):
+    first = post()
+    copies.wait_begun(first)
+    server.stop()
+    helpers.wait_until(
+        lambda: 'Jobboard unreachable: redis: ' in caplog.text, 'a warning'
+    )
+    server.start()
+    second = post()
+    copies.wait_begun(first, second)
+    assert caplog.text.count('Jobboard unreachable: ') == 1
+    for each in (first, second):
+        copies.end(each)
+    helpers.wait_until(lambda: not board.jobs(), 'an empty board')
+
+
+def test_no_more_copies_are_made_at_a_time_than_allowed(
+    board, copies, post, running,
+):
+    first = post()
+    copies.wait_begun(first)
+    second = post()
+    copies.wait_begun(first, second)
+    third = post()
+    assert owned(board) == {first: True, second: True, third: False}
+    copies.end(second)
+    copies.wait_begun(first, second, third)
+    for each in (first, third):
+        copies.end(each)
+    helpers.wait_until(lambda: not board.jobs(), 'an empty board')
+
+
+def test_a_loop_that_is_stopped_claims_nothing_more_and_ends_no_copy(
+    board, copies, post, running,
+):
+    first = post()
+    copies.wait_begun(first)
+    running.stop()
+    second = post()
+    copies.end(first)
+    helpers.wait_until(lambda: owned(board) == {second: False}, 'its end')
