@@ -3,7 +3,6 @@
 """How the Image service gets a copy onto the jobboard."""
 
 import concurrent.futures
-import threading
 
 from oslo_log import log as logging
 from taskflow.jobs import base
@@ -21,7 +20,7 @@ from glance_copy_plugin.transfer import errors
 LOG = logging.getLogger(__name__)
 
 # So long Glance may take to come from a request to its flow.
-_PATIENCE_SECONDS = 30
+_FLOW_TIMEOUT = 30
 
 
 class Postings:
@@ -32,7 +31,6 @@ class Postings:
     """
 
     def __init__(self):
-        self._lock = threading.Lock()
         self._expected = {}
 
     def expect(self, entry):
@@ -40,13 +38,11 @@ class Postings:
 
         :param entry: the copy's journal :class:`Entry`
         """
-        with self._lock:
-            self._expected[entry.image_id] = concurrent.futures.Future()
+        self._expected[entry.image_id] = concurrent.futures.Future()
 
     def forget(self, entry):
         """The request waits no more."""
-        with self._lock:
-            self._expected.pop(entry.image_id, None)
+        self._expected.pop(entry.image_id, None)
 
     def post(self, entry, task_id):
         """Post a copy that this process has begun, and tell the request.
@@ -67,17 +63,16 @@ class Postings:
         debug.point('posted')
         entry.remove()
         LOG.info('The copy of image %s is on the jobboard', entry.image_id)
-        self._tell(entry, None)
+        self._tell(entry)
 
     def wait(self, entry):
         """Return when the expected copy is on the jobboard.
 
         :raises: whatever kept it from getting there
         """
-        with self._lock:
-            expected = self._expected[entry.image_id]
+        expected = self._expected[entry.image_id]
         try:
-            expected.result(_PATIENCE_SECONDS)
+            expected.result(_FLOW_TIMEOUT)
         except concurrent.futures.TimeoutError:
             LOG.warning(
                 'Glance has not started the task of the copy of image %s; '
@@ -89,15 +84,13 @@ class Postings:
             else:
                 expected.result()
 
-    def _tell(self, entry, error):
-        with self._lock:
-            expected = self._expected.get(entry.image_id)
-        if expected is None or expected.done():
-            return
-        if error is None:
-            expected.set_result(None)
-        else:
-            expected.set_exception(error)
+    def _tell(self, entry, error=None):
+        expected = self._expected.get(entry.image_id)
+        if expected is not None and not expected.done():
+            if error is None:
+                expected.set_result(None)
+            else:
+                expected.set_exception(error)
 
 
 POSTINGS = Postings()
@@ -125,13 +118,10 @@ def of_task(task):
         sources=() if None in stores else tuple(sorted(stores)),
         project_id=task['owner'],
         user_id=task['user_id'],
-        priority=_priority(task),
+        priority=base.JobPriority.LOW if import_request.is_low(
+            task['input']['import_req']
+        ) else base.JobPriority.NORMAL,
     )
-
-
-def _priority(task):
-    low = import_request.is_low(task['input']['import_req'])
-    return base.JobPriority.LOW if low else base.JobPriority.NORMAL
 
 
 def post_task(task):
