@@ -10,7 +10,7 @@ import typing
 
 from oslo_config import cfg
 
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.options import jobboard
 from glance_copy_plugin.transfer import errors
@@ -74,14 +74,14 @@ class Board:
         harm: there are never two claims of one id. After an error it may be
         there all the same.
 
-        :param details: :class:`~job.Details`
+        :param details: :class:`~jobs.Details`
         :returns: False if it was there
         """
         with self._asking() as kind:
             return kind.post(details.as_posting())
 
     def jobs(self):
-        """Return (:class:`~job.Job`, owner or None) for each job.
+        """Return (:class:`~jobs.Job`, owner or None) for each job.
 
         What is no copy, whoever has put it there, is left out.
         """
@@ -123,7 +123,7 @@ class Board:
     def announce(self, name, stores):
         """Say that a worker lives; forgotten unless repeated in ``expiry``.
 
-        :param stores: :class:`~job.Stores`, which it has
+        :param stores: :class:`~jobs.Stores`, which it has
         """
         with self._asking() as kind:
             kind.announce(name, stores.as_text(), self.expiry)
@@ -131,7 +131,7 @@ class Board:
     def workers(self):
         """Return ``{name: Stores}`` of the workers that live."""
         with self._asking() as kind:
-            return job_.recognised(kind.announced(), job_.Stores.of_text)
+            return jobs.recognised(kind.announced(), jobs.Stores.of_text)
 
     def withdraw(self, name):
         """A worker ends in an orderly way."""

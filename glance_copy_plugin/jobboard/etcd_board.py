@@ -11,7 +11,7 @@ from oslo_serialization import jsonutils
 from oslo_utils import timeutils
 import requests
 
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 
 # A jobboard that does not answer must not hold a request, or the renewal of
 # a claim.
@@ -85,13 +85,13 @@ class EtcdBoard:
 
     def jobs(self):
         contents = self._below(self._jobs)
-        jobs = job_.recognised({
+        found = jobs.recognised({
             name.removesuffix(_DATA): content
             for name, content in contents.items() if name.endswith(_DATA)
         }, self._job)
         return [
             (job, _owner(contents.get(name + _LOCK)))
-            for name, job in jobs.items()
+            for name, job in found.items()
         ]
 
     def claim(self, job, token, expiry):
@@ -149,7 +149,7 @@ class EtcdBoard:
 
     def _job(self, name, content):
         posting = jsonutils.loads(content)
-        return job_.Job.of_posting(
+        return jobs.Job.of_posting(
             self._jobs + name, posting,
             timeutils.parse_strtime(posting['created_on']),
         )
@@ -214,7 +214,7 @@ def _exists(key, expected):
 
 
 def _owner(lock):
-    return None if lock is None else job_.owner_of_lock(lock)
+    return None if lock is None else jobs.owner_of_lock(lock)
 
 
 def _encoded(content):

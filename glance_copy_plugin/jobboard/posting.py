@@ -9,7 +9,7 @@ from taskflow.jobs import base
 
 from glance_copy_plugin.flow import abort
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import job
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import image as image_record
 from glance_copy_plugin.records import import_request
@@ -97,7 +97,7 @@ POSTINGS = Postings()
 
 
 def of_task(task):
-    """Return the :class:`~job.Details` of a task's job.
+    """Return the :class:`~jobs.Details` of a task's job.
 
     :param task: as Glance's database gives it
     """
@@ -109,7 +109,7 @@ def of_task(task):
     except image_record.ImageGone:
         locations = ()
     stores = {location.store for location in locations}
-    return job.Details(
+    return jobs.Details(
         image_id=image_id,
         task_id=task['id'],
         request_id=task['request_id'],

@@ -8,7 +8,7 @@ import redis
 import redis.backoff
 import redis.retry
 
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 
 # A jobboard that does not answer must not hold a request, or the renewal of
 # a claim.
@@ -70,7 +70,7 @@ class RedisBoard:
         ))
 
     def jobs(self):
-        found = list(job_.recognised(
+        found = list(jobs.recognised(
             self._client.hgetall(self._jobs), _job
         ).values())
         if not found:
@@ -154,10 +154,10 @@ def make(settings):
 
 def _job(key, content):
     posting = msgpackutils.loads(content)
-    return job_.Job.of_posting(key, posting, posting['created_on'])
+    return jobs.Job.of_posting(key, posting, posting['created_on'])
 
 
 def _owner(value):
     if value is None:
         return None
-    return job_.readable_owner(value.decode(errors='replace'))
+    return jobs.readable_owner(value.decode(errors='replace'))

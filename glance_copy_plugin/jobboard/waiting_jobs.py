@@ -7,7 +7,7 @@ import time
 from oslo_log import log as logging
 
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.records import tasks
 
@@ -31,7 +31,7 @@ class WaitingJobs:
     def look_after(self, workers):
         """Look at each of them once.
 
-        :param workers: :class:`~job.Stores` of the workers that live
+        :param workers: :class:`~jobs.Stores` of the workers that live
         :raises: :class:`JobboardUnreachable`
         """
         known = set()
@@ -39,7 +39,7 @@ class WaitingJobs:
         for job, owner in board_.of_process().jobs():
             known.add(job.uuid)
             if owner is None:
-                why = job_.obstacle(job.details, workers)
+                why = jobs.obstacle(job.details, workers)
                 task_id = job.details.task_id
                 waiting[task_id] = self._say(
                     task_id,

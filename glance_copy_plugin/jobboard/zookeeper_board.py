@@ -9,13 +9,13 @@ import threading
 import time
 import uuid
 
-from kazoo import client as client_
 from kazoo import exceptions
 from kazoo import security
+import kazoo.client
 from kazoo.handlers import threading as handlers
 from oslo_serialization import jsonutils
 
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 
 # A jobboard that does not answer must not hold a request, or the renewal of
 # a claim.
@@ -88,15 +88,15 @@ class ZookeeperBoard:
     def jobs(self):
         names = self._children(self._jobs)
         locks = {each for each in names if each.endswith(_LOCK)}
-        jobs = {each for each in names if each.startswith(_JOB)} - locks
-        known = {each: self._known[each] for each in jobs & set(self._known)}
-        contents = self._contents(self._jobs, locks | jobs - set(known))
+        there = {each for each in names if each.startswith(_JOB)} - locks
+        known = {each: self._known[each] for each in there & set(self._known)}
+        contents = self._contents(self._jobs, locks | there - set(known))
         owners = {
             each: self._owner(each, *contents.pop(each))
             for each in locks & set(contents)
         }
         known |= dict.fromkeys(contents)
-        known |= job_.recognised(contents, self._job)
+        known |= jobs.recognised(contents, self._job)
         self._known = known
         return [
             (job, owners.get(name + _LOCK))
@@ -196,7 +196,7 @@ class ZookeeperBoard:
 
     def _job(self, name, content):
         text, stat = content
-        return job_.Job.of_posting(
+        return jobs.Job.of_posting(
             f'{self._jobs}/{name}', jsonutils.loads(text),
             datetime.datetime.fromtimestamp(
                 stat.ctime / 1000, datetime.UTC
@@ -209,7 +209,7 @@ class ZookeeperBoard:
         A claim to which no answer came may have been made all the same, and
         would last as long as this process.
         """
-        owner = job_.owner_of_lock(content)
+        owner = jobs.owner_of_lock(content)
         session, _password = self._client.client_id
         if stat.ephemeralOwner != session or owner in self._tokens:
             return owner
@@ -228,7 +228,7 @@ class ZookeeperBoard:
             content, stat = client.get(job.key + _LOCK)
         except exceptions.NoNodeError:
             return None, None
-        return job_.owner_of_lock(content), stat.version
+        return jobs.owner_of_lock(content), stat.version
 
     def _end(self, job, token, *paths):
         """Remove a lock and these nodes, if the claim is theirs by then."""
@@ -262,7 +262,7 @@ def make(settings):
             'ca': settings.ca_file, 'certfile': settings.cert_file,
             'keyfile': settings.key_file,
         }
-    client = client_.KazooClient(
+    client = kazoo.client.KazooClient(
         hosts=','.join(f'{host}:{port}' for host, port in settings.hosts),
         timeout=float(settings.expiry), handler=_Handler(), logger=_QUIET,
         connection_retry=_CONNECT_AGAIN, **options,

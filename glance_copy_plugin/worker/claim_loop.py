@@ -29,7 +29,7 @@ class ClaimLoop:
     :param name: the worker's name on the jobboard
     :param board: :class:`Board`
     :param renewer: :class:`LeaseRenewer`, which knows the claims
-    :param stores: :class:`~job.Stores` of this worker
+    :param stores: :class:`~jobs.Stores` of this worker
     :param concurrency: how many copies may run at the same time
     """
 
@@ -138,7 +138,7 @@ def in_order(waiting, running, served):
     the fewest copies run come first, then those that this worker has served
     the longest ago; within a project, as they came.
 
-    :param waiting: :class:`~job.Job` of each
+    :param waiting: :class:`~jobs.Job` of each
     :param running: the project ids of the copies that run, one for each
     :param served: ``{project id: number of its last turn}``
     """

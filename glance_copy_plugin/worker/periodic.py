@@ -60,7 +60,7 @@ class Registration:
 
     :param board: :class:`Board`
     :param name: the worker's name
-    :param stores: :class:`~job.Stores` of the worker
+    :param stores: :class:`~jobs.Stores` of the worker
     """
 
     def __init__(self, board, name, stores):

@@ -14,7 +14,7 @@ from glance_copy_plugin.api import image_service
 from glance_copy_plugin.backends import stores
 from glance_copy_plugin.flow import run
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import job
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.records import connections
 from glance_copy_plugin.worker import claim_loop
 from glance_copy_plugin.worker import periodic
@@ -58,7 +58,7 @@ class Worker(cotyledon.Service):
         renewer = periodic.LeaseRenewer(board.expiry)
         renewer.start()
         # Asked once: a driver that cannot be loaded would be tried each time.
-        found = job.Stores(
+        found = jobs.Stores(
             names=tuple(stores.names()),
             writable=tuple(filter(stores.is_writable, stores.names())),
         )

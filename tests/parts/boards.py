@@ -67,13 +67,13 @@ def started(kind, folder, encrypted=False):
 _OTHER = """
 import json, sys
 from glance_copy_plugin.jobboard import board
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.options import jobboard
 given = json.loads(sys.stdin.readline())
 given['hosts'] = [tuple(each) for each in given['hosts']]
 mine = board.Board(jobboard.JobboardOptions(**given))
 ((job, _owner),) = mine.jobs()
-mine.announce('other', job_.Stores(names=(), writable=()))
+mine.announce('other', jobs.Stores(names=(), writable=()))
 print(mine.claim(job, 'other/1'), flush=True)
 sys.stdin.readline()
 while True:

@@ -17,18 +17,18 @@ from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import board as board_
 from glance_copy_plugin.jobboard import claim as claim_
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.transfer import errors
 from tests.functional import helpers
 from tests.harness import process
 from tests.parts import boards
 
-DETAILS = job_.Details(
+DETAILS = jobs.Details(
     image_id='image', task_id=str(uuid.uuid4()), request_id='request',
     stores=('s1',), sources=('src',), project_id='p', user_id='u',
     priority=base.JobPriority.LOW,
 )
-NOTHING = job_.Stores(names=('s1',), writable=())
+NOTHING = jobs.Stores(names=('s1',), writable=())
 # Shorter than any server's shortest one would be made longer.
 EXPIRY = 4
 
@@ -226,10 +226,10 @@ def test_jobs_say_when_they_were_posted(board):
     for task_id in ids:
         board.post(dataclasses.replace(DETAILS, task_id=task_id))
         wait_for_the_clock()
-    jobs = sorted(
+    found = sorted(
         (job for job, _owner in board.jobs()), key=lambda job: job.created_on
     )
-    assert [job.uuid for job in jobs] == ids
+    assert [job.uuid for job in found] == ids
 
 
 def wait_for_the_clock():
@@ -241,7 +241,7 @@ def wait_for_the_clock():
 def test_workers_are_known_until_they_withdraw(board, server, namespace):
     board.announce('a', NOTHING)
     board.announce('a', NOTHING)
-    board.announce('b', job_.Stores(names=(), writable=('s2',)))
+    board.announce('b', jobs.Stores(names=(), writable=('s2',)))
     found = server.board(namespace=namespace).workers()
     assert sorted(found) == ['a', 'b']
     assert found['a'] == NOTHING

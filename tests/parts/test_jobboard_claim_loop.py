@@ -8,7 +8,7 @@ import uuid
 import pytest
 from taskflow.jobs import base
 
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.reconcile import takeover
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.worker import claim_loop
@@ -16,7 +16,7 @@ from glance_copy_plugin.worker import periodic
 from tests.functional import helpers
 from tests.parts import boards
 
-STORES = job_.Stores(names=('src', 's1'), writable=('s1',))
+STORES = jobs.Stores(names=('src', 's1'), writable=('s1',))
 PATIENCE = 300
 
 
@@ -70,7 +70,7 @@ def post(board, copies):
     def posted():
         task_id = str(uuid.uuid4())
         copies.expect(task_id)
-        board.post(job_.Details(
+        board.post(jobs.Details(
             image_id=f'image-{task_id}', task_id=task_id, request_id='r',
             stores=('s1',), sources=('src',), project_id='p', user_id='u',
             priority=base.JobPriority.NORMAL,

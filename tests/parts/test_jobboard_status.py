@@ -9,12 +9,12 @@ import pytest
 from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.worker import launcher
 from tests.parts import boards
 
-STORES = job_.Stores(names=('src', 's1', 's2'), writable=('s1', 's2'))
-NOTHING = job_.Stores(names=('src',), writable=())
+STORES = jobs.Stores(names=('src', 's1', 's2'), writable=('s1', 's2'))
+NOTHING = jobs.Stores(names=('src',), writable=())
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def board(server, monkeypatch):
 def post(board):
     """Post a job; return it."""
     task_id = str(uuid.uuid4())
-    board.post(job_.Details(
+    board.post(jobs.Details(
         image_id='image', task_id=task_id, request_id='r', stores=('s1',),
         sources=('src',), project_id='p', user_id='u',
         priority=base.JobPriority.NORMAL,

@@ -9,17 +9,17 @@ from oslo_utils import timeutils
 import pytest
 from taskflow.jobs import base
 
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.worker import claim_loop
 
-HERE = job_.Stores(names=('src', 's1', 'ro'), writable=('src', 's1'))
-EDGE = job_.Stores(names=('src', 'edge'), writable=('edge',))
+HERE = jobs.Stores(names=('src', 's1', 'ro'), writable=('src', 's1'))
+EDGE = jobs.Stores(names=('src', 'edge'), writable=('edge',))
 START = datetime.datetime(2026, 1, 1)
 
 
 def asked(seconds, project, priority=base.JobPriority.NORMAL):
     """Return a job that was posted so many seconds after the start."""
-    return job_.Job(
+    return jobs.Job(
         key='key', uuid='task', details=dataclasses.replace(
             details_of(project), priority=priority
         ), created_on=START + datetime.timedelta(seconds=seconds),
@@ -27,7 +27,7 @@ def asked(seconds, project, priority=base.JobPriority.NORMAL):
 
 
 def details_of(project='p', stores=('s1',), sources=('src',)):
-    return job_.Details(
+    return jobs.Details(
         image_id='image', task_id='task', request_id='request',
         stores=stores, sources=sources, project_id=project, user_id='u',
     )
@@ -79,22 +79,22 @@ def test_a_copy_needs_a_store_to_read_and_all_stores_to_write():
     (details_of(stores=('s1', 'edge')), 'all that is needed'),
 ])
 def test_what_keeps_every_worker_from_a_copy_is_said(details, words):
-    assert words in job_.obstacle(details, [HERE, EDGE])
+    assert words in jobs.obstacle(details, [HERE, EDGE])
 
 
 def test_one_worker_that_can_make_it_is_enough():
-    assert job_.obstacle(details_of(stores=('edge',)), [HERE, EDGE]) is None
+    assert jobs.obstacle(details_of(stores=('edge',)), [HERE, EDGE]) is None
 
 
 def test_without_workers_no_store_can_be_written():
-    assert 'can write s1' in job_.obstacle(details_of(), [])
+    assert 'can write s1' in jobs.obstacle(details_of(), [])
 
 
 def read(posting, created_on=START):
     """Return the jobs that are recognised in one posting."""
-    return list(job_.recognised(
+    return list(jobs.recognised(
         {'key': posting},
-        lambda key, said: job_.Job.of_posting(key, said, created_on),
+        lambda key, said: jobs.Job.of_posting(key, said, created_on),
     ).values())
 
 

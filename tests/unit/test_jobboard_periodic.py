@@ -8,13 +8,13 @@ import types
 import pytest
 
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import job as job_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.worker import periodic
 
 # A quarter of it passes between two rounds.
 EXPIRY = 0.2
 TIMEOUT = 60
-STORES = job_.Stores(names=('s1',), writable=('s1',))
+STORES = jobs.Stores(names=('s1',), writable=('s1',))
 
 
 class Claim:
