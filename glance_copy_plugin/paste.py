@@ -108,13 +108,13 @@ class CopyImageFilter:
         except board.JobboardUnreachable as exc:
             lease.remove()
             raise _board_is_silent(exc) from None
-        posting.POSTINGS.expect(lease)
+        posting.of_process().expect(lease)
         try:
             response, begun = forward_request.ask(self._app, request, lease)
             if not begun:
                 lease.remove()
             elif response.status_int < 400:
-                posting.POSTINGS.wait(lease)
+                posting.of_process().wait(lease)
             else:
                 lease.accept()
         except board.JobboardUnreachable as exc:
@@ -123,7 +123,7 @@ class CopyImageFilter:
             lease.accept()
             raise
         finally:
-            posting.POSTINGS.forget(lease)
+            posting.of_process().forget(lease)
         return response
 
 
@@ -147,7 +147,8 @@ def filter_factory(global_conf, **local_conf):
         LOG.warning(sentence)
     if board.is_enabled():
         service_process.of_this().start(
-            posting.post_again, waiting_jobs.WITHOUT_WORKERS.look_after
+            posting.post_again,
+            waiting_jobs.WaitingJobs().look_after_without_workers,
         )
     else:
         service_process.of_this().start(takeover.resume)

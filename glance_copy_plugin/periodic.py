@@ -20,21 +20,21 @@ class Periodic:
 
     :param function: called without arguments; may raise
         ``futurist.periodics.NeverAgain`` to be called no more
-    :param seconds: from the end of one call to the begin of the next
-    :param name: of the thread
+    :param seconds: from the begin of one call to that of the next
+    :param what: says what it does, after "cannot"
     :param first: seconds before the first call
     """
 
-    def __init__(self, function, seconds, *, name, first=0):
-        self._name = name
+    def __init__(self, function, seconds, *, what, first=0):
+        self._what = what
         self._first = first
         self._stopped = threading.Event()
         self._worker = periodics.PeriodicWorker(
             [(self._call_of(function, seconds), (), {})],
-            schedule_strategy='last_finished', on_failure=self._say,
+            on_failure=self._say,
         )
         self._thread = threading.Thread(
-            target=self._run, name=name, daemon=True
+            target=self._run, name=f'copy-image: {what}', daemon=True
         )
 
     def start(self):
@@ -66,9 +66,9 @@ class Periodic:
     def _say(self, _call, _kind, _seconds, exc_info, _text=None):
         error = exc_info[1]
         LOG.error(
-            'The thread %(name)s failed, and tries again later: %(why)s',
+            'Cannot %(what)s now: %(why)s',
             {
-                'name': self._name,
+                'what': self._what,
                 'why': errors.redact(f'{type(error).__name__}: {error}'),
             },
         )

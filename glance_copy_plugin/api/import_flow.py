@@ -69,7 +69,7 @@ def _copy_flow(kwargs):
         LOG.info('The copy of image %s was taken over meanwhile', image_id)
         return _no_flow(kwargs['task_id'])
     if board.is_enabled():
-        posting.POSTINGS.post(lease, kwargs['task_id'])
+        posting.of_process().post(lease, kwargs['task_id'])
         return _no_flow(kwargs['task_id'])
     run = graph.make_run(
         context=kwargs['context'],

@@ -13,7 +13,6 @@ from glance_copy_plugin.api import validation
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.flow import takeover
 from glance_copy_plugin.jobboard import board
-from glance_copy_plugin.jobboard import details as details_
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.ownership import service_process
@@ -154,16 +153,13 @@ class Draining:
             for task in live:
                 self._end(task)
         try:
-            jobs = [
-                details_.of_job(job)
-                for job, _owner in board.of_process().jobs()
-            ]
+            jobs = board.of_process().jobs()
             workers = board.of_process().workers()
         except board.JobboardUnreachable as exc:
             raise RuntimeError(
                 f'jobboard unreachable: {exc}'
             ) from None
-        left = {job.image_id for job in jobs if job is not None}
+        left = {job.details.image_id for job, _owner in jobs}
         left |= {task['input']['image_id'] for task in live}
         if left and not workers:
             raise RuntimeError(

@@ -26,7 +26,7 @@ class Monitor:
         self._run = run
         self._periodic = periodic.Periodic(
             self._look_once, run.copy.options.progress_interval,
-            name='copy-image-monitor',
+            what='look after a copy',
         )
 
     def start(self):

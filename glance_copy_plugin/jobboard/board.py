@@ -1,32 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The jobboard itself, of whichever kind, and what became of its silence."""
+"""The jobboard, whoever keeps it."""
 
 import contextlib
-import functools
 import importlib
-import os
-import threading
+import typing
 
 from oslo_config import cfg
-from oslo_log import log as logging
-from taskflow import exceptions
 
-from glance_copy_plugin.jobboard import board_base
-from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin import process_state
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.options import jobboard
 from glance_copy_plugin.ownership.job_lease import JobboardUnreachable
 from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
-LOG = logging.getLogger(__name__)
 
-_NAME = 'copy-image'
+
+class Kind(typing.Protocol):
+    """What each kind of jobboard does: :class:`Board` says what it means.
+
+    A kind connects when it is first asked for something, and answers or
+    fails soon enough for a claim to be renewed by somebody else's answer.
+    Whatever it raises for a jobboard that does not answer is among its
+    ``failures``; :meth:`describe` puts such an exception into words.
+    """
+
+    failures: tuple
+
+    def describe(self, failure) -> str: ...
+    def ping(self): ...
+    def post(self, posting) -> bool: ...
+    def jobs(self) -> list: ...
+    def claim(self, job, token, expiry) -> bool: ...
+    def owner_of(self, job) -> str | None: ...
+    def extend(self, job, token, expiry) -> bool: ...
+    def consume(self, job, token) -> bool: ...
+    def abandon(self, job, token) -> bool: ...
+    def announce(self, name, text, seconds): ...
+    def announced(self) -> dict: ...
+    def withdraw(self, name): ...
+    def close(self): ...
 
 
 class Board:
-    """A jobboard that connects when it is first needed.
+    """A jobboard.
 
     All methods that ask it something raise :class:`JobboardUnreachable`.
 
@@ -36,131 +55,111 @@ class Board:
 
     def __init__(self, settings):
         self.expiry = settings.expiry
-        self._board = _module(settings.kind).make(_NAME, settings)
-        self._lock = threading.Lock()
+        self._name = settings.kind
+        self._kind = _made(settings)
 
     def ping(self):
-        """Return if the jobboard answers."""
-        with self._answering() as board:
-            board.ping()
+        """Return if the jobboard answers, having asked it."""
+        with self._asking() as kind:
+            kind.ping()
 
     def post(self, details):
         """Put the job of a copy on the jobboard, unless it is there.
 
-        After an error it may be there all the same.
+        Who posts the same job again, or at the same time as others, does no
+        harm: there are never two claims of one id. After an error it may be
+        there all the same.
 
-        :param details: :class:`~details.Details`
+        :param details: :class:`~jobs.Details`
         :returns: False if it was there
         """
-        with self._answering() as board:
-            return board.post_once(
-                details.task_id, f'{_NAME}-{details.image_id}',
-                details.as_dict(), details.priority,
-            )
+        with self._asking() as kind:
+            return kind.post(details.as_posting())
 
     def jobs(self):
-        """Return (job, owner or None) for each job that is not done."""
-        with self._answering() as board:
-            return board.postings()
+        """Return (:class:`~jobs.Job`, owner or None) for each job.
+
+        What is no copy, whoever has put it there, is left out.
+        """
+        with self._asking() as kind:
+            return kind.jobs()
 
     def claim(self, job, token):
         """Take a job; False if somebody else has it, or it is done.
 
+        The claim ends by itself ``expiry`` seconds after it was made or
+        renewed; in ZooKeeper, after the jobboard has heard for the last time
+        of the process that made it.
+
         :param token: who takes it, unlike any other claim's
         """
-        with self._answering() as board:
-            try:
-                board.claim(job, token, expiry=self.expiry)
-            except (exceptions.UnclaimableJob, exceptions.NotFound):
-                return False
-            return True
+        with self._asking() as kind:
+            return kind.claim(job, token, self.expiry)
 
     def is_owner(self, job, token):
-        """True if the claim is still this one."""
-        with self._answering() as board:
-            return board.find_owner(job) == token
+        """True if the claim is still this one, as the jobboard knows now."""
+        with self._asking() as kind:
+            return kind.owner_of(job) == token
 
     def extend(self, job, token):
         """Renew a claim; False if it is lost."""
-        with self._answering() as board:
-            return board.extend(job, token, self.expiry)
+        with self._asking() as kind:
+            return kind.extend(job, token, self.expiry)
 
     def consume(self, job, token):
-        """Take a done job off the jobboard, unless the claim is lost."""
-        self._end(job, token, 'consume')
+        """Take a done job off the jobboard; False if the claim is lost."""
+        with self._asking() as kind:
+            return kind.consume(job, token)
 
     def abandon(self, job, token):
-        """Give a job back, unless the claim is lost."""
-        self._end(job, token, 'abandon')
+        """Give a job back; False if the claim is lost."""
+        with self._asking() as kind:
+            return kind.abandon(job, token)
 
     def announce(self, name, stores):
-        """Say that a worker lives, and which stores it has.
+        """Say that a worker lives; forgotten unless repeated in ``expiry``.
 
-        :param stores: :class:`~placement.Stores`
+        :param stores: :class:`~jobs.Stores`, which it has
         """
-        with self._answering() as board:
-            board.announce(name, stores.as_text(), self.expiry)
+        with self._asking() as kind:
+            kind.announce(name, stores.as_text(), self.expiry)
 
     def workers(self):
         """Return ``{name: Stores}`` of the workers that live."""
-        with self._answering() as board:
-            announced = board.announced()
-        found = {}
-        for name, said in announced.items():
-            try:
-                stores = placement.of_text(said)
-            except board_base.NONSENSE:
-                stores = None
-            if stores and all(map(
-                board_base.is_name, [name, *stores.names, *stores.writable]
-            )):
-                found[name] = stores
-            else:
-                board_base.say_unreadable(name)
-        return found
+        with self._asking() as kind:
+            return jobs.recognised(kind.announced(), jobs.Stores.of_text)
 
     def withdraw(self, name):
         """A worker ends in an orderly way."""
-        with self._answering() as board:
-            board.withdraw(name)
+        with self._asking() as kind:
+            kind.withdraw(name)
 
     def close(self):
         """End the connection; what is claimed by it may be lost."""
-        self._board.close()
-
-    def _end(self, job, token, action):
-        if not self.is_owner(job, token):
-            return
-        with self._answering() as board:
-            try:
-                getattr(board, action)(job, token)
-            except exceptions.NotFound:
-                LOG.debug('Job %s is gone already', job.uuid)
+        self._kind.close()
 
     @contextlib.contextmanager
-    def _answering(self):
+    def _asking(self):
         try:
-            with self._lock:
-                if not self._board.connected:
-                    self._board.connect()
-            yield self._board
-        except exceptions.JobFailure as exc:
-            # TaskFlow's own words do not say what is wrong.
-            raise JobboardUnreachable(
-                errors.redact(exc.__cause__ or exc)
-            ) from None
+            yield self._kind
+        except self._kind.failures as exc:
+            raise JobboardUnreachable(errors.redact(
+                f'{self._name}: {self._kind.describe(exc)}'
+            )) from None
 
 
-def _module(kind):
+def _made(settings) -> Kind:
     try:
-        return importlib.import_module(
-            f'glance_copy_plugin.jobboard.{kind}_board'
+        module = importlib.import_module(
+            f'glance_copy_plugin.jobboard.{settings.kind}_board'
         )
     except ImportError as exc:
         raise RuntimeError(
             '[copy_image] jobboard_connection needs a library that is not '
-            f'installed ({exc.name}): install glance-copy-plugin[{kind}]'
+            f'installed ({exc.name}): install '
+            f'glance-copy-plugin[{settings.kind}]'
         ) from None
+    return module.make(settings)
 
 
 def is_enabled():
@@ -168,15 +167,10 @@ def is_enabled():
     return jobboard.is_enabled(CONF[copy_image.GROUP])
 
 
+@process_state.once
 def of_process():
     """Return the jobboard of this process, as the configuration says.
 
     :raises RuntimeError: if the configuration cannot work, in one sentence
     """
-    return _of_process(os.getpid())
-
-
-@functools.cache
-def _of_process(_pid):
-    # Connections do not survive a fork.
     return Board(jobboard.settings(CONF[copy_image.GROUP]))

@@ -1,28 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""TaskFlow's jobboard in etcd, without its watcher and its cache."""
+"""The jobboard in etcd, through its HTTP gateway."""
 
-import contextlib
 import ssl
 
 import etcd3gw
 import etcd3gw.exceptions
-import etcd3gw.lease
 from oslo_serialization import base64
 from oslo_serialization import jsonutils
 from oslo_utils import timeutils
 import requests
-from taskflow import exceptions
-from taskflow.jobs import base
-from taskflow.jobs.backends import impl_etcd
 
-from glance_copy_plugin.jobboard import board_base
+from glance_copy_plugin.jobboard import jobs
 
 # A jobboard that does not answer must not hold a request, or the renewal of
 # a claim.
 _ANSWER_SECONDS = 3.0
 _API = '/v3/'
-_WORKER = 'worker.'
+_DATA, _LOCK = '.data', '.lock'
 
 
 class Client(etcd3gw.Etcd3Client):
@@ -60,145 +55,133 @@ class Client(etcd3gw.Etcd3Client):
         self.session.headers['Authorization'] = answer['token']
 
 
-class EtcdBoard(impl_etcd.EtcdJobBoard, board_base.Kind):
-    """As TaskFlow's, whose cache would go stale with its only connection.
+class EtcdBoard:
+    """Each job is a key, and its owner another one, with a lease.
 
     :param client: :class:`Client`
+    :param namespace: what keys begin with, below TaskFlow's own
     """
 
+    failures = (etcd3gw.exceptions.Etcd3Exception, requests.RequestException)
+
+    def __init__(self, client, namespace):
+        self._client = client
+        self._jobs = f'/taskflow/jobs/{namespace}/job'
+        self._workers = f'/taskflow/jobs/{namespace}/worker.'
+
+    def describe(self, failure):
+        if isinstance(failure, etcd3gw.exceptions.Etcd3Exception):
+            return f'{failure} {failure.detail_text or ""}'.strip()
+        return str(failure)
+
     def ping(self):
-        """Return if the jobboard answers, having asked it."""
-        with _translated():
-            self._client.get(self._path(self.SEQUENCE_KEY))
+        self._client.get(self._workers)
 
-    def post_once(self, uuid, name, details, priority):
-        """Put a job on the jobboard, unless one of this id is there."""
-        posting = base.format_posting(
-            uuid, name, created_on=timeutils.utcnow(), details=details,
-            priority=priority,
+    def post(self, posting):
+        return self._client.create(
+            self._jobs + posting['uuid'] + _DATA,
+            jsonutils.dumps({**posting, 'created_on': timeutils.utcnow()}),
         )
-        with _translated():
-            return self._client.create(
-                self._path(self.JOB_PREFIX + uuid + self.DATA_POSTFIX),
-                jsonutils.dumps(posting),
-            )
 
-    def postings(self):
-        """Return (job, owner or None) for each job that is not done."""
-        with _translated():
-            found = {
-                _name(metadata): value
-                for value, metadata in self._client.get_prefix(
-                    self._path(self.JOB_PREFIX)
-                )
-            }
-        jobs = board_base.readable({
-            name.removesuffix(self.DATA_POSTFIX): value
-            for name, value in found.items()
-            if name.endswith(self.DATA_POSTFIX)
+    def jobs(self):
+        contents = self._below(self._jobs)
+        found = jobs.recognised({
+            name.removesuffix(_DATA): content
+            for name, content in contents.items() if name.endswith(_DATA)
         }, self._job)
         return [
-            (job, _owner(found.get(job.key + self.LOCK_POSTFIX)))
-            for job in jobs
+            (job, _owner(contents.get(name + _LOCK)))
+            for name, job in found.items()
         ]
 
-    def claim(self, job, who, expiry):
-        """Take a job, if it is there and nobody has it."""
-        with _translated():
-            super().claim(job, who, expiry)
+    def claim(self, job, token, expiry):
+        lease = self._client.lease(ttl=expiry)
+        claimed = self._commit(
+            [_exists(job.key + _DATA, True), _exists(job.key + _LOCK, False)],
+            {'request_put': {
+                'key': _encoded(job.key + _LOCK), 'lease': lease.id,
+                'value': _encoded(jsonutils.dumps(
+                    {'owner': token, 'lease_id': lease.id}
+                )),
+            }},
+        )
+        if not claimed:
+            lease.revoke()
+        return claimed
 
-    def set_last_modified(self, job):
-        """Nobody reads it, and it could outlive the job."""
+    def owner_of(self, job):
+        return _owner(self._lock_of(job))
 
-    def find_owner(self, job):
-        """Return who has claimed a job, as the jobboard knows now, or None."""
-        with _translated():
-            return _owner(self.get_one(job.key + self.LOCK_POSTFIX))
+    def extend(self, job, token, expiry):
+        lock = self._lock_of(job)
+        if _owner(lock) != token:
+            return False
+        lease = etcd3gw.Lease(
+            jsonutils.loads(lock)['lease_id'], self._client
+        )
+        return lease.refresh() > 0
 
-    def extend(self, job, who, expiry):
-        """Renew a claim; False if it is not theirs."""
-        with _translated():
-            held = self.get_one(job.key + self.LOCK_POSTFIX)
-            if _owner(held) != who:
-                return False
-            # Not the job's, which may be that of another claim.
-            lease = etcd3gw.lease.Lease(
-                jsonutils.loads(held)['lease_id'], self._client
-            )
-            return lease.refresh() > 0
+    def consume(self, job, token):
+        return self._end(job, token, _DATA, _LOCK)
 
-    def consume(self, job, who):
-        """Take a job off the jobboard; ``NotFound`` if that was done."""
-        self._end(job, who, [self.DATA_POSTFIX, self.LOCK_POSTFIX])
+    def abandon(self, job, token):
+        return self._end(job, token, _LOCK)
 
-    def abandon(self, job, who):
-        """Give a job back; ``NotFound`` if it is gone."""
-        self._end(job, who, [self.LOCK_POSTFIX])
-
-    def announce(self, name, content, seconds):
-        """Say something of a worker, which is forgotten unless repeated."""
-        with _translated():
-            self._client.put(
-                self._path(_WORKER + name), content,
-                lease=self._client.lease(ttl=seconds),
-            )
-
-    def announced(self):
-        """Return ``{name: what was said}`` of the workers that live."""
-        prefix = self._path(_WORKER)
-        with _translated():
-            return {
-                _name(metadata).removeprefix(prefix): value
-                for value, metadata in self._client.get_prefix(prefix)
-            }
-
-    def withdraw(self, name):
-        """A worker lives no more."""
-        with _translated():
-            self._client.delete(self._path(_WORKER + name))
-
-    def _path(self, name):
-        return self._create_path(self._root_path, name)
-
-    def _job(self, key, value):
-        said = jsonutils.loads(value)
-        return impl_etcd.EtcdJob(
-            self, said['name'], self._client, key, uuid=said['uuid'],
-            details=said['details'],
-            priority=base.JobPriority.convert(said['priority']),
-            created_on=timeutils.parse_strtime(said['created_on']),
+    def announce(self, name, text, seconds):
+        self._client.put(
+            self._workers + name, text, lease=self._client.lease(ttl=seconds)
         )
 
-    def _end(self, job, who, postfixes):
-        """Remove what belongs to a job, if the claim is theirs by then."""
-        lock = job.key + self.LOCK_POSTFIX
-        with _translated():
-            held = self.get_one(lock)
-            if _owner(held) != who or not self._remove_if(
-                lock, held, [job.key + postfix for postfix in postfixes]
-            ):
-                raise exceptions.NotFound(f'{who} has no job {job.uuid}')
+    def announced(self):
+        return self._below(self._workers)
 
-    def _remove_if(self, name, value, names):
-        """Remove keys in one step, if one of them has still this value."""
-        encode = base64.encode_as_text
-        return self._client.transaction({
-            'compare': [{
-                'key': encode(name), 'result': 'EQUAL', 'target': 'VALUE',
-                'value': encode(value),
+    def withdraw(self, name):
+        self._client.delete(self._workers + name)
+
+    def close(self):
+        self._client.session.close()
+
+    def _below(self, prefix):
+        return {
+            metadata['key'].decode(errors='replace').removeprefix(prefix):
+            content for content, metadata in self._client.get_prefix(prefix)
+        }
+
+    def _job(self, name, content):
+        posting = jsonutils.loads(content)
+        return jobs.Job.of_posting(
+            self._jobs + name, posting,
+            timeutils.parse_strtime(posting['created_on']),
+        )
+
+    def _lock_of(self, job):
+        found = self._client.get(job.key + _LOCK)
+        return found[0] if found else None
+
+    def _end(self, job, token, *postfixes):
+        """Remove keys of a job in one step, if the claim is theirs by then."""
+        lock = self._lock_of(job)
+        return _owner(lock) == token and self._commit(
+            [{
+                'key': _encoded(job.key + _LOCK), 'result': 'EQUAL',
+                'target': 'VALUE', 'value': _encoded(lock),
             }],
-            'success': [
-                {'request_delete_range': {'key': encode(each)}}
-                for each in names
-            ],
-            'failure': [],
+            *(
+                {'request_delete_range': {'key': _encoded(job.key + each)}}
+                for each in postfixes
+            ),
+        )
+
+    def _commit(self, compare, *requests):
+        return self._client.transaction({
+            'compare': compare, 'success': requests, 'failure': [],
         }).get('succeeded', False)
 
 
-def make(name, settings):
+def make(settings):
     """Return a jobboard, which is not connected yet.
 
-    :param settings: :class:`~options.Settings`
+    :param settings: :class:`~jobboard.JobboardOptions`
     """
     ((host, port),) = settings.hosts
     client = Client(
@@ -206,7 +189,7 @@ def make(name, settings):
         session=_session(settings), host=host, port=port,
         protocol='https' if settings.tls else 'http',
     )
-    return EtcdBoard(name, {'path': settings.namespace}, client=client)
+    return EtcdBoard(client, settings.namespace)
 
 
 def _session(settings):
@@ -222,26 +205,22 @@ def _session(settings):
     return session
 
 
-def _name(metadata):
-    return metadata['key'].decode(errors='replace')
+def _exists(key, expected):
+    """Return the condition that a key exists, or that it does not."""
+    return {
+        'key': _encoded(key), 'target': 'CREATE', 'create_revision': 0,
+        'result': 'GREATER' if expected else 'EQUAL',
+    }
 
 
-def _owner(value):
-    return None if value is None else board_base.owner_of_lock(value)
+def _owner(lock):
+    return None if lock is None else jobs.owner_of_lock(lock)
+
+
+def _encoded(content):
+    return base64.encode_as_text(content)
 
 
 def _is_about_login(error):
     words = error.detail_text or ''
     return 'auth' in words or 'user name is empty' in words
-
-
-@contextlib.contextmanager
-def _translated():
-    try:
-        yield
-    except etcd3gw.exceptions.Etcd3Exception as exc:
-        raise exceptions.JobFailure(
-            f'etcd: {exc} {exc.detail_text or ""}'.strip()
-        ) from None
-    except requests.RequestException as exc:
-        raise exceptions.JobFailure(f'etcd: {exc}') from None

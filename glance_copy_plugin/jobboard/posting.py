@@ -3,13 +3,13 @@
 """How the Image service gets a copy onto the jobboard."""
 
 import concurrent.futures
-import threading
 
 from oslo_log import log as logging
 from taskflow.jobs import base
 
+from glance_copy_plugin import process_state
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import details as details_
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.records import image_record
 from glance_copy_plugin.records import import_request
 from glance_copy_plugin.records import locks
@@ -19,7 +19,7 @@ from glance_copy_plugin.transfer import errors
 LOG = logging.getLogger(__name__)
 
 # So long Glance may take to come from a request to its flow.
-_PATIENCE_SECONDS = 30
+_FLOW_TIMEOUT = 30
 
 
 class Postings:
@@ -30,26 +30,23 @@ class Postings:
     """
 
     def __init__(self):
-        self._lock = threading.Lock()
         self._expected = {}
 
-    def expect(self, entry):
+    def expect(self, lease):
         """A request waits for the posting of this copy from now on.
 
-        :param entry: the copy's journal :class:`Entry`
+        :param lease: the copy's :class:`FileLease`
         """
-        with self._lock:
-            self._expected[entry.image_id] = concurrent.futures.Future()
+        self._expected[lease.image_id] = concurrent.futures.Future()
 
-    def forget(self, entry):
+    def forget(self, lease):
         """The request waits no more."""
-        with self._lock:
-            self._expected.pop(entry.image_id, None)
+        self._expected.pop(lease.image_id, None)
 
-    def post(self, entry, task_id):
+    def post(self, lease, task_id):
         """Post a copy that this process has begun, and tell the request.
 
-        If that fails, the copy has ended: no lock and no entry are left.
+        If that fails, the copy has ended: no lock and no lease are left.
 
         :raises: :class:`~board.JobboardUnreachable`, or what the database says
         """
@@ -57,51 +54,51 @@ class Postings:
             post_task(tasks.by_id(task_id))
         except Exception as exc:
             try:
-                _give_up(entry, task_id, exc)
+                _give_up(lease, task_id, exc)
             finally:
                 # A request must not wait for what will never come.
-                self._tell(entry, exc)
+                self._tell(lease, exc)
             raise
-        entry.remove()
-        LOG.info('The copy of image %s is on the jobboard', entry.image_id)
-        self._tell(entry, None)
+        lease.remove()
+        LOG.info('The copy of image %s is on the jobboard', lease.image_id)
+        self._tell(lease)
 
-    def wait(self, entry):
+    def wait(self, lease):
         """Return when the expected copy is on the jobboard.
 
         :raises: whatever kept it from getting there
         """
-        with self._lock:
-            expected = self._expected[entry.image_id]
+        expected = self._expected[lease.image_id]
         try:
-            expected.result(_PATIENCE_SECONDS)
+            expected.result(_FLOW_TIMEOUT)
         except concurrent.futures.TimeoutError:
             LOG.warning(
-                'Glance does not run the copy of image %s; it is posted '
-                'without that', entry.image_id,
+                'Glance has not started the task of the copy of image %s; '
+                'posting the copy all the same', lease.image_id,
             )
-            if entry.begin():
-                task = tasks.newest_copy(entry.image_id, entry.request_id)
-                self.post(entry, task and task['id'])
+            if lease.begin():
+                task = tasks.newest_copy(lease.image_id, lease.request_id)
+                self.post(lease, task and task['id'])
             else:
                 expected.result()
 
-    def _tell(self, entry, error):
-        with self._lock:
-            expected = self._expected.get(entry.image_id)
-        if expected is None or expected.done():
-            return
-        if error is None:
-            expected.set_result(None)
-        else:
-            expected.set_exception(error)
+    def _tell(self, lease, error=None):
+        expected = self._expected.get(lease.image_id)
+        if expected is not None and not expected.done():
+            if error is None:
+                expected.set_result(None)
+            else:
+                expected.set_exception(error)
 
 
-POSTINGS = Postings()
+@process_state.once
+def of_process():
+    """Return the :class:`Postings` of this process."""
+    return Postings()
 
 
 def of_task(task):
-    """Return the :class:`~details.Details` of a task's job.
+    """Return the :class:`~jobs.Details` of a task's job.
 
     :param task: as Glance's database gives it
     """
@@ -113,7 +110,7 @@ def of_task(task):
     except image_record.ImageGone:
         locations = ()
     stores = {location.store for location in locations}
-    return details_.Details(
+    return jobs.Details(
         image_id=image_id,
         task_id=task['id'],
         request_id=task['request_id'],
@@ -122,13 +119,10 @@ def of_task(task):
         sources=() if None in stores else tuple(sorted(stores)),
         project_id=task['owner'],
         user_id=task['user_id'],
-        priority=_priority(task),
+        priority=base.JobPriority.LOW if import_request.is_low(
+            task['input']['import_req']
+        ) else base.JobPriority.NORMAL,
     )
-
-
-def _priority(task):
-    low = import_request.is_low(task['input']['import_req'])
-    return base.JobPriority.LOW if low else base.JobPriority.NORMAL
 
 
 def post_task(task):
@@ -144,24 +138,24 @@ def post_task(task):
     return board_.of_process().post(of_task(task))
 
 
-def post_again(entry):
+def post_again(lease):
     """Post a copy whose process is gone, unless it has done so itself.
 
-    :param entry: :class:`Entry`, locked by this process
+    :param lease: :class:`FileLease` of this process
     """
-    task = tasks.newest_copy(entry.image_id, entry.request_id)
+    task = tasks.newest_copy(lease.image_id, lease.request_id)
     if task is None:
-        locks.drop_stray_lock(entry.image_id)
+        locks.drop_stray_lock(lease.image_id)
     elif task['status'] in tasks.LIVE:
         if post_task(task):
             LOG.warning(
                 'Posted the copy of image %s, whose process is gone',
-                entry.image_id,
+                lease.image_id,
             )
     else:
         # Whatever it has left is for a worker to remove.
         board_.of_process().post(of_task(task))
-    entry.remove()
+    lease.remove()
 
 
 def post_forgotten(known):
@@ -177,18 +171,18 @@ def post_forgotten(known):
             continue
         if board_.of_process().post(of_task(task)):
             LOG.warning(
-                'Posted the copy of image %s again, which the jobboard had '
-                'forgotten', task['input']['image_id'],
+                'Posted the copy of image %s again: the jobboard had lost it',
+                task['input']['image_id'],
             )
 
 
-def _give_up(entry, task_id, error):
+def _give_up(lease, task_id, error):
     LOG.error(
-        'The copy of image %(image)s could not be posted: %(why)s',
-        {'image': entry.image_id, 'why': errors.redact(error)},
+        'Cannot post the copy of image %(image)s to the jobboard: %(why)s',
+        {'image': lease.image_id, 'why': errors.redact(error)},
     )
     try:
-        locks.unlock(entry.image_id, task_id)
+        locks.unlock(lease.image_id, task_id)
         tasks.fail(task_id, 'the jobboard could not be reached')
     finally:
-        entry.remove()
+        lease.remove()

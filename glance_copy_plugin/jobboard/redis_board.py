@@ -1,137 +1,163 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""TaskFlow's jobboard in redis, asked for many jobs at a time."""
+"""The jobboard in redis."""
 
+from oslo_serialization import msgpackutils
 from oslo_utils import timeutils
+import redis
 import redis.backoff
 import redis.retry
-from taskflow.jobs import base
-from taskflow.jobs.backends import impl_redis
 
-from glance_copy_plugin.jobboard import board_base
+from glance_copy_plugin.jobboard import jobs
 
 # A jobboard that does not answer must not hold a request, or the renewal of
 # a claim.
 _ANSWER_SECONDS = 3.0
-_WORKER = 'worker.'
+_WORKER = b'worker.'
+
+# Of the key of the owner, and of the hash of all jobs.
+_CLAIM = """
+if redis.call('hexists', KEYS[2], ARGV[2]) == 0
+    or not redis.call('set', KEYS[1], ARGV[1], 'nx', 'px', ARGV[3])
+then
+    return 0
+end
+return 1
+"""
+_IF_OWNER = """
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+"""
+_EXTEND = _IF_OWNER + """
+return redis.call('pexpire', KEYS[1], ARGV[3])
+"""
+_ABANDON = _IF_OWNER + """
+return redis.call('del', KEYS[1])
+"""
+# TaskFlow's workers leave the third key, when a job was last touched.
+_CONSUME = _IF_OWNER + """
+redis.call('del', KEYS[1], KEYS[3])
+return redis.call('hdel', KEYS[2], ARGV[2])
+"""
 
 
-class RedisBoard(impl_redis.RedisJobBoard, board_base.Kind):
-    """As TaskFlow's, which would ask once or more for each job."""
+class RedisBoard:
+    """A hash of jobs; each owner in a key that expires.
 
-    @classmethod
-    def _make_client(cls, conf):
-        client = super()._make_client(conf)
-        # Of itself it would wait as long as this ten more times. Once more is
-        # for a connection that a restarted server has closed.
-        client.set_retry(redis.retry.Retry(redis.backoff.NoBackoff(), 1))
-        return client
+    :param client: a ``redis.Redis``
+    :param namespace: what keys begin with
+    """
 
-    @staticmethod
-    def _decode_owner(value):
-        if isinstance(value, bytes):
-            value = value.decode(errors='replace')
-        return None if value is None else board_base.readable_owner(value)
+    failures = (redis.RedisError,)
+
+    def __init__(self, client, namespace):
+        self._client = client
+        self._prefix = f'{namespace}:'.encode()
+        self._jobs = self._prefix + b'listings'
+
+    def describe(self, failure):
+        return str(failure)
 
     def ping(self):
-        """Return if the jobboard answers, having asked it."""
-        with impl_redis._translate_failures():
-            self._client.ping()
+        self._client.ping()
 
-    def post_once(self, uuid, name, details, priority):
-        """Put a job on the jobboard, unless one of this id is there."""
-        posting = base.format_posting(
-            uuid, name, created_on=timeutils.utcnow(), details=details,
-            priority=priority,
-        )
-        with impl_redis._translate_failures():
-            posting['sequence'] = self._client.incr(self.sequence_key)
-            return bool(self._client.hsetnx(
-                self.listings_key, uuid.encode(), self._dumps(posting)
-            ))
+    def post(self, posting):
+        posting |= {
+            'created_on': timeutils.utcnow(),
+            'sequence': self._client.incr(self._prefix + b'sequence'),
+        }
+        return bool(self._client.hsetnx(
+            self._jobs, posting['uuid'].encode(), msgpackutils.dumps(posting)
+        ))
 
-    def postings(self):
-        """Return (job, owner or None) for each job that is not done."""
-        with impl_redis._translate_failures():
-            found = self._client.hgetall(self.listings_key)
-        jobs = board_base.readable(found, self._job)
-        if not jobs:
+    def jobs(self):
+        found = list(jobs.recognised(
+            self._client.hgetall(self._jobs), _job
+        ).values())
+        if not found:
             return []
-        with impl_redis._translate_failures():
-            owners = self._client.mget([job.owner_key for job in jobs])
-        return [
-            (job, self._decode_owner(owner))
-            for job, owner in zip(jobs, owners, strict=True)
-        ]
+        owners = self._client.mget(map(self._owner_key, found))
+        return list(zip(found, map(_owner, owners), strict=True))
 
-    def _job(self, key, content):
-        said = self._loads(content)
-        return impl_redis.RedisJob(
-            self, said['name'], said['sequence'], key, uuid=said['uuid'],
-            details=said['details'], created_on=said['created_on'],
-            priority=base.JobPriority.convert(said['priority']),
+    def claim(self, job, token, expiry):
+        return self._run(_CLAIM, job, token, expiry)
+
+    def owner_of(self, job):
+        return _owner(self._client.get(self._owner_key(job)))
+
+    def extend(self, job, token, expiry):
+        return self._run(_EXTEND, job, token, expiry)
+
+    def consume(self, job, token):
+        return self._run(_CONSUME, job, token)
+
+    def abandon(self, job, token):
+        return self._run(_ABANDON, job, token)
+
+    def announce(self, name, text, seconds):
+        self._client.set(
+            self._prefix + _WORKER + name.encode(), text, px=seconds * 1000
         )
-
-    def find_owner(self, job):
-        """Return who has claimed a job, as the jobboard knows now, or None."""
-        with impl_redis._translate_failures():
-            owner = self._client.get(job.owner_key)
-        return self._decode_owner(owner)
-
-    def extend(self, job, who, expiry):
-        """Renew a claim; False if it is not theirs."""
-        # Renewing alone would not look whose claim it is.
-        return self.find_owner(job) == who and job.extend_expiry(expiry)
-
-    def announce(self, name, content, seconds):
-        """Say something of a worker, which is forgotten unless repeated."""
-        with impl_redis._translate_failures():
-            self._client.set(
-                self.join(_WORKER + name), content, px=int(seconds * 1000)
-            )
 
     def announced(self):
-        """Return ``{name: what was said}`` of the workers that live."""
-        prefix = self.join(_WORKER)
-        with impl_redis._translate_failures():
-            keys = list(self._client.scan_iter(match=prefix + b'*', count=500))
-            contents = self._client.mget(keys) if keys else []
+        prefix = self._prefix + _WORKER
+        keys = list(self._client.scan_iter(match=prefix + b'*', count=500))
+        texts = self._client.mget(keys) if keys else []
         return {
-            key.removeprefix(prefix).decode(errors='replace'): content
-            for key, content in zip(keys, contents, strict=True)
-            if content is not None
+            key.removeprefix(prefix).decode(errors='replace'): text
+            for key, text in zip(keys, texts, strict=True)
+            if text is not None
         }
 
     def withdraw(self, name):
-        """A worker lives no more."""
-        with impl_redis._translate_failures():
-            self._client.delete(self.join(_WORKER + name))
+        self._client.delete(self._prefix + _WORKER + name.encode())
+
+    def close(self):
+        self._client.close()
+
+    def _owner_key(self, job):
+        return self._prefix + job.key + b'.owned'
+
+    def _run(self, script, job, token, expiry=0):
+        return bool(self._client.register_script(script)(
+            keys=[
+                self._owner_key(job), self._jobs,
+                self._prefix + job.key + b'.last_modified',
+            ],
+            args=[token, job.key, expiry * 1000],
+        ))
 
 
-def make(name, settings):
+def make(settings):
     """Return a jobboard, which is not connected yet.
 
-    :param settings: :class:`~options.Settings`
+    :param settings: :class:`~jobboard.JobboardOptions`
     """
     ((host, port),) = settings.hosts
-    conf = {
-        'host': host,
-        'port': port,
-        'db': settings.database,
-        'username': settings.username,
-        'password': settings.password,
-        'namespace': settings.namespace,
-        'socket_timeout': _ANSWER_SECONDS,
-        'socket_connect_timeout': _ANSWER_SECONDS,
-        'ssl': settings.tls,
+    tls = {
+        'ssl': True, 'ssl_cert_reqs': 'required',
+        'ssl_ca_certs': settings.ca_file,
+        'ssl_certfile': settings.cert_file,
+        'ssl_keyfile': settings.key_file,
     }
-    if settings.tls:
-        conf |= {
-            'ssl_cert_reqs': 'required',
-            'ssl_ca_certs': settings.ca_file,
-            'ssl_certfile': settings.cert_file,
-            'ssl_keyfile': settings.key_file,
-        }
-    return RedisBoard(
-        name, {key: value for key, value in conf.items() if value is not None}
-    )
+    return RedisBoard(redis.Redis(
+        host=host, port=port, db=settings.database,
+        username=settings.username, password=settings.password,
+        socket_timeout=_ANSWER_SECONDS,
+        socket_connect_timeout=_ANSWER_SECONDS,
+        # Once more is for a connection that a restarted server has closed.
+        retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
+        # As it comes, the client asks for what old servers do not know.
+        protocol=2,
+        **(tls if settings.tls else {}),
+    ), settings.namespace)
+
+
+def _job(key, content):
+    posting = msgpackutils.loads(content)
+    return jobs.Job.of_posting(key, posting, posting['created_on'])
+
+
+def _owner(value):
+    if value is None:
+        return None
+    return jobs.readable_owner(value.decode(errors='replace'))

@@ -7,8 +7,7 @@ import time
 from oslo_log import log as logging
 
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import details as details_
-from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.records import tasks
 
@@ -18,39 +17,47 @@ LOG = logging.getLogger(__name__)
 _SAY_AGAIN_SECONDS = 600
 
 
-class Waiting:
+class WaitingJobs:
     """Looks after the copies that no worker has taken yet.
 
     A task that nobody writes to would lose its hold on the image, and its
     message says what it waits for. Those that the jobboard has forgotten are
     posted again.
-
-    :param board: :class:`Board`
     """
 
-    def __init__(self, board):
-        self._board = board
+    def __init__(self):
         self._said = {}
 
     def look_after(self, workers):
         """Look at each of them once.
 
-        :param workers: :class:`~placement.Stores` of the workers that live
+        :param workers: :class:`~jobs.Stores` of the workers that live
         :raises: :class:`JobboardUnreachable`
         """
         known = set()
         waiting = {}
-        for job, owner in self._board.jobs():
+        for job, owner in board_.of_process().jobs():
             known.add(job.uuid)
-            details = details_.of_job(job)
-            if owner is None and details is not None:
-                why = placement.obstacle(details, workers)
-                waiting[details.task_id] = self._say(
-                    details.task_id,
+            if owner is None:
+                why = jobs.obstacle(job.details, workers)
+                task_id = job.details.task_id
+                waiting[task_id] = self._say(
+                    task_id,
                     f'waiting: {why}' if why else 'waiting for a worker',
                 )
         self._said = waiting
         posting.post_forgotten(known)
+
+    def look_after_without_workers(self):
+        """Do so in the Image service, if there is no worker to do it."""
+        try:
+            if board_.of_process().workers():
+                # They say what the tasks say from now on.
+                self._said = {}
+            else:
+                self.look_after(())
+        except board_.JobboardUnreachable as exc:
+            LOG.debug('Jobboard unreachable: %s', exc)
 
     def _say(self, task_id, message):
         """Write a message to a task, unless it was written lately.
@@ -63,26 +70,3 @@ class Waiting:
             return before, when
         tasks.say_waiting(task_id, message)
         return message, now
-
-
-class WithoutWorkers:
-    """Does so in the Image service, as long as there is no worker to do it."""
-
-    def __init__(self):
-        self._waiting = None
-
-    def look_after(self):
-        """Look at the jobboard once; a silent one is looked at again later."""
-        board = board_.of_process()
-        try:
-            if board.workers():
-                self._waiting = None
-                return
-            if self._waiting is None:
-                self._waiting = Waiting(board)
-            self._waiting.look_after(())
-        except board_.JobboardUnreachable as exc:
-            LOG.debug('Jobboard unreachable: %s', exc)
-
-
-WITHOUT_WORKERS = WithoutWorkers()

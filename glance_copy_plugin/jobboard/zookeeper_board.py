@@ -1,24 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""TaskFlow's jobboard in ZooKeeper, where a claim is part of a session."""
+"""The jobboard in ZooKeeper, where a claim is part of a session."""
 
 import contextlib
+import datetime
 import logging
+import threading
 import time
-import uuid as uuid_
+import uuid
 
-from kazoo import client as client_
-from kazoo import exceptions as kazoo_exceptions
+from kazoo import exceptions
 from kazoo import security
+import kazoo.client
 from kazoo.handlers import threading as handlers
-from kazoo.protocol import paths
 from oslo_serialization import jsonutils
-from taskflow import exceptions
-from taskflow.jobs import base
-from taskflow.jobs.backends import impl_zookeeper
-from taskflow.utils import misc
 
-from glance_copy_plugin.jobboard import board_base
+from glance_copy_plugin.jobboard import jobs
 
 # A jobboard that does not answer must not hold a request, or the renewal of
 # a claim.
@@ -28,6 +25,7 @@ _CONNECT_AGAIN = {'max_tries': -1, 'delay': 0.1, 'max_delay': 2.0}
 # It would log each request, among them the one with the password.
 _QUIET = logging.getLogger('glance_copy_plugin.jobboard.kazoo')
 _QUIET.setLevel(logging.INFO)
+_JOB, _LOCK = 'job', '.lock'
 
 
 class _Result(handlers.AsyncResult):
@@ -42,238 +40,214 @@ class _Handler(handlers.SequentialThreadingHandler):
         return _Result(self)
 
 
-class ZookeeperBoard(impl_zookeeper.ZookeeperJobBoard, board_base.Kind):
-    """As TaskFlow's; of each job there is one at most, by its name.
+class ZookeeperBoard:
+    """Each job is a node, and its owner another one beside it.
 
     A claim ends with the session of its process, so that ``expiry`` is the
     session's, and renewing it is the library's business.
 
     :param client: a ``KazooClient``
+    :param namespace: the nodes are below the one of this name
     :param expiry: how long its session lasts, in seconds
     """
 
-    def __init__(self, name, client, namespace, expiry):
-        root = paths.join('/taskflow', namespace)
-        super().__init__(
-            # Servers of today do not tell their version.
-            name, {'path': f'{root}/jobs', 'check_compatible': False},
-            client=client, emit_notifications=False,
-        )
-        self._workers_path = f'{root}/workers'
+    failures = (
+        ConnectionError, exceptions.KazooException, handlers.KazooTimeoutError,
+    )
+
+    def __init__(self, client, namespace, expiry):
+        self._client = client
+        self._jobs = f'/taskflow/{namespace}/jobs'
+        self._workers = f'/taskflow/{namespace}/workers'
         self._expiry = expiry
-        self._tokens = set()
-        self._begun = False
+        self._lock = threading.Lock()
         self._live = None
         self._seen = 0
-        self._unreadable = set()
-        # Not None, which would make TaskFlow keep up with each change.
-        self._job_watcher = False
+        self._tokens = set()
+        # What does not change once it is there: {name: Job, or None}.
+        self._known = {}
 
-    @property
-    def connected(self):
-        """False if kazoo cannot be expected to restore the connection."""
-        if self._client.connected:
-            self._seen = time.monotonic()
-        return self._begun and time.monotonic() - self._seen < self._expiry
+    def describe(self, failure):
+        return str(failure) or type(failure).__name__
 
-    def connect(self):
-        """Connect for the first time, or begin a new session.
+    def ping(self):
+        self._connected().exists(self._jobs)
 
-        Of itself kazoo never does the latter with a server that has lost its
-        data: it asks for its old session for ever.
-        """
-        with self._translating():
-            if self._begun:
-                self._client.stop()
-            self._live = self._client.start_async()
-        if not self._begun:
-            self._connect_first()
-        self._seen = time.monotonic()
+    def post(self, posting):
+        # TaskFlow demands a number behind the prefix.
+        name = f'{_JOB}{uuid.UUID(posting["uuid"]).int}'
+        try:
+            self._connected().create(
+                f'{self._jobs}/{name}', jsonutils.dump_as_bytes(posting),
+                makepath=True,
+            )
+        except exceptions.NodeExistsError:
+            return False
+        return True
+
+    def jobs(self):
+        names = self._children(self._jobs)
+        locks = {each for each in names if each.endswith(_LOCK)}
+        there = {each for each in names if each.startswith(_JOB)} - locks
+        known = {each: self._known[each] for each in there & set(self._known)}
+        contents = self._contents(self._jobs, locks | there - set(known))
+        owners = {
+            each: self._owner(each, *contents.pop(each))
+            for each in locks & set(contents)
+        }
+        known |= dict.fromkeys(contents)
+        known |= jobs.recognised(contents, self._job)
+        self._known = known
+        return [
+            (job, owners.get(name + _LOCK))
+            for name, job in known.items() if job
+        ]
+
+    def claim(self, job, token, expiry):
+        self._tokens.add(token)
+        claimed = False
+        try:
+            asked = self._connected().transaction()
+            asked.check(job.key, -1)
+            asked.create(
+                job.key + _LOCK, jsonutils.dump_as_bytes({'owner': token}),
+                ephemeral=True,
+            )
+            claimed = _done(asked)
+        finally:
+            if not claimed:
+                self._tokens.discard(token)
+        return claimed
+
+    def owner_of(self, job):
+        owner, _version = self._lock_of(job)
+        return owner
+
+    def extend(self, job, token, expiry):
+        return self.owner_of(job) == token
+
+    def consume(self, job, token):
+        return self._end(job, token, job.key)
+
+    def abandon(self, job, token):
+        return self._end(job, token)
+
+    def announce(self, name, text, seconds):
+        path, content = f'{self._workers}/{name}', text.encode()
+        client = self._connected()
+        try:
+            client.create(path, content, ephemeral=True, makepath=True)
+        except exceptions.NodeExistsError:
+            client.set(path, content)
+
+    def announced(self):
+        contents = self._contents(
+            self._workers, self._children(self._workers)
+        )
+        return {name: content for name, (content, _) in contents.items()}
+
+    def withdraw(self, name):
+        with contextlib.suppress(exceptions.NoNodeError):
+            self._connected().delete(f'{self._workers}/{name}')
 
     def close(self):
         """End the session, and kazoo's threads."""
-        super().close()
         self._client.stop()
         self._client.close()
 
-    def _connect_first(self):
+    def _connected(self):
+        """Return the client, having waited for its connection.
+
+        :raises ConnectionError: if there is none
+        """
+        with self._lock:
+            if self._client.connected:
+                self._seen = time.monotonic()
+            elif (
+                self._live is None
+                or time.monotonic() - self._seen > self._expiry
+            ):
+                # Of itself kazoo never begins a new session with a server
+                # that has lost its data: it asks for the old one for ever.
+                if self._live:
+                    self._client.stop()
+                self._live = self._client.start_async()
+                self._seen = time.monotonic()
+        # A request would wait until it is.
         if not self._live.wait(_ANSWER_SECONDS):
-            self._client.stop()
-            raise exceptions.JobFailure('zookeeper: no connection')
-        super().connect(timeout=_ANSWER_SECONDS)
-        self._begun = True
+            raise ConnectionError('no connection')
+        return self._client
 
-    def ping(self):
-        """Return if the jobboard answers, having asked it."""
-        with self._asking():
-            self._client.exists(self.path)
-
-    def post_once(self, uuid, name, details, priority):
-        """Put a job on the jobboard, unless one of this id is there."""
-        # TaskFlow demands a number behind the prefix.
-        path = f'{self._job_base}{uuid_.UUID(uuid).int}'
-        posting = base.format_posting(
-            uuid, name, details=details, priority=priority
-        )
-        with self._asking():
-            try:
-                self._client.create(path, _encoded(posting), makepath=True)
-            except kazoo_exceptions.NodeExistsError:
-                return False
-            return True
-
-    def postings(self):
-        """Return (job, owner or None) for each job that is not done."""
-        with self._asking():
-            try:
-                names = self._client.get_children(self.path)
-            except kazoo_exceptions.NoNodeError:
-                names = []
-            # TaskFlow would say so of each at each look.
-            self._unreadable.intersection_update(names)
-            self._on_job_posting(
-                [each for each in names if each not in self._unreadable],
-                delayed=False,
-            )
-            asked = {
-                name: self._client.get_async(paths.join(self.path, name))
-                for name in names if name.endswith(self.LOCK_POSTFIX)
-            }
-            owners = {
-                paths.join(self.path, name): self._owner(name, answer)
-                for name, answer in asked.items()
-            }
-        with self._job_cond:
-            jobs = list(self._known_jobs.values())
-        return [(job, owners.get(job.lock_path)) for job in jobs]
-
-    def _process_child(self, path, request, quiet=True):
+    def _children(self, path):
         try:
-            super()._process_child(path, request, quiet)
-        except board_base.NONSENSE:
-            board_base.say_unreadable(path)
-            self._unreadable.add(path.rpartition('/')[2])
+            return self._connected().get_children(path)
+        except exceptions.NoNodeError:
+            return []
 
-    def claim(self, job, who, expiry):
-        """Take a job, if it is there and nobody has it."""
-        self._tokens.add(who)
-        try:
-            with self._asking():
-                super().claim(job, who)
-        except BaseException:
-            self._tokens.discard(who)
-            raise
-
-    def find_owner(self, job):
-        """Return who has claimed a job, as the jobboard knows now, or None."""
-        with self._asking():
-            # This server may be behind the others.
-            self._client.sync(job.lock_path)
-            try:
-                value, _stat = self._client.get(job.lock_path)
-            except kazoo_exceptions.NoNodeError:
-                return None
-            return board_base.owner_of_lock(value)
-
-    def extend(self, job, who, expiry):
-        """Renew a claim; False if it is not theirs."""
-        return self.find_owner(job) == who
-
-    def consume(self, job, who):
-        """Take a job off the jobboard; ``NotFound`` if that was done."""
-        with self._asking():
-            super().consume(job, who)
-        self._tokens.discard(who)
-
-    def abandon(self, job, who):
-        """Give a job back; ``NotFound`` if it is gone."""
-        with self._asking():
-            super().abandon(job, who)
-        self._tokens.discard(who)
-
-    def announce(self, name, content, seconds):
-        """Say something of a worker, which is forgotten with its session."""
-        path = paths.join(self._workers_path, name)
-        with self._asking():
-            try:
-                self._client.create(
-                    path, misc.binary_encode(content), ephemeral=True,
-                    makepath=True,
-                )
-            except kazoo_exceptions.NodeExistsError:
-                self._client.set(path, misc.binary_encode(content))
-
-    def announced(self):
-        """Return ``{name: what was said}`` of the workers that live."""
+    def _contents(self, path, names):
+        """Return ``{name: (content, stat)}`` of the nodes that are there."""
+        client = self._connected()
+        asked = {each: client.get_async(f'{path}/{each}') for each in names}
         found = {}
-        with self._asking():
-            try:
-                names = self._client.get_children(self._workers_path)
-            except kazoo_exceptions.NoNodeError:
-                return found
-            for name in names:
-                with contextlib.suppress(kazoo_exceptions.NoNodeError):
-                    said, _stat = self._client.get(
-                        paths.join(self._workers_path, name)
-                    )
-                    found[name] = said
+        for name, answer in asked.items():
+            with contextlib.suppress(exceptions.NoNodeError):
+                found[name] = answer.get()
         return found
 
-    def withdraw(self, name):
-        """A worker lives no more."""
-        with self._asking(), contextlib.suppress(
-            kazoo_exceptions.NoNodeError
-        ):
-            self._client.delete(paths.join(self._workers_path, name))
+    def _job(self, name, content):
+        text, stat = content
+        return jobs.Job.of_posting(
+            f'{self._jobs}/{name}', jsonutils.loads(text),
+            datetime.datetime.fromtimestamp(
+                stat.ctime / 1000, datetime.UTC
+            ),
+        )
 
-    def _owner(self, name, answer):
+    def _owner(self, name, content, stat):
         """Return who holds a lock; undo one that nobody knows to hold.
 
         A claim to which no answer came may have been made all the same, and
         would last as long as this process.
         """
-        try:
-            value, stat = answer.get()
-        except kazoo_exceptions.NoNodeError:
-            return None
-        owner = board_base.owner_of_lock(value)
+        owner = jobs.owner_of_lock(content)
         session, _password = self._client.client_id
         if stat.ephemeralOwner != session or owner in self._tokens:
             return owner
         with contextlib.suppress(
-            kazoo_exceptions.NoNodeError, kazoo_exceptions.BadVersionError
+            exceptions.NoNodeError, exceptions.BadVersionError
         ):
-            self._client.delete(
-                paths.join(self.path, name), version=stat.version
-            )
+            self._client.delete(f'{self._jobs}/{name}', version=stat.version)
         return None
 
-    @contextlib.contextmanager
-    def _asking(self):
-        """Ask the server for something, in the words of TaskFlow."""
-        if not self._live.wait(_ANSWER_SECONDS):
-            # A request would wait until it is.
-            raise exceptions.JobFailure('zookeeper: not connected now')
-        with self._translating():
-            yield
-
-    @contextlib.contextmanager
-    def _translating(self):
+    def _lock_of(self, job):
+        """Return the owner of a job, and the version of the lock's node."""
+        client = self._connected()
+        # This server may be behind the others.
+        client.sync(job.key + _LOCK)
         try:
-            yield
-        except (
-            kazoo_exceptions.KazooException,
-            self._client.handler.timeout_exception,
-        ) as exc:
-            raise exceptions.JobFailure(
-                f'zookeeper: {type(exc).__name__} {exc}'.strip()
-            ) from None
+            content, stat = client.get(job.key + _LOCK)
+        except exceptions.NoNodeError:
+            return None, None
+        return jobs.owner_of_lock(content), stat.version
+
+    def _end(self, job, token, *paths):
+        """Remove a lock and these nodes, if the claim is theirs by then."""
+        owner, version = self._lock_of(job)
+        ended = False
+        if owner == token:
+            asked = self._client.transaction()
+            asked.delete(job.key + _LOCK, version)
+            for path in paths:
+                asked.delete(path)
+            ended = _done(asked)
+        self._tokens.discard(token)
+        return ended
 
 
-def make(name, settings):
+def make(settings):
     """Return a jobboard, which is not connected yet.
 
-    :param settings: :class:`~options.Settings`
+    :param settings: :class:`~jobboard.JobboardOptions`
     """
     options = {}
     if settings.username:
@@ -288,15 +262,28 @@ def make(name, settings):
             'ca': settings.ca_file, 'certfile': settings.cert_file,
             'keyfile': settings.key_file,
         }
-    client = client_.KazooClient(
+    client = kazoo.client.KazooClient(
         hosts=','.join(f'{host}:{port}' for host, port in settings.hosts),
         timeout=float(settings.expiry), handler=_Handler(), logger=_QUIET,
         connection_retry=_CONNECT_AGAIN, **options,
     )
-    return ZookeeperBoard(
-        name, client, settings.namespace, settings.expiry
+    return ZookeeperBoard(client, settings.namespace, settings.expiry)
+
+
+def _done(transaction):
+    """Commit a transaction; return whether it was done.
+
+    :raises KazooException: if something else than its conditions failed
+    """
+    expected = (
+        exceptions.NoNodeError, exceptions.NodeExistsError,
+        exceptions.BadVersionError, exceptions.RolledBackError,
+        exceptions.RuntimeInconsistency,
     )
-
-
-def _encoded(content):
-    return misc.binary_encode(jsonutils.dumps(content))
+    failed = [
+        each for each in transaction.commit() if isinstance(each, Exception)
+    ]
+    for each in failed:
+        if not isinstance(each, expected):
+            raise each
+    return not failed

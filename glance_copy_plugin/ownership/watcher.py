@@ -58,7 +58,8 @@ class Watcher:
                 _AT_ONCE, thread_name_prefix='copy-image-takeover'
             )
             self._periodic = periodic.Periodic(
-                self._look_once, self._interval, name='copy-image-watcher',
+                self._look_once, self._interval,
+                what='look for interrupted copies',
                 first=min(self._interval, _MOST_SECONDS_TO_FORK),
             )
             self._periodic.start()

@@ -93,7 +93,7 @@ class LaterCalls:
             self._due.append((time.monotonic() + seconds, function))
             if self._periodic is None:
                 self._periodic = periodic.Periodic(
-                    self._look, _LOOK_SECONDS, name='copy-image-late-saves',
+                    self._look, _LOOK_SECONDS, what='look at images again',
                     first=_LOOK_SECONDS,
                 )
                 self._periodic.start()

@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Starting the processes of ``glance-copy-worker``."""
+"""What ``glance-copy-worker`` does: start processes, or show them."""
 
 import collections
+import contextlib
+import importlib
 
+import cotyledon
+from cotyledon import oslo_config_glue
 from glance import version
 from oslo_config import cfg
 from oslo_log import log as logging
 from oslo_reports import guru_meditation_report as gmr
 from oslo_reports import opts as gmr_opts
+from oslo_service import backend
 
 from glance_copy_plugin.api import image_service
 from glance_copy_plugin.api import validation
 from glance_copy_plugin.jobboard import board
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.ownership import job_lease
-from glance_copy_plugin.worker import endpoint
-from glance_copy_plugin.worker import endpoint_process
 from glance_copy_plugin.worker import processes
-from glance_copy_plugin.worker import service
 
 CONF = cfg.CONF
 
@@ -44,23 +46,46 @@ def serve(config_dir, workers, concurrency):
     """Keep that many processes running until told to stop.
 
     :param concurrency: copies of each process at the same time
-    :returns: the exit status
     :raises RuntimeError: if they cannot be started, in one sentence
+    :raises SystemExit: when they have ended
     """
     logging.setup(CONF, 'glance-copy-worker')
+    # For libraries of drivers, which otherwise want eventlet.
+    backend.init_backend(backend.BackendType.THREADING)
     gmr_opts.set_defaults(CONF)
     # The processes inherit what answers the signal (SIGUSR2).
     gmr.TextGuruMeditation.setup_autorun(
         version.version_info, service_name='glance-copy-worker', conf=CONF
     )
-    with endpoint.opened(CONF[copy_image.GROUP], workers) as opened:
-        launcher = processes.Launcher()
-        launcher.launch_service(
-            service.Worker(config_dir, concurrency, opened), workers=workers
+    with _endpoint(workers) as endpoint:
+        manager = cotyledon.ServiceManager()
+        oslo_config_glue.setup(manager, CONF, reload_method='mutate')
+        manager.add(
+            processes.Worker, workers, (config_dir, concurrency, endpoint)
         )
-        if opened:
-            launcher.launch_service(endpoint_process.Exporter(opened))
-        return launcher.wait()
+        if endpoint:
+            manager.add(processes.EndpointProcess, args=(endpoint,))
+        manager.run()
+
+
+def _endpoint(workers):
+    """Return a context that yields the endpoint, or None if none is wanted.
+
+    :raises RuntimeError: if its library is not installed, in one sentence
+    """
+    group = CONF[copy_image.GROUP]
+    if not group.worker_metrics_port:
+        return contextlib.nullcontext()
+    try:
+        endpoint = importlib.import_module(
+            'glance_copy_plugin.worker.endpoint'
+        )
+    except ImportError as exc:
+        raise RuntimeError(
+            '[copy_image] worker_metrics_port needs a library that is not '
+            f'installed ({exc.name}): install glance-copy-plugin[metrics]'
+        ) from None
+    return endpoint.opened(group, workers)
 
 
 def status(out):

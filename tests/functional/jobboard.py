@@ -4,7 +4,7 @@
 
 import contextlib
 
-from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import jobs as board_jobs
 from tests.functional import helpers
 from tests.harness import worker as worker_
 
@@ -86,7 +86,7 @@ def wait_expired(board):
         board.board(namespace=NAMESPACE, expiry=EXPIRY)
     ) as asked:
         # The first one by name would have to look after what waits.
-        asked.announce('~', placement.Stores(names=(), writable=()))
+        asked.announce('~', board_jobs.Stores(names=(), writable=()))
         helpers.wait_until(
             lambda: '~' not in asked.workers(), 'the time of a claim'
         )

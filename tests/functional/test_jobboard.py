@@ -69,7 +69,7 @@ def test_a_copy_waits_on_the_board_for_a_worker_that_has_its_store(
     assert answer.status_code == 202, answer.text
     # Whoever is told "accepted" finds the job there.
     ((job, owner),) = jobboard.jobs_on(board)
-    assert (job.details['image_id'], owner) == (image_id, None)
+    assert (job.details.image_id, owner) == (image_id, None)
     assert board.password not in str(job.details)
     assert set(helpers.rows(server, image_id)) == {'src'}
     assert client.copy(image_id, ['s2']).status_code == 409

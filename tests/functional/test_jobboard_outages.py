@@ -117,8 +117,8 @@ def test_what_an_empty_board_has_forgotten_is_posted_again(server, board):
             lambda: jobboard.jobs_on(board), 'the forgotten job',
         )
     assert job.created_on > forgotten.created_on
-    assert (job.details['image_id'], owner) == (image_id, None)
-    assert job.priority.value == 'LOW'
+    assert (job.details.image_id, owner) == (image_id, None)
+    assert job.details.priority.value == 'LOW'
     with jobboard.workers(server, 'host-b'):
         check_all(server, board, {image_id: None})
 

@@ -214,7 +214,7 @@ def test_copies_are_made_also_when_they_cannot_be_counted(
         environment={'RUNTIME_DIRECTORY': str(folder)},
     ) as worker:
         assert helpers.copy(client, image_id, ['s3'])['status'] == 'success'
-        assert 'is not counted, since' in worker.log.read_text()
+        assert 'Metrics of this process are missing' in worker.log.read_text()
         assert endpoint.health() == (503, '0 of 1 processes are ready')
 
 

@@ -3,8 +3,12 @@
 """A real etcd for tests, on loopback, in a folder of its own."""
 
 import base64
+import contextlib
+import json
 
+import etcd3gw
 import requests
+from taskflow.jobs.backends import impl_etcd
 
 from tests.harness import boards
 
@@ -24,6 +28,52 @@ class Etcd(boards.Server):
     def __init__(self, folder, certificate=None):
         super().__init__(folder, certificate)
         self._peers = 0
+
+    def client(self):
+        """Return a client that is logged in."""
+        session = requests.Session()
+        answer = requests.post(
+            f'{self._address}/v3/auth/authenticate', timeout=60,
+            json={'name': self.user, 'password': self.password},
+        )
+        session.headers['Authorization'] = answer.json()['token']
+        return etcd3gw.Etcd3Client(
+            port=self.port, api_path='/v3/', session=session
+        )
+
+    def write_job(self, namespace, key, content):
+        """Put something among the jobs."""
+        self.client().put(
+            f'/taskflow/jobs/{namespace}/job{key}.data', json.dumps(content)
+        )
+
+    def write_owner(self, namespace, job, content):
+        """Claim a job with these bytes."""
+        self.client().put(f'{job.key}.lock', content)
+
+    def write_worker(self, namespace, content):
+        """Announce a worker with these bytes."""
+        self.client().put(f'/taskflow/jobs/{namespace}/worker.x', content)
+
+    @contextlib.contextmanager
+    def taskflow_board(self, namespace):
+        """Yield TaskFlow's own board."""
+        yield impl_etcd.EtcdJobBoard(
+            'taskflow', {'path': namespace}, client=self.client()
+        )
+
+    def taskflow_job(self, board, job):
+        """Return what TaskFlow's board would know of a job.
+
+        Its own listing demands a sequence, which jobs here never had.
+        """
+        return impl_etcd.EtcdJob(
+            board, 'copy-image', self.client(), job.key, uuid=job.uuid
+        )
+
+    def taskflow_claim(self, board, job, who):
+        """Claim a job with TaskFlow's board."""
+        board.claim(job, who, expiry=30)
 
     def _prepare(self):
         self._peers = self._peers or boards.free_port()

@@ -2,10 +2,14 @@
 
 """A real ZooKeeper for tests, on loopback, in a folder of its own."""
 
+import contextlib
+import json
 import pathlib
 
 from kazoo import client as kazoo
+from kazoo import security
 from kazoo.handlers import threading as handlers
+from taskflow.jobs.backends import impl_zookeeper
 
 from tests.harness import boards
 
@@ -30,6 +34,65 @@ class Zookeeper(boards.Server):
                 f'{self.package})'
             )
         return super().start()
+
+    @contextlib.contextmanager
+    def client(self):
+        """Yield a client that is connected and logged in."""
+        client = kazoo.KazooClient(
+            f'127.0.0.1:{self.port}',
+            auth_data=[('digest', f'{self.user}:{self.password}')],
+            default_acl=security.CREATOR_ALL_ACL,
+        )
+        client.start(timeout=60)
+        try:
+            yield client
+        finally:
+            client.stop()
+            client.close()
+
+    def write_job(self, namespace, key, content):
+        """Put something among the jobs."""
+        with self.client() as client:
+            client.create(
+                f'/taskflow/{namespace}/jobs/job{key.int}',
+                json.dumps(content).encode(), makepath=True,
+            )
+
+    def write_owner(self, namespace, job, content):
+        """Claim a job with these bytes."""
+        with self.client() as client:
+            client.create(f'{job.key}.lock', content)
+
+    def write_worker(self, namespace, content):
+        """Announce a worker with these bytes."""
+        with self.client() as client:
+            client.create(
+                f'/taskflow/{namespace}/workers/x', content, makepath=True
+            )
+
+    @contextlib.contextmanager
+    def taskflow_board(self, namespace):
+        """Yield TaskFlow's own board."""
+        with self.client() as client:
+            board = impl_zookeeper.ZookeeperJobBoard(
+                'taskflow', {
+                    'path': f'/taskflow/{namespace}/jobs',
+                    'check_compatible': False,
+                }, client=client,
+            )
+            board.connect()
+            yield board
+            board.close()
+
+    def taskflow_job(self, board, job):
+        """Return the only job that TaskFlow's board has."""
+        (found,) = board.iterjobs(ensure_fresh=True)
+        assert found.uuid == job.uuid
+        return found
+
+    def taskflow_claim(self, board, job, who):
+        """Claim a job with TaskFlow's board, as long as it is connected."""
+        board.claim(job, who)
 
     @property
     def _conf(self):

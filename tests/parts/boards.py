@@ -3,9 +3,7 @@
 """Real boards of each kind, started when a test first needs them."""
 
 import contextlib
-import json
 import sys
-import uuid
 
 import pytest
 
@@ -64,59 +62,18 @@ def started(kind, folder, encrypted=False):
         pytest.skip(str(why))
 
 
-def write_nonsense(kind, board, content):
-    """Put something on a board as somebody would who may write there."""
-    inner = board._board
-    key = uuid.uuid4()
-    text = json.dumps(content)
-    if kind == 'redis':
-        inner._client.hset(
-            inner.listings_key, str(key),
-            text if content == 'nonsense' else inner._dumps(content),
-        )
-    elif kind == 'etcd':
-        inner._client.put(
-            inner._path(f'{inner.JOB_PREFIX}{key}{inner.DATA_POSTFIX}'), text
-        )
-    else:
-        inner._client.create(f'{inner._job_base}{key.int}', text.encode())
-
-
-def announce_nonsense(kind, board, content):
-    """Announce a worker as somebody would who may write there."""
-    inner = board._board
-    if kind == 'redis':
-        inner._client.set(inner.join(b'worker.\xffx'), content)
-    elif kind == 'etcd':
-        inner._client.put(inner._path('worker.x'), content)
-    else:
-        inner._client.create(
-            f'{inner._workers_path}/x', content, makepath=True
-        )
-
-
-def claim_nonsense(kind, board, job, content):
-    """Claim a job as somebody would who may write there."""
-    inner = board._board
-    if kind == 'redis':
-        inner._client.set(job.owner_key, content)
-    elif kind == 'etcd':
-        inner._client.put(job.key + inner.LOCK_POSTFIX, content)
-    else:
-        inner._client.create(job.lock_path, content)
-
-
 # Claims the only job and announces itself; says so; waits for a line; tells
 # then whether the job is still its own.
 _OTHER = """
 import json, sys
-from glance_copy_plugin.jobboard import board, placement
+from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.options import jobboard
 given = json.loads(sys.stdin.readline())
 given['hosts'] = [tuple(each) for each in given['hosts']]
 mine = board.Board(jobboard.JobboardOptions(**given))
 ((job, _owner),) = mine.jobs()
-mine.announce('other', placement.Stores(names=(), writable=()))
+mine.announce('other', jobs.Stores(names=(), writable=()))
 print(mine.claim(job, 'other/1'), flush=True)
 sys.stdin.readline()
 while True:

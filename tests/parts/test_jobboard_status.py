@@ -9,13 +9,12 @@ import pytest
 from taskflow.jobs import base
 
 from glance_copy_plugin.jobboard import board as board_
-from glance_copy_plugin.jobboard import details
-from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.worker import launcher
 from tests.parts import boards
 
-STORES = placement.Stores(names=('src', 's1', 's2'), writable=('s1', 's2'))
-NOTHING = placement.Stores(names=('src',), writable=())
+STORES = jobs.Stores(names=('src', 's1', 's2'), writable=('s1', 's2'))
+NOTHING = jobs.Stores(names=('src',), writable=())
 
 
 @pytest.fixture
@@ -34,7 +33,7 @@ def board(server, monkeypatch):
 def post(board):
     """Post a job; return it."""
     task_id = str(uuid.uuid4())
-    board.post(details.Details(
+    board.post(jobs.Details(
         image_id='image', task_id=task_id, request_id='r', stores=('s1',),
         sources=('src',), project_id='p', user_id='u',
         priority=base.JobPriority.NORMAL,
@@ -62,10 +61,10 @@ def test_it_says_who_works_and_what_waits(board):
     ])
 
 
-def test_it_says_which_copies_nobody_has_taken_over_yet(board):
+def test_it_says_which_copies_nobody_has_taken_over_yet(server, board):
     board.claim(post(board), 'a/1')
-    boards.claim_nonsense('redis', board, post(board), b'nonsense')
-    boards.announce_nonsense('redis', board, b'nonsense')
+    server.write_owner('test', post(board), b'nonsense')
+    server.write_worker('test', b'nonsense')
     assert status() == (1, [
         'a: gone; copies not yet taken over: 1',
         'nonsense: gone; copies not yet taken over: 1',

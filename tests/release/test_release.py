@@ -155,9 +155,11 @@ def test_the_audit_finds_nothing(beside_glance, server):
 
 def test_the_extras_bring_what_the_drivers_need(with_extras, server):
     # A worker chooses its backend of oslo.service before it loads a driver.
-    code = 'from glance_copy_plugin.jobboard import redis_board, ' \
+    code = 'from oslo_service import backend; ' \
+           'backend.init_backend(backend.BackendType.THREADING); ' \
+           'from glance_copy_plugin.jobboard import redis_board, ' \
            'etcd_board, zookeeper_board; ' \
-           'from glance_copy_plugin.worker import launcher, endpoint_pages; ' \
+           'from glance_copy_plugin.worker import launcher, endpoint; ' \
            'import glance_store._drivers.s3, glance_store_irods.store, ' \
            'glance_store_cinder.store as c; ' \
            'import boto3, irods, os_brick, cinderclient, openstack, rich; ' \

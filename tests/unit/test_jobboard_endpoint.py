@@ -11,10 +11,9 @@ from oslo_config import cfg
 import pytest
 
 from glance_copy_plugin.options import copy_image
-from glance_copy_plugin.worker import endpoint
 
-exporting = pytest.importorskip(
-    'glance_copy_plugin.worker.endpoint_pages',
+endpoint = pytest.importorskip(
+    'glance_copy_plugin.worker.endpoint',
     reason='prometheus_client is not installed',
 )
 
@@ -47,12 +46,6 @@ def free_port(family=socket.AF_INET, address='127.0.0.1'):
             return listener.getsockname()[1]
     except OSError as why:
         pytest.skip(f'nobody can listen on {address} here: {why.strerror}')
-
-
-def test_there_is_none_unless_a_port_is_given(group, folder):
-    with endpoint.opened(group(), 1) as opened:
-        assert opened is None
-    assert list(folder.iterdir()) == []
 
 
 def test_its_folder_is_private_and_goes_at_the_end(group, folder):
@@ -126,7 +119,7 @@ def counting(tmp_path):
 
 def numbers(folder):
     """Return what runs, how many processes there are, and the bytes."""
-    processes = exporting.Processes(str(folder))
+    processes = endpoint.Processes(str(folder))
     found = processes.values()
     received = [
         sample.value for metric in processes.collect()

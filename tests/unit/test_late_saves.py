@@ -18,7 +18,7 @@ def later(monkeypatch):
 def threads():
     return {
         thread for thread in threading.enumerate()
-        if thread.name == 'copy-image-late-saves'
+        if thread.name == 'copy-image: look at images again'
     }
 
 

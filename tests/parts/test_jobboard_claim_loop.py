@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The conductor on a real board, when it cannot do what it should."""
+"""The claim loop on a real board, when it cannot do what it should."""
 
 import threading
 import uuid
@@ -9,15 +9,14 @@ import pytest
 from taskflow.jobs import base
 
 from glance_copy_plugin.flow import takeover
-from glance_copy_plugin.jobboard import details
-from glance_copy_plugin.jobboard import placement
+from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.records import tasks
-from glance_copy_plugin.worker import conductor as conductor_
-from glance_copy_plugin.worker import lease_renewer
+from glance_copy_plugin.worker import claim_loop
+from glance_copy_plugin.worker import periodic_work
 from tests.functional import helpers
 from tests.parts import boards
 
-STORES = placement.Stores(names=('src', 's1'), writable=('s1',))
+STORES = jobs.Stores(names=('src', 's1'), writable=('s1',))
 PATIENCE = 300
 
 
@@ -55,9 +54,14 @@ def copies(monkeypatch):
 
 
 @pytest.fixture
-def board(tmp_path):
-    with boards.started('redis', tmp_path) as server:
-        yield server.board()
+def server(tmp_path):
+    with boards.started('redis', tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def board(server):
+    return server.board()
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ def post(board, copies):
     def posted():
         task_id = str(uuid.uuid4())
         copies.expect(task_id)
-        board.post(details.Details(
+        board.post(jobs.Details(
             image_id=f'image-{task_id}', task_id=task_id, request_id='r',
             stores=('s1',), sources=('src',), project_id='p', user_id='u',
             priority=base.JobPriority.NORMAL,
@@ -78,9 +82,9 @@ def post(board, copies):
 
 @pytest.fixture
 def running(board):
-    """A conductor that makes two copies at a time."""
-    made = conductor_.CopyConductor(
-        'a', board, lease_renewer.LeaseRenewer(board.expiry), STORES, 2
+    """A loop that makes two copies at a time."""
+    made = claim_loop.ClaimLoop(
+        'a', board, periodic_work.LeaseRenewer(board.expiry), STORES, 2
     )
     thread = threading.Thread(target=made.run)
     thread.start()
@@ -133,3 +137,48 @@ def test_a_copy_for_which_no_thread_can_be_started_is_made_once_and_later(
     assert owned(board) == {third: True}
     copies.end(third)
     helpers.wait_until(lambda: not board.jobs(), 'an empty board')
+
+
+def test_an_outage_of_the_board_is_said_once_and_copies_go_on_after_it(
+    server, board, copies, post, running, caplog,
+):
+    first = post()
+    copies.wait_begun(first)
+    server.stop()
+    helpers.wait_until(
+        lambda: 'Jobboard unreachable: redis: ' in caplog.text, 'a warning'
+    )
+    server.start()
+    second = post()
+    copies.wait_begun(first, second)
+    assert caplog.text.count('Jobboard unreachable: ') == 1
+    for each in (first, second):
+        copies.end(each)
+    helpers.wait_until(lambda: not board.jobs(), 'an empty board')
+
+
+def test_no_more_copies_are_made_at_a_time_than_allowed(
+    board, copies, post, running,
+):
+    first = post()
+    copies.wait_begun(first)
+    second = post()
+    copies.wait_begun(first, second)
+    third = post()
+    assert owned(board) == {first: True, second: True, third: False}
+    copies.end(second)
+    copies.wait_begun(first, second, third)
+    for each in (first, third):
+        copies.end(each)
+    helpers.wait_until(lambda: not board.jobs(), 'an empty board')
+
+
+def test_a_loop_that_is_stopped_claims_nothing_more_and_ends_no_copy(
+    board, copies, post, running,
+):
+    first = post()
+    copies.wait_begun(first)
+    running.stop()
+    second = post()
+    copies.end(first)
+    helpers.wait_until(lambda: owned(board) == {second: False}, 'its end')
