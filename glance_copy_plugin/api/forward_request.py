@@ -63,8 +63,8 @@ def _left_nothing(lease):
         )
     except Exception as exc:
         LOG.warning(
-            'Whether a failed request has begun the copy of image %(image)s '
-            'is not known: %(why)s',
+            'Cannot tell whether a failed request has begun the copy of image'
+            ' %(image)s: %(why)s',
             {'image': lease.image_id, 'why': errors.redact(exc)},
         )
         return False

@@ -39,7 +39,7 @@ def get_flow(**kwargs):
     try:
         return _copy_flow(kwargs)
     except Exception as exc:
-        LOG.exception('The flow of a copy could not be made')
+        LOG.exception('Cannot make the flow of a copy')
         locks.unlock(kwargs['image_id'], kwargs['task_id'])
         lease = service_process.journal().mine(kwargs['image_id'])
         if lease is not None:

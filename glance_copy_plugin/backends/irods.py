@@ -41,7 +41,7 @@ class IrodsCopier:
             except (exceptions.NotFound, exceptions.BackendException) as exc:
                 problems.append(str(exc))
         raise base.CannotServerCopy(
-            '; '.join(problems) or 'no object of the image can be seen'
+            '; '.join(problems) or 'this account sees no object of the image'
         )
 
 

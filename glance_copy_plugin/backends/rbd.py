@@ -57,7 +57,7 @@ class RbdCopier:
             may not have the manager work
         """
         if not request.size:
-            raise base.CannotServerCopy('Ceph clones no image without bytes')
+            raise base.CannotServerCopy('Ceph cannot clone an empty image')
         problems = []
         with _module().connected(request.target.driver) as cluster:
             for source in _protected(request.locations):
@@ -66,7 +66,8 @@ class RbdCopier:
                 except (_Unsuitable, read_back.NotTheImage) as exc:
                     problems.append(str(exc))
         raise base.CannotServerCopy(
-            '; '.join(problems) or 'no store of this cluster has it'
+            '; '.join(problems)
+            or 'no store of this Ceph cluster holds the image'
         )
 
 
@@ -77,7 +78,7 @@ class _Unsuitable(Exception):
 def _copy(cluster, source, request):
     size = _size(cluster, source)
     if size is None:
-        raise _Unsuitable('an image of a store cannot be seen')
+        raise _Unsuitable('this user cannot see the image to copy from')
     if size != request.size:
         raise _Unsuitable(f'an image has {size} bytes in a store')
     name, partial = request.image_id, partial_name(request.image_id)
@@ -95,7 +96,7 @@ def _copy(cluster, source, request):
     except _module().TaskRefused as exc:
         _discard(cluster, partial)
         raise base.CannotServerCopy(
-            f'Ceph does not let this user have the manager copy: {exc}'
+            f'Ceph refuses this user the copy: {exc}'
         ) from exc
     except BaseException:
         _discard(cluster, partial)

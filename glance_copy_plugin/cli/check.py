@@ -70,7 +70,7 @@ class Check(lister.Lister):
         except board.JobboardUnreachable:
             return
         self.app.stderr.write(
-            'The jobboard answers; processes that make them: '
+            'Jobboard reachable; worker processes: '
             f'{len(workers)}\n'
         )
 

@@ -159,7 +159,7 @@ class CopyRun:
             self.task.say(progress.SUSPENDED)
         except Exception as exc:
             LOG.info(
-                'That the copy of image %(image)s is suspended was not '
-                'written: %(why)s',
+                'Cannot say in the task that the copy of image %(image)s is '
+                'suspended: %(why)s',
                 {'image': self.copy.image_id, 'why': errors.redact(exc)},
             )

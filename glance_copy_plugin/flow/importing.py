@@ -256,8 +256,8 @@ class StoreImport:
             return True
         except Exception as exc:
             LOG.warning(
-                'Whose the copy of image %(image)s is remains unknown: '
-                '%(why)s',
+                'Cannot tell whether another process has the copy of image '
+                '%(image)s: %(why)s',
                 {'image': self._run.copy.image_id, 'why': errors.redact(exc)},
             )
         return False
@@ -314,8 +314,8 @@ class StoreImport:
 
     def _say_left_behind(self, exc):
         LOG.error(
-            'What an interrupted copy of image %(image)s left in store '
-            '%(store)s could not be removed: %(why)s',
+            'Cannot remove what an interrupted copy of image %(image)s left '
+            'in store %(store)s: %(why)s',
             {
                 'image': self._run.copy.image_id, 'store': self._store,
                 'why': errors.redact(exc),

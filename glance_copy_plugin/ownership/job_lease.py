@@ -105,8 +105,8 @@ class JobLease(lease.Lease):
             LOG.debug('Another worker has image %s already', self.image_id)
         except Exception as exc:
             LOG.warning(
-                'An orderly stop of the copy of image %(image)s counts '
-                'against it: %(why)s',
+                'The stop of the copy of image %(image)s counts as an '
+                'interruption, as it cannot be recorded: %(why)s',
                 {'image': self.image_id, 'why': errors.redact(exc)},
             )
         self.release()
@@ -114,8 +114,9 @@ class JobLease(lease.Lease):
     def _lose(self):
         if not self.lost:
             LOG.warning(
-                'The job of the copy of image %s is not with this worker any '
-                'more: another one may carry it on', self.image_id,
+                'This worker has lost the claim of the copy of image %s; '
+                'another one may carry it on',
+                self.image_id,
             )
             self._lost.set()
 

@@ -160,8 +160,9 @@ class Journal(process_state.SurvivesFork):
         except OSError as exc:
             # One such file must not keep all others from being looked at.
             LOG.warning(
-                'An lease of the journal of copies, %(path)s, cannot be '
-                'opened: %(why)s', {'path': path, 'why': exc.strerror},
+                'Cannot open %(path)s, an entry of the journal of copies: '
+                '%(why)s',
+                {'path': path, 'why': exc.strerror},
             )
             return None
         try:

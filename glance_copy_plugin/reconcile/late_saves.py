@@ -109,7 +109,7 @@ class LaterCalls:
                 function()
             except Exception as exc:
                 LOG.warning(
-                    'An image was not looked at after its copy: %s',
+                    'Cannot look at an image after its copy: %s',
                     errors.redact(exc),
                 )
         with self._lock:
@@ -153,8 +153,9 @@ def _put_right(ending, record, context):
     ):
         endings.restore(ending, lost=lost, revived=revived, failed=failed)
         LOG.warning(
-            'A late update of image %s had put back what was recorded before '
-            'its copy ended; corrected', ending.image_id,
+            'Corrected image %s: a late update had put back its record from '
+            'before its copy ended',
+            ending.image_id,
         )
 
 

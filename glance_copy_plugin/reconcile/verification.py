@@ -40,9 +40,9 @@ def why_none_is_right(locations, expected, context):
     :returns: an empty string if one was read and is the image
     """
     if not expected.algorithm:
-        return 'its record has no hash that its other data could be proved by'
+        return 'its record has no hash to check its other data with'
     reasons = [
-        'no other location of it is in a store of this node'
+        'this node has no store with another location of it'
     ] if not locations else []
     for location in locations:
         try:

@@ -64,7 +64,7 @@ class SpoolFiller:
             except errors.SourceError as exc:
                 if not self._got_further(exc, before):
                     raise
-                LOG.warning('Reading on after: %s', exc)
+                LOG.warning('Reading goes on after: %s', exc)
                 instrumentation.observer().retried(instrumentation.READING)
                 token.wait(self._options.retry_interval)
         token.check()

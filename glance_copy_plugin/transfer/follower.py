@@ -71,7 +71,9 @@ class Follower:
     def _waiting(self):
         if self.closed:
             # By whoever has given up on the thread that asks.
-            raise errors.StagingError('nothing is staged for it any more')
+            raise errors.StagingError(
+                'nothing is staged for this store any more'
+            )
         self.idle.answered()
         try:
             yield

@@ -177,12 +177,12 @@ class Staging:
                 return
             except errors.SourceHangs as exc:
                 failures[exc.store] = exc
-                LOG.warning('Staged data is rejected: %s', exc)
+                LOG.warning('Discarding what was staged: %s', exc)
                 spool.abandon(exc)
                 sources = [s for s in sources if s.store != exc.store]
             except errors.SourceMismatch as exc:
                 failures[exc.store] = exc
-                LOG.warning('Staged data is rejected: %s', exc)
+                LOG.warning('Discarding what was staged: %s', exc)
                 spool.reject(exc)
                 if self._options.window:
                     spool.wait_released(self._check)

@@ -23,7 +23,7 @@ SLOW = {
     'max_parallel_stores': 1,
 }
 SIZE = 2 * MIB + 1
-LOST = 'is not with this worker any more'
+LOST = 'This worker has lost the claim'
 LOW = {'name': 'copy-image', 'priority': 'low'}
 
 

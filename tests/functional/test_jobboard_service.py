@@ -182,7 +182,7 @@ def test_the_commands_say_what_is_with_the_board(server, board, endpoint):
         helpers.wait_until(
             lambda: len(jobboard.announced(board)) == 2, 'two processes'
         )
-        assert 'processes that make them: 2\n' in run(
+        assert 'worker processes: 2\n' in run(
             server, 'glance-copy', 'check'
         )[1]
         # Also with the configuration of a worker that has an endpoint.

@@ -18,7 +18,7 @@ from tests.harness import Client
 
 pytestmark = pytest.mark.functional
 
-CORRECTED = 'had put back what was recorded before'
+CORRECTED = 'had put back its record from before'
 
 
 @pytest.fixture(scope='module')
