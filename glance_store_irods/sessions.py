@@ -16,6 +16,7 @@ import logging
 import os
 import select
 import socket
+import sys
 import threading
 import weakref
 
@@ -389,10 +390,10 @@ def _silence_client():
 
     At the level DEBUG it logs each as it is sent: the login (with PAM, the
     password) and all image data. Filters of a logger are not inherited and
-    levels can be set again by the service, so that each of its loggers gets a
-    filter. All must exist already.
+    levels can be set again by the service, so that each of its loggers, which
+    are named after its modules, gets a filter. All must be loaded already.
     """
-    for name in list(logging.root.manager.loggerDict):
+    for name in list(sys.modules):
         if name.partition('.')[0] == _CLIENT_LOGGER:
             logging.getLogger(name).addFilter(_from_info)
     client = logging.getLogger(_CLIENT_LOGGER)

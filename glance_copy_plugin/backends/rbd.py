@@ -12,6 +12,7 @@ import importlib
 import urllib.parse
 import uuid
 
+from glance_store import capabilities
 from glance_store import exceptions
 from oslo_log import log as logging
 from oslo_utils import uuidutils
@@ -255,6 +256,12 @@ class RbdInventory:
         return url
 
 
+def _is_configured(driver):
+    """False without Ceph's bindings, too: there is no pool then."""
+    return driver.is_capable(capabilities.BitMasks.WRITE_ACCESS)
+
+
 BACKEND = base.Backend(
-    drivers=('rbd',), copier=RbdCopier(), inventory=RbdInventory(),
+    drivers=('rbd',), is_usable=_is_configured, copier=RbdCopier(),
+    inventory=RbdInventory(),
 )

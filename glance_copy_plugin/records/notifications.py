@@ -5,8 +5,11 @@
 import functools
 
 import glance.notifier
+from oslo_config import cfg
 
 from glance_copy_plugin.records import rows
+
+CONF = cfg.CONF
 
 
 @functools.cache
@@ -58,4 +61,8 @@ class Notifications:
 
     @staticmethod
     def _send(notify, event, payload):
-        glance.notifier._send_notification(notify, event, payload)
+        # As Glance does: an event or the group before its dot can be off.
+        if not {event, event.partition('.')[0]}.intersection(
+            CONF.disabled_notifications
+        ):
+            notify(event, payload)
