@@ -18,7 +18,7 @@ export REPLICATE_IMAGES WORKERS WORKER_COPIES EVERY BOARD
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 .PHONY: help venv services test test-long test-all test-unit \
-	test-cloud mutants cloud \
+	test-cloud test-upgrade mutants cloud \
 	cloud-down demo check-release bench bench-cloud soak soak-workers docs \
 	diagrams releasenotes pep8 clean
 
@@ -46,6 +46,16 @@ test-long: venv services ## Run the tests that make test leaves out (ARGS=...)
 	$(PYTEST) tests tests/release -m long $(ARGS)
 
 test-all: test test-long ## Run both
+
+UPGRADE := build/upgrade
+
+test-upgrade: venv services ## Begin with an earlier commit's code (FROM=commit)
+	@rm -rf $(UPGRADE)
+	@git clone --quiet . $(UPGRADE)
+	@git -C $(UPGRADE) checkout --quiet $(or $(FROM),$(error say FROM=commit))
+	@$(MAKE) --no-print-directory -C $(UPGRADE) venv
+	UPGRADE_FROM=$(UPGRADE) $(BIN)/python -m pytest \
+	  tests/functional/test_upgrade.py $(ARGS)
 
 MUTANTS = $(if $(FILES),--files $(FILES)) $(if $(SAMPLE),--sample $(SAMPLE)) \
 	$(if $(SEED),--seed $(SEED))

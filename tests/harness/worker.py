@@ -20,11 +20,12 @@ class Worker:
     :param workers: processes
     :param concurrency: copies of each process at the same time
     :param environment: further environment variables
+    :param command: what to run instead of this code, which loads it itself
     """
 
     def __init__(
         self, server, name, *, settings=None, stores=None, workers=1,
-        concurrency=2, environment=None,
+        concurrency=2, environment=None, command=(),
     ):
         self.server = server
         self.folder = server.folder / name
@@ -33,6 +34,7 @@ class Worker:
         self._settings = settings or {}
         self._stores = stores or server.stores
         self._environment = environment or {}
+        self._command = command
         self._group = None
 
     @property
@@ -64,17 +66,24 @@ class Worker:
     def start(self):
         """Start it, without waiting for anything."""
         self._write()
-        self._group = process.ProcessGroup(loaded.start(
-            'glance_copy_plugin.cli.worker:main',
-            [
-                '--config-dir', self.conf.parent,
-                '--workers', self.workers,
-                '--concurrency', self.concurrency,
-            ],
-            log=self.log, folder=self.folder, environment={
-                **self.server.process_environment(), **self._environment,
-            },
-        ))
+        arguments = [
+            '--config-dir', self.conf.parent,
+            '--workers', self.workers,
+            '--concurrency', self.concurrency,
+        ]
+        environment = {
+            **self.server.process_environment(), **self._environment,
+        }
+        if self._command:
+            self._group = process.start(
+                [*self._command, *map(str, arguments)], self.log, self.folder,
+                environment,
+            )
+        else:
+            self._group = process.ProcessGroup(loaded.start(
+                'glance_copy_plugin.cli.worker:main', arguments, log=self.log,
+                folder=self.folder, environment=environment,
+            ))
         return self
 
     def configure(self, group, **options):

@@ -74,4 +74,4 @@ def test_where_the_records_cannot_be_read_it_may_have_begun(
     service = Service(500)
     assert ask(service, entry)
     assert service.bodies == [b'{}']
-    assert 'is not known' in caplog.text
+    assert 'Cannot tell whether' in caplog.text
