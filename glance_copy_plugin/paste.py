@@ -23,7 +23,7 @@ from glance_copy_plugin.api import forward_request
 from glance_copy_plugin.api import request_rules
 from glance_copy_plugin.api import validation
 from glance_copy_plugin.flow import takeover
-from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.jobboard import waiting_jobs
 from glance_copy_plugin.ownership import service_process
@@ -39,7 +39,7 @@ class CopyImageFilter:
     def __init__(self, app, rules):
         self._app = app
         self._rules = rules
-        self._by_workers = board.is_enabled()
+        self._by_workers = board_client.is_enabled()
 
     @webob.dec.wsgify
     def __call__(self, request):
@@ -104,8 +104,8 @@ class CopyImageFilter:
     def _post(self, request, lease):
         """Let Glance make the task; answer when its job is on the jobboard."""
         try:
-            board.of_process().ping()
-        except board.JobboardUnreachable as exc:
+            board_client.of_process().ping()
+        except board_client.JobboardUnreachable as exc:
             lease.remove()
             raise _board_is_silent(exc) from None
         posting.of_process().expect(lease)
@@ -117,7 +117,7 @@ class CopyImageFilter:
                 posting.of_process().wait(lease)
             else:
                 lease.accept()
-        except board.JobboardUnreachable as exc:
+        except board_client.JobboardUnreachable as exc:
             raise _board_is_silent(exc) from None
         except Exception:
             lease.accept()
@@ -145,7 +145,7 @@ def filter_factory(global_conf, **local_conf):
     validation.check(CONF)
     for sentence in validation.unknown(CONF):
         LOG.warning(sentence)
-    if board.is_enabled():
+    if board_client.is_enabled():
         service_process.of_this().start(
             posting.post_again,
             waiting_jobs.WaitingJobs().look_after_without_workers,
@@ -157,7 +157,7 @@ def filter_factory(global_conf, **local_conf):
         validation.check_place(app)
         LOG.info(
             'Images are copied by glance-copy-plugin %s',
-            'through the jobboard' if board.is_enabled()
+            'through the jobboard' if board_client.is_enabled()
             else 'in this process',
         )
         return CopyImageFilter(app, request_rules.Rules(CONF))

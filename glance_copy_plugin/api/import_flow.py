@@ -9,7 +9,7 @@ from taskflow import task
 from taskflow.patterns import linear_flow
 
 from glance_copy_plugin.flow import graph
-from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.ownership import service_process
 from glance_copy_plugin.records import locks
@@ -68,7 +68,7 @@ def _copy_flow(kwargs):
     if lease is None or not lease.begin():
         LOG.info('The copy of image %s was taken over meanwhile', image_id)
         return _no_flow(kwargs['task_id'])
-    if board.is_enabled():
+    if board_client.is_enabled():
         posting.of_process().post(lease, kwargs['task_id'])
         return _no_flow(kwargs['task_id'])
     run = graph.make_run(

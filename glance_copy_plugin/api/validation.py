@@ -12,7 +12,7 @@ from oslo_config import cfg
 import stevedore
 
 from glance_copy_plugin.backends import registry
-from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.options import copy_image
 
 # Where they come from, and who reads them: a flow when a copy begins, and
@@ -44,9 +44,9 @@ def check(conf):
             f'[copy_image] copiers names {", ".join(wrong)}, which is not '
             f'installed; known are {", ".join(sorted(known))}'
         )
-    if board.is_enabled():
+    if board_client.is_enabled():
         # Says in one sentence what cannot work; connects to nothing yet.
-        board.of_process()
+        board_client.of_process()
     if not conf.enabled_backends:
         raise RuntimeError(
             'the filter copy_image needs several stores: set '

@@ -13,7 +13,7 @@ import typing
 
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import sources
-from glance_copy_plugin.transfer.cancel import CancelToken
+from glance_copy_plugin.transfer.cancel_token import CancelToken
 from glance_copy_plugin.transfer.follower import Follower
 
 

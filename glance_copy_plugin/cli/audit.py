@@ -7,7 +7,7 @@ import sys
 from cliff import lister
 
 from glance_copy_plugin.api import image_service
-from glance_copy_plugin.audit import auditor as auditor_
+from glance_copy_plugin.audit import auditor
 from glance_copy_plugin.audit import findings
 from glance_copy_plugin.audit import repair
 from glance_copy_plugin.backends import drivers
@@ -75,15 +75,15 @@ class Audit(lister.Lister):
                 + ', '.join(known)
             )
         shown = progress.Progress(sys.stderr)
-        auditor = auditor_.of_service(
+        made = auditor.of_service(
             wanted, parsed_args.verify, on_bytes=shown.advance
         )
         if parsed_args.verify:
-            shown.expect(auditor.scope.bytes_to_read())
-        found = list(auditor.run())
+            shown.expect(made.scope.bytes_to_read())
+        found = list(made.run())
         shown.end()
         rows = [
-            self._row(auditor.scope, finding, parsed_args.ways)
+            self._row(made.scope, finding, parsed_args.ways)
             for finding in found
         ]
         return ('Kind', 'Store', 'Image', 'Detail', 'Action'), rows

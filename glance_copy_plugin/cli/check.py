@@ -15,7 +15,7 @@ from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.backends import registry
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.cli import rules
-from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.options import copy_image
 
 CONF = cfg.CONF
@@ -51,7 +51,7 @@ class Check(lister.Lister):
             CONF, housekeeping.staging_store_path()
         )
         self._show_staging(found.staging_dir)
-        if board.is_enabled():
+        if board_client.is_enabled():
             self._show_board()
         return ('Store', 'Driver', 'Writable', 'Written by'), [
             _row(name, found.copiers) for name in drivers.store_names()
@@ -66,8 +66,8 @@ class Check(lister.Lister):
 
     def _show_board(self):
         try:
-            workers = board.of_process().workers()
-        except board.JobboardUnreachable:
+            workers = board_client.of_process().workers()
+        except board_client.JobboardUnreachable:
             return
         self.app.stderr.write(
             'Jobboard reachable; worker processes: '

@@ -12,7 +12,7 @@ from glance_copy_plugin.api import image_service
 from glance_copy_plugin.api import validation
 from glance_copy_plugin.cli import options
 from glance_copy_plugin.flow import takeover
-from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.ownership import service_process
@@ -126,14 +126,16 @@ class Draining:
         for lease in self._journal.abandoned():
             self._carry_on(lease)
         left = set(self._journal.names())
-        if board.is_enabled():
+        if board_client.is_enabled():
             left |= self._on_board()
         return left
 
     def _carry_on(self, lease):
         """Bring a copy to its end whose process is gone."""
         self._say(f'Carrying on with the copy of image {lease.image_id}')
-        resume = posting.post_again if board.is_enabled() else takeover.resume
+        resume = takeover.resume
+        if board_client.is_enabled():
+            resume = posting.post_again
         try:
             resume(lease)
         except Exception as exc:
@@ -153,9 +155,9 @@ class Draining:
             for task in live:
                 self._end(task)
         try:
-            jobs = board.of_process().jobs()
-            workers = board.of_process().workers()
-        except board.JobboardUnreachable as exc:
+            jobs = board_client.of_process().jobs()
+            workers = board_client.of_process().workers()
+        except board_client.JobboardUnreachable as exc:
             raise RuntimeError(
                 f'jobboard unreachable: {exc}'
             ) from None

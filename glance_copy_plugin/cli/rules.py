@@ -15,7 +15,7 @@ from glance_copy_plugin import activation
 from glance_copy_plugin.api import validation
 from glance_copy_plugin.backends import driver_errors
 from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.ownership import service_process
 
@@ -97,11 +97,11 @@ def _why_not(driver, kind):
 
 
 def _board(_conf):
-    if not board.is_enabled():
+    if not board_client.is_enabled():
         return
     try:
-        workers = board.of_process().workers()
-    except board.JobboardUnreachable as exc:
+        workers = board_client.of_process().workers()
+    except board_client.JobboardUnreachable as exc:
         yield f'jobboard unreachable: {exc}'
     else:
         if not workers:

@@ -13,7 +13,7 @@ from glance_copy_plugin.reconcile import late_saves
 from glance_copy_plugin.reconcile import objects
 from glance_copy_plugin.records import notifications
 from glance_copy_plugin.records import retry
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.transfer import limits
@@ -41,7 +41,7 @@ class CopyRun:
         self.record = record
         self.task = task
         self.plan = None
-        self.cancel = cancel.CancelToken()
+        self.cancel = cancel_token.CancelToken()
         self.progress = progress.Progress(copy.stores)
         self.staging = copy_staging.CopyStaging(
             copy, self.cancel, self.progress

@@ -4,7 +4,7 @@
 
 from oslo_log import log as logging
 
-from glance_copy_plugin.transfer import cancel as cancellation
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import timeouts
 
@@ -51,7 +51,7 @@ class StoreCalls:
         call = timeouts.TimedCall(
             function, name=f'copy-image-to-{store}', idle=idle,
             limit=self._copy.options.store_timeout,
-            cancel=cancel or cancellation.CancelToken(), on_late=ended_late,
+            cancel=cancel or cancel_token.CancelToken(), on_late=ended_late,
         )
         try:
             return call.result()

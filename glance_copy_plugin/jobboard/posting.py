@@ -8,7 +8,7 @@ from oslo_log import log as logging
 from taskflow.jobs import base
 
 from glance_copy_plugin import process_state
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.records import image_record
 from glance_copy_plugin.records import import_request
@@ -135,7 +135,7 @@ def post_task(task):
     """
     if not tasks.is_for_workers(task):
         tasks.set_attempts(task['id'], 0)
-    return board_.of_process().post(of_task(task))
+    return board_client.of_process().post(of_task(task))
 
 
 def post_again(lease):
@@ -154,7 +154,7 @@ def post_again(lease):
             )
     else:
         # Whatever it has left is for a worker to remove.
-        board_.of_process().post(of_task(task))
+        board_client.of_process().post(of_task(task))
     lease.remove()
 
 
@@ -169,7 +169,7 @@ def post_forgotten(known):
     for task in tasks.live_copies(but=known):
         if not tasks.is_for_workers(task):
             continue
-        if board_.of_process().post(of_task(task)):
+        if board_client.of_process().post(of_task(task)):
             LOG.warning(
                 'Posted the copy of image %s again: the jobboard had lost it',
                 task['input']['image_id'],

@@ -6,7 +6,7 @@ import time
 
 from oslo_log import log as logging
 
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.records import tasks
@@ -36,7 +36,7 @@ class WaitingJobs:
         """
         known = set()
         waiting = {}
-        for job, owner in board_.of_process().jobs():
+        for job, owner in board_client.of_process().jobs():
             known.add(job.uuid)
             if owner is None:
                 why = jobs.obstacle(job.details, workers)
@@ -51,12 +51,12 @@ class WaitingJobs:
     def look_after_without_workers(self):
         """Do so in the Image service, if there is no worker to do it."""
         try:
-            if board_.of_process().workers():
+            if board_client.of_process().workers():
                 # They say what the tasks say from now on.
                 self._said = {}
             else:
                 self.look_after(())
-        except board_.JobboardUnreachable as exc:
+        except board_client.JobboardUnreachable as exc:
             LOG.debug('Jobboard unreachable: %s', exc)
 
     def _say(self, task_id, message):

@@ -8,7 +8,7 @@ import os
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
-from glance_copy_plugin.transfer import sources as sources_
+from glance_copy_plugin.transfer import sources
 from glance_copy_plugin.transfer import timeouts
 
 LOG = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class SpoolFiller:
         chunk_size = self._limit.chunk(CHUNK_BYTES)
         chunks = source.read_from(self._spool.position)
         try:
-            for chunk in sources_.rechunk(chunks, chunk_size):
+            for chunk in sources.rechunk(chunks, chunk_size):
                 self._account(self._spool.write, chunk, chunk, source)
         finally:
             close = getattr(chunks, 'close', None)

@@ -18,7 +18,7 @@ import os
 import threading
 
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import follower as follower_
+from glance_copy_plugin.transfer import follower
 
 
 @dataclasses.dataclass
@@ -80,7 +80,7 @@ class Spool:
         self._made = 0
         self._changed = threading.Condition()
         self._followers = {
-            name: follower_.Follower(self, name) for name in followers
+            name: follower.Follower(self, name) for name in followers
         }
         cancel.on_cancel(self._wake)
 
@@ -177,7 +177,7 @@ class Spool:
     def follow_again(self, name):
         """Let that follower begin anew; only possible without a window."""
         with self._changed:
-            self._followers[name] = follower_.Follower(self, name)
+            self._followers[name] = follower.Follower(self, name)
 
     @property
     def sole_file(self):

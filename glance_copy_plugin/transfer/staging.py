@@ -8,10 +8,10 @@ import logging
 import os
 import threading
 
-from glance_copy_plugin.transfer import cancel as cancel_
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import filling
-from glance_copy_plugin.transfer import spool as spool_
+from glance_copy_plugin.transfer import spool
 from glance_copy_plugin.transfer import timeouts
 
 LOG = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Staging:
         self._options = options
         self._limit = limit
         # The copy's reason to stop, or that staging was closed.
-        self._cancel = cancel_.CancelToken()
+        self._cancel = cancel_token.CancelToken()
         self._on_bytes = on_bytes or (lambda count: None)
         self._reserve = reserve
         self._changed = threading.Condition()
@@ -230,7 +230,7 @@ class Staging:
     def _begin_attempt(self):
         with self._changed:
             self._check()
-            spool = spool_.Spool(
+            attempt = spool.Spool(
                 self._options.folder,
                 size=self._expected.size,
                 cancel=self._cancel,
@@ -239,10 +239,10 @@ class Staging:
                 reserve=self._reserve,
             )
             for name in self._left:
-                spool.follower(name).close()
-            self._attempts.append(spool)
+                attempt.follower(name).close()
+            self._attempts.append(attempt)
             self._changed.notify_all()
-            return spool
+            return attempt
 
     def _attempt(self, index):
         with self._changed:

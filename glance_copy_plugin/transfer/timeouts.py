@@ -7,7 +7,7 @@ import time
 
 import tenacity
 
-from glance_copy_plugin.transfer import cancel as cancel_
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import errors
 
 # How long a call that is to stop may take to notice, and to tidy up.
@@ -69,7 +69,7 @@ class TimedCall:
         self._limit = limit
         self._cancel = cancel
         self._on_late = on_late
-        self._token = cancel_.CancelToken()
+        self._token = cancel_token.CancelToken()
         self._changed = threading.Condition()
         self._result = None
         self._error = None

@@ -10,7 +10,7 @@ from oslo_log import log as logging
 from taskflow.jobs import base
 
 from glance_copy_plugin.flow import takeover
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.ownership import job_lease
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.transfer import errors
@@ -52,7 +52,7 @@ class ClaimLoop:
             try:
                 self._claim_jobs()
                 self._unreachable = False
-            except board_.JobboardUnreachable as exc:
+            except board_client.JobboardUnreachable as exc:
                 if not self._unreachable:
                     LOG.warning('Jobboard unreachable: %s', exc)
                 self._unreachable = True

@@ -23,7 +23,7 @@ from prometheus_client import multiprocess
 import webob
 import webob.dec
 
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.transfer import instrumentation
 from glance_copy_plugin.worker import metrics
 
@@ -158,7 +158,7 @@ class Application:
         """Say why this worker does not claim copies; None if it does."""
         try:
             self._board.ping()
-        except board_.JobboardUnreachable as exc:
+        except board_client.JobboardUnreachable as exc:
             return f'jobboard unreachable: {exc}'
         found = self._processes.values()
         ready = int(found.get(metrics.PROCESSES, 0))
@@ -228,7 +228,7 @@ class Jobs:
         try:
             owners = [owner for _job, owner in self._board.jobs()]
             workers = len(self._board.workers())
-        except board_.JobboardUnreachable:
+        except board_client.JobboardUnreachable:
             up.add_metric((), 0)
             return [up]
         up.add_metric((), 1)

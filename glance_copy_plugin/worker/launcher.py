@@ -17,7 +17,7 @@ from oslo_service import backend
 
 from glance_copy_plugin.api import image_service
 from glance_copy_plugin.api import validation
-from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.ownership import job_lease
 from glance_copy_plugin.worker import processes
@@ -33,13 +33,13 @@ def check_configuration(config_dir):
     """
     image_service.read_config(config_dir)
     copy_image.register_opts(CONF)
-    if not board.is_enabled():
+    if not board_client.is_enabled():
         raise RuntimeError(
             '[copy_image] jobboard_connection is not set: without a jobboard, '
             'the Image service makes its copies by itself'
         )
     validation.check_values(CONF)
-    board.of_process()
+    board_client.of_process()
 
 
 def serve(config_dir, workers, concurrency):
@@ -95,9 +95,9 @@ def status(out):
     :returns: 0 if workers live, 1 if none does, 2 if the jobboard is silent
     """
     try:
-        workers = board.of_process().workers()
-        jobs = board.of_process().jobs()
-    except board.JobboardUnreachable as exc:
+        workers = board_client.of_process().workers()
+        jobs = board_client.of_process().jobs()
+    except board_client.JobboardUnreachable as exc:
         out.write(f'Jobboard unreachable: {exc}\n')
         return 2
     claims = collections.Counter(

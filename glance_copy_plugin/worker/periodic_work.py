@@ -7,7 +7,7 @@ import threading
 from oslo_log import log as logging
 
 from glance_copy_plugin import periodic
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import waiting_jobs
 from glance_copy_plugin.transfer import errors
 
@@ -44,7 +44,7 @@ class LeaseRenewer:
         for claim in self.claims():
             try:
                 claim.renew()
-            except board_.JobboardUnreachable:
+            except board_client.JobboardUnreachable:
                 raise
             except Exception as exc:
                 LOG.error(
@@ -91,7 +91,7 @@ class Registration:
         self._periodic[0].join()
         try:
             self._board.withdraw(self._name)
-        except board_.JobboardUnreachable as exc:
+        except board_client.JobboardUnreachable as exc:
             LOG.info('Cannot withdraw this worker from the jobboard: %s', exc)
 
     def _announce(self):
@@ -113,7 +113,7 @@ def _repeat(what, work, seconds, first=None):
     def repeated():
         try:
             work()
-        except board_.JobboardUnreachable as exc:
+        except board_client.JobboardUnreachable as exc:
             LOG.warning(
                 'Cannot %(what)s: jobboard unreachable: %(why)s',
                 {'what': what, 'why': exc},

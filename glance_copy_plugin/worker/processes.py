@@ -12,7 +12,7 @@ from oslo_log import log as logging
 
 from glance_copy_plugin.api import image_service
 from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.ownership import running_copies
 from glance_copy_plugin.records import database
@@ -50,7 +50,7 @@ class Worker(cotyledon.Service):
         with self._loading:
             image_service.load_service(self._config_dir)
         logging.setup(CONF, 'glance-copy-worker')
-        board = board_.of_process()
+        board = board_client.of_process()
         database.limit_idle_transactions(
             max(board.expiry, _SHORTEST_TRANSACTION)
         )
@@ -107,7 +107,7 @@ class EndpointProcess(cotyledon.Service):
 
     def run(self):
         """Answer requests until told to stop."""
-        self._endpoint.serve(board_.of_process())
+        self._endpoint.serve(board_client.of_process())
 
     def reload(self):
         """Read those options again that can change while it runs."""

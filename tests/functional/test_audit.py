@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from glance_copy_plugin.ownership import journal as journal_
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import space
 from tests.functional import helpers
 from tests.functional.auditing import command
@@ -371,7 +371,7 @@ def test_space_that_stays_reserved_for_an_ended_copy_is_freed(server):
     # As a process that goes on, and one that has been killed.
     held, left = (
         space.StagingSpace(str(server.staging)).reserve(
-            1000, folder=str(folder), cancel=cancel.CancelToken()
+            1000, folder=str(folder), cancel=cancel_token.CancelToken()
         ) for _each in range(2)
     )
     assert found(server) == [('staging-leftover', '', '')] * 2

@@ -9,7 +9,7 @@ import shutil
 import signal
 import time
 
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.options import jobboard
 from tests.harness import process
 
@@ -64,7 +64,9 @@ class Server:
 
     def board(self, **other):
         """Return a board of the product's that is kept there."""
-        made = board_.Board(jobboard.JobboardOptions(**self.settings(**other)))
+        made = board_client.Board(
+            jobboard.JobboardOptions(**self.settings(**other))
+        )
         self._boards.append(made)
         return made
 

@@ -66,12 +66,12 @@ def started(kind, folder, encrypted=False):
 # then whether the job is still its own.
 _OTHER = """
 import json, sys
-from glance_copy_plugin.jobboard import board
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.options import jobboard
 given = json.loads(sys.stdin.readline())
 given['hosts'] = [tuple(each) for each in given['hosts']]
-mine = board.Board(jobboard.JobboardOptions(**given))
+mine = board_client.Board(jobboard.JobboardOptions(**given))
 ((job, _owner),) = mine.jobs()
 mine.announce('other', jobs.Stores(names=(), writable=()))
 print(mine.claim(job, 'other/1'), flush=True)
@@ -80,7 +80,7 @@ while True:
     try:
         print(mine.is_owner(job, 'other/1'), flush=True)
         break
-    except board.JobboardUnreachable:
+    except board_client.JobboardUnreachable:
         # Its connection may have ended while it was paused.
         pass
 """

@@ -2,7 +2,7 @@
 
 """What puts images from one Image service on another, without sleeping."""
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import limits
 from glance_replicate import clouds
 from glance_replicate import comparing
@@ -29,7 +29,7 @@ def retries(token=None, **more):
     )
 
 
-class Token(cancel.CancelToken):
+class Token(cancel_token.CancelToken):
     """It does not sleep, and knows how long it should have."""
 
     def __init__(self):

@@ -15,7 +15,7 @@ import pytest
 from taskflow import exceptions
 from taskflow.jobs import base
 
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.ownership import job_lease
 from glance_copy_plugin.transfer import errors
@@ -101,7 +101,7 @@ def silent(board):
     """Return if the board does not answer now."""
     try:
         board.ping()
-    except board_.JobboardUnreachable:
+    except board_client.JobboardUnreachable:
         return True
     return False
 
@@ -113,7 +113,7 @@ def wait_answer(board):
 def test_a_board_is_spoken_to_only_if_somebody_vouches_for_it(kind, started):
     server = started(kind, encrypted=True)
     server.board().ping()
-    with pytest.raises(board_.JobboardUnreachable):
+    with pytest.raises(board_client.JobboardUnreachable):
         server.board(ca_file=None).ping()
 
 
@@ -121,7 +121,7 @@ def test_a_wrong_password_is_refused_and_not_shown(
     server, board, job, namespace,
 ):
     intruder = server.board(namespace=namespace, password='wrong-secret')
-    with pytest.raises(board_.JobboardUnreachable) as refusal:
+    with pytest.raises(board_client.JobboardUnreachable) as refusal:
         intruder.jobs()
     assert 'wrong-secret' not in str(refusal.value)
     if server.kind != 'zookeeper':
@@ -132,7 +132,9 @@ def test_a_wrong_password_is_refused_and_not_shown(
 @pytest.mark.parametrize('kind', boards.KINDS[1:2], indirect=True)
 def test_a_user_with_rights_to_its_namespace_only_is_enough(server, board):
     board.ping()
-    with pytest.raises(board_.JobboardUnreachable, match='permission denied'):
+    with pytest.raises(
+        board_client.JobboardUnreachable, match='permission denied'
+    ):
         server.board(namespace='else').jobs()
 
 
@@ -394,7 +396,7 @@ def test_a_board_that_hangs_is_silent_before_a_claim_would_end(
     board.claim(job, 'a/1')
     server.pause()
     try:
-        with pytest.raises(board_.JobboardUnreachable):
+        with pytest.raises(board_client.JobboardUnreachable):
             board.is_owner(job, 'a/1')
     finally:
         server.go_on()
@@ -430,7 +432,7 @@ def test_a_claim_that_ended_in_silence_is_given_back_once_the_board_answers(
 def test_a_board_that_is_restarted_has_all_that_it_had(server, board, job):
     board.claim(job, 'a/1')
     server.kill()
-    with pytest.raises(board_.JobboardUnreachable):
+    with pytest.raises(board_client.JobboardUnreachable):
         board.is_owner(job, 'a/1')
     server.start()
     wait_answer(board)
@@ -472,7 +474,7 @@ def test_a_claim_that_nobody_knows_to_have_made_is_undone(
 
     with monkeypatch.context() as patch:
         patch.setattr(request, 'commit', late)
-        with pytest.raises(board_.JobboardUnreachable):
+        with pytest.raises(board_client.JobboardUnreachable):
             board.claim(job, 'a/1')
     assert board.is_owner(job, 'a/1')
     ((_job, owner),) = board.jobs()

@@ -8,7 +8,7 @@ import uuid
 import pytest
 from taskflow.jobs import base
 
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.worker import launcher
 from tests.parts import boards
@@ -26,7 +26,7 @@ def server(tmp_path):
 @pytest.fixture
 def board(server, monkeypatch):
     made = server.board()
-    monkeypatch.setattr(board_, 'of_process', lambda: made)
+    monkeypatch.setattr(board_client, 'of_process', lambda: made)
     return made
 
 

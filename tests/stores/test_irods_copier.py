@@ -10,7 +10,7 @@ import pytest
 
 from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import irods as irods_backend
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import errors
 from glance_store_irods import copying
@@ -71,7 +71,7 @@ def request(target, *locations, content=IMAGE, **more):
         'expected': data.expected(content), 'locations': locations,
         'target': base.Target(store=target.backend_group, driver=target),
         'verify': 'backend',
-        'cancel': cancel.CancelToken(), 'on_bytes': lambda count: None,
+        'cancel': cancel_token.CancelToken(), 'on_bytes': lambda count: None,
     }
     return base.CopyRequest(**{**options, **more})
 
@@ -269,7 +269,7 @@ def test_an_object_that_is_there_is_not_touched(server, second, location):
 
 def test_a_stopped_copy_leaves_nothing(server, second, location):
     """The zone cannot be told: its copy is removed when it is made."""
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     hanging = server.faults.hang_on('copy')
     running = threads.Running(copy, second, location, cancel=token)
     hanging.wait_until_reached()

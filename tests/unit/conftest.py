@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import sources
 from glance_copy_plugin.transfer import spool
@@ -52,7 +52,7 @@ def impatient(monkeypatch):
 @pytest.fixture
 def token():
     """What says that a copy is to stop."""
-    return cancel.CancelToken()
+    return cancel_token.CancelToken()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from glance_copy_plugin.jobboard import board as board_
+from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import jobs
 from glance_copy_plugin.worker import periodic_work
 
@@ -56,7 +56,7 @@ def test_a_claim_that_cannot_be_renewed_keeps_no_other_from_it(
 def test_claims_are_renewed_again_after_the_board_was_silent(
     renewer, caplog,
 ):
-    claim = Claim(board_.JobboardUnreachable('it hangs'))
+    claim = Claim(board_client.JobboardUnreachable('it hangs'))
     renewer.add(claim)
     renewer.start()
     assert claim.renewed.wait(TIMEOUT)
@@ -78,7 +78,7 @@ def test_a_worker_is_announced_at_once_and_again_until_it_withdraws():
     def announce(name, stores):
         said.append((name, stores))
         if len(said) == 2:
-            raise board_.JobboardUnreachable('it hangs')
+            raise board_client.JobboardUnreachable('it hangs')
         if len(said) > 2:
             twice.set()
 

@@ -5,13 +5,13 @@ import types
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import limits
 from tests.parts import threads
 
 
-class Sleeping(cancel.CancelToken):
+class Sleeping(cancel_token.CancelToken):
     """Notes how long it was asked to wait, instead of waiting."""
 
     def __init__(self):
@@ -154,7 +154,7 @@ def test_a_stopped_copy_leaves_the_queue_to_the_next(token):
     slots = limits.Slots(1)
     changed = threads.observe(slots, '_lock')
     slots.acquire(token)
-    stopped = cancel.CancelToken()
+    stopped = cancel_token.CancelToken()
     first = threads.Running(slots.acquire, stopped)
     changed.wait_for_sleepers(1)
     second = threads.Running(slots.acquire, token)
@@ -171,4 +171,4 @@ def test_a_copy_that_was_stopped_before_gets_no_place(token):
     token.cancel(errors.Cancelled('enough'))
     with pytest.raises(errors.Cancelled):
         slots.acquire(token)
-    slots.acquire(cancel.CancelToken())
+    slots.acquire(cancel_token.CancelToken())

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import limits
 from glance_replicate import display
 from glance_replicate import dump_reading
@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def dumper(made, **more):
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     return dump_writing.Dumper(**{
         'dump': made, 'display': display.Display(),
         'limit': limits.BandwidthLimit(None, token),
@@ -72,13 +72,14 @@ def test_members_are_dumped_only_of_images_that_are_shared(tmp_path):
         item.image.base['visibility'] = visibility
         with dump_writing.Dump(tmp_path) as made:
             dumper(made, members=True).put(item)
-        with dump_reading.opened(tmp_path, cancel.CancelToken()) as (found,):
+        token = cancel_token.CancelToken()
+        with dump_reading.opened(tmp_path, token) as (found,):
             assert found.members() == wanted
             assert found.refresh() == item.image
 
 
 def test_a_stop_ends_the_reading_of_a_dump(tmp_path):
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     with dump_reading.opened(dumps.make(tmp_path / 'x'), token) as (item,):
         assert b''.join(item.open(5)) == dumps.GOOD[5:]
         token.cancel(errors.Stopped('stop'))

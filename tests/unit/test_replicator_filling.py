@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_replicate import display
 from glance_replicate import errors
 from glance_replicate import records
@@ -241,7 +241,7 @@ class Image:
 
 
 def each(do, count=3, workers=2):
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     shown = Moved()
     found = running.each(
         [Image(number) for number in range(count)],

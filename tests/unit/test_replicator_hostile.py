@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import limits
 from glance_replicate import display
 from glance_replicate import dump_reading
@@ -102,7 +102,7 @@ def top(tmp_path):
 
 def outcome(top):
     """Return why nothing is loaded from a dump; None if something is."""
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     try:
         with dump_reading.opened(top, token) as found:
             for item in found:
@@ -200,7 +200,7 @@ def test_what_would_fill_the_memory_is_not_read(top, name, monkeypatch):
 
 
 def dump(top, item):
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     with dump_writing.Dump(top) as made:
         return dump_writing.Dumper(
             dump=made, display=display.Display(),

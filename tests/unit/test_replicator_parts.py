@@ -11,7 +11,7 @@ import sys
 import pytest
 import rich.console
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_replicate import clouds
 from glance_replicate import comparing
 from glance_replicate import display
@@ -257,7 +257,7 @@ class Limit:
 
 def body(*chunks, **more):
     return streams.Body(chunks, dumps.image(b'right'), **{
-        'cancel': cancel.CancelToken(), 'count': lambda count: None,
+        'cancel': cancel_token.CancelToken(), 'count': lambda count: None,
         'limit': Limit(), **more,
     })
 
@@ -274,7 +274,7 @@ def test_the_end_of_wrong_bytes_is_never_seen():
 
 
 def test_a_body_is_slowed_down_counted_and_stopped():
-    limit, counted, token = Limit(), [], cancel.CancelToken()
+    limit, counted, token = Limit(), [], cancel_token.CancelToken()
     more = {'limit': limit, 'cancel': token, 'count': counted.append}
     made = body(b'r', b'ight', **more)
     assert list(made) == [b'r', b'ight']

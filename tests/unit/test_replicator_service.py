@@ -7,7 +7,7 @@ from keystoneauth1 import noauth
 from keystoneauth1 import session
 import pytest
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import limits
 from glance_replicate import clouds
 from glance_replicate import errors
@@ -284,7 +284,7 @@ def test_no_data_have_a_length_too(api, service):
 @pytest.mark.parametrize('size', [5, None])
 def test_a_body_is_not_sent_twice_as_if_it_were_empty(api, service, size):
     image_id = api.add(None)
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     body = streams.Body(
         [b'right'], dumps.image(b'right'), cancel=token,
         count=lambda count: None, limit=limits.BandwidthLimit(None, token),

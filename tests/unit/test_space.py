@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import space
 from tests.parts import filesystems
@@ -28,7 +28,7 @@ def reserve(area):
     def get(size, name='one', **options):
         return space.StagingSpace(str(area)).reserve(
             size, folder=str(area / name),
-            cancel=options.pop('token', cancel.CancelToken()), **options,
+            cancel=options.pop('token', cancel_token.CancelToken()), **options,
         )
 
     return get
@@ -44,7 +44,7 @@ def waiting(reserve, *arguments, token=None):
     said = multiprocessing.Event()
     running = threads.Running(
         reserve, *arguments, on_wait=said.set,
-        token=token or cancel.CancelToken(),
+        token=token or cancel_token.CancelToken(),
     )
     assert said.wait(threads.PATIENCE)
     return running
@@ -113,7 +113,7 @@ def test_who_came_first_is_served_first(reserve):
 
 def test_who_stops_waiting_holds_up_nobody(reserve):
     reserve(5 * MIB, 'one')
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     large = waiting(reserve, 6 * MIB, 'large', token=token)
     token.cancel(errors.Cancelled('for the test'))
     with pytest.raises(errors.Cancelled):
@@ -123,7 +123,7 @@ def test_who_stops_waiting_holds_up_nobody(reserve):
 
 def _reserve_and_die(area, size):
     held = space.StagingSpace(area).reserve(
-        size, folder=f'{area}/dead', cancel=cancel.CancelToken()
+        size, folder=f'{area}/dead', cancel=cancel_token.CancelToken()
     )
     with open(held.path, encoding='utf-8') as file:
         assert json.load(file)['size'] == size
@@ -167,5 +167,5 @@ def test_a_staging_area_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / 'area').write_text('a file')
     with pytest.raises(errors.StagingError, match='staging_dir'):
         space.StagingSpace(str(tmp_path / 'area')).reserve(
-            1, folder='', cancel=cancel.CancelToken()
+            1, folder='', cancel=cancel_token.CancelToken()
         )

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import timeouts
 from tests.parts import threads
@@ -37,7 +37,7 @@ class Storage:
     def __init__(self, limit=3600, idle=None):
         self.idle = idle or timeouts.IdleTimer()
         self.idle.asked()
-        self.cancel = cancel.CancelToken()
+        self.cancel = cancel_token.CancelToken()
         self.asked = threading.Event()
         self.answer = threading.Event()
         self.late = []
@@ -225,7 +225,7 @@ def test_what_lasts_is_not_tried_again():
 
 
 def test_a_stopped_copy_ends_the_pause():
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     token.cancel(stopped())
     with pytest.raises(errors.Cancelled):
         timeouts.tried_again(
