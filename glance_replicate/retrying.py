@@ -7,7 +7,7 @@ import dataclasses
 
 import tenacity
 
-from glance_copy_plugin.transfer import cancel as cancelling
+from glance_copy_plugin.transfer import cancel_token
 from glance_replicate import errors
 from glance_replicate import text
 
@@ -35,7 +35,7 @@ class Retries:
     times: int = TIMES
     timeout: float = TIMEOUT
     cancel: object = dataclasses.field(
-        default_factory=cancelling.CancelToken
+        default_factory=cancel_token.CancelToken
     )
     say: collections.abc.Callable = lambda sentence: None
 

@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 
-from glance_copy_plugin.transfer import cancel
+from glance_copy_plugin.transfer import cancel_token
 from glance_replicate import errors
 from glance_replicate import results
 
@@ -22,7 +22,7 @@ def stoppable():
 
     A second signal ends the process at once.
     """
-    token = cancel.CancelToken()
+    token = cancel_token.CancelToken()
     if threading.current_thread() is not threading.main_thread():
         yield token
         return

@@ -8,7 +8,7 @@ import sys
 
 from cliff import lister
 
-from glance_copy_plugin.transfer import cancel as cancelling
+from glance_copy_plugin.transfer import cancel_token
 from glance_copy_plugin.transfer import limits
 from glance_replicate import clouds
 from glance_replicate import display
@@ -46,7 +46,7 @@ class Command(lister.Lister):
     def run(self, parsed_args):
         """Return the status; an error is one sentence on standard error."""
         self.status = 0
-        self.cancel = cancelling.CancelToken()
+        self.cancel = cancel_token.CancelToken()
         try:
             super().run(parsed_args)
         except errors.Stopped as exc:
