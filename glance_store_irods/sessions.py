@@ -3,10 +3,9 @@
 """The connections of one store to its zone.
 
 They are made when they are needed, kept for the next request, and never more
-than the options allow. Each has a client session of its own: nothing that the
-client does to a session touches another transfer, and nobody waits while
-another one connects. A connection that may be out of step with its server is
-never used again, and a forked process uses none of its parent's.
+than the options allow. Each has a client session of its own: transfers do not
+touch each other, and nobody waits while another one connects. What may be out
+of step with its server is never used again, nor in a forked process.
 """
 
 import collections

@@ -10,11 +10,11 @@ from taskflow.patterns import unordered_flow
 
 from glance_copy_plugin.flow import copy
 from glance_copy_plugin.flow import copy_run
-from glance_copy_plugin.flow import tasks
+from glance_copy_plugin.flow import copy_tasks
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.ownership import running_copies
 from glance_copy_plugin.records import image_record
-from glance_copy_plugin.records import task_record
+from glance_copy_plugin.records import tasks
 
 CONF = cfg.CONF
 
@@ -31,17 +31,17 @@ def make_flow(run):
     can be written at the same time: every reader of a window must be running.
     """
     flow = linear_flow.Flow(f'copy-image-{run.copy.task_id}')
-    flow.add(tasks.BeginCopy(run), tasks.PlanCopy(run))
+    flow.add(copy_tasks.BeginCopy(run), copy_tasks.PlanCopy(run))
     outcomes = {store: f'outcome-{store}' for store in run.copy.stores}
     for group in _groups(run):
         imports = unordered_flow.Flow(f'import-{group[0]}-{run.copy.task_id}')
         for store in group:
-            imports.add(tasks.ImportToStore(run, store, outcomes[store]))
-        flow.add(tasks.StageImage(run, group), imports)
+            imports.add(copy_tasks.ImportToStore(run, store, outcomes[store]))
+        flow.add(copy_tasks.StageImage(run, group), imports)
     names = list(outcomes.values())
     flow.add(
-        tasks.ConcludeCopy(run, requires=names),
-        tasks.CompleteCopy(run, requires=names),
+        copy_tasks.ConcludeCopy(run, requires=names),
+        copy_tasks.CompleteCopy(run, requires=names),
     )
     return flow
 
@@ -87,7 +87,7 @@ def make_run(
         record=image_record.ImageRecord(
             made.context, image_id, task_id, lease.check
         ),
-        task=task_record.TaskRecord(
+        task=tasks.TaskRecord(
             task_repo, glance.db.get_api(), made.context, task_id
         ),
         running=running_copies.of_process(),

@@ -28,7 +28,7 @@ _FAILED_STORES = 'os_glance_failed_import'
 
 _FLOW = 'glance_copy_plugin.flow.'
 _RECORD = 'glance_copy_plugin.records.image_record:ImageRecord.'
-_TASK = 'glance_copy_plugin.records.task_record:TaskRecord.'
+_TASK = 'glance_copy_plugin.records.tasks:TaskRecord.'
 _TRANSFER = 'glance_copy_plugin.transfer.'
 
 
@@ -135,8 +135,8 @@ MOMENTS = {
     'take-back-unrecorded': After(_RECORD + 'remove_location'),
     'take-back-removed': After(_FLOW + 'importing:StoreImport.take_back'),
     # The copy ends, well or not.
-    'conclude-called': Before(_FLOW + 'tasks:ConcludeCopy.execute'),
-    'conclude-confirmed': After(_FLOW + 'tasks:ConcludeCopy.execute'),
+    'conclude-called': Before(_FLOW + 'copy_tasks:ConcludeCopy.execute'),
+    'conclude-confirmed': After(_FLOW + 'copy_tasks:ConcludeCopy.execute'),
     'complete-called': Before(_FLOW + 'copy_run:CopyRun.close'),
     'complete-closed': After(_FLOW + 'copy_run:CopyRun.close'),
     'complete-unlocked': Before(_TASK + 'succeed'),

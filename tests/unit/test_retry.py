@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from glance_copy_plugin.records import history
 from glance_copy_plugin.records import locks
 from glance_copy_plugin.records import retry
-from glance_copy_plugin.records import task_record
 from glance_copy_plugin.records import tasks
 from glance_copy_plugin.records import urls
 from glance_copy_plugin.transfer import errors
@@ -145,7 +144,7 @@ def test_a_task_that_is_gone_runs_no_more():
         def task_get(self, _context, _task_id):
             raise glance_exception.NotFound
 
-    assert not task_record.TaskRecord(None, Records(), None, 'task').running()
+    assert not tasks.TaskRecord(None, Records(), None, 'task').running()
 
 
 class AskedAgain(Exception):
