@@ -15,6 +15,7 @@ from tests.functional import helpers
 from tests.functional.helpers import MIB
 from tests.harness import Client
 from tests.harness import GlanceServer
+from tests.harness import moments
 from tests.harness import token_filter
 from tests.harness.process import run
 from tests.harness.wsgi import gunicorn
@@ -104,12 +105,13 @@ def server(beside_glance, tmp_path_factory):
 
 
 def _copy_token_filter(folder):
-    """Make the filter importable under its name, and nothing else."""
+    """Make the filter and what it needs importable, and nothing else."""
     inner = folder / 'tests' / 'harness'
     inner.mkdir(parents=True)
     for package in (inner, inner.parent):
         (package / '__init__.py').touch()
-    shutil.copy(token_filter.__file__, inner)
+    for module in (moments, token_filter):
+        shutil.copy(module.__file__, inner)
 
 
 def ask(environment, server, *command):
