@@ -2,17 +2,16 @@
 
 """The notifications that Glance itself sends for a store that gets data."""
 
-import functools
-
 import glance.notifier
 from oslo_config import cfg
 
+from glance_copy_plugin import process_state
 from glance_copy_plugin.records import rows
 
 CONF = cfg.CONF
 
 
-@functools.cache
+@process_state.once
 def _notifier():
     return glance.notifier.Notifier()
 
