@@ -46,6 +46,7 @@ PLUGIN = 'glance_copy_plugin'
 DEFAULT_FILES = (
     f'{PLUGIN}/transfer', f'{PLUGIN}/records', f'{PLUGIN}/reconcile',
     f'{PLUGIN}/ownership', f'{PLUGIN}/audit', f'{PLUGIN}/api',
+    f'{PLUGIN}/flow/takeover.py',
     'glance_replicate', 'glance_store_irods',
 )
 WITHOUT_SERVERS = ('tests/unit', 'tests/stores', 'tests/parts')
@@ -56,6 +57,7 @@ WITH_SERVERS = {
     f'{PLUGIN}/records': ('copy', 'notifications', 'changes_kept', 'audit'),
     f'{PLUGIN}/reconcile': ('crashes', 'late_saves'),
     f'{PLUGIN}/ownership': ('crashes', 'late_saves'),
+    f'{PLUGIN}/flow/takeover.py': ('crashes', 'late_saves'),
     f'{PLUGIN}/audit': ('audit',),
     f'{PLUGIN}/api': ('requests', 'limits'),
     'glance_replicate': ('replicator',),
