@@ -103,37 +103,27 @@ class DriverWriter:
                 raise reader.error from exc
             request.cancel.check()
             raise
-        error = self._error_of(reader, store) or _difference(
+        error = reader.error
+        if error is None and not reader.finished:
+            # It may take an error of its source for the end of data.
+            error = errors.TargetError(
+                'the driver stopped before the end of the image', store=store,
+            )
+        elif error is None and not (
             size == request.size
             and digest == request.follower.hexdigests[algorithm]
-            and checksum == (request.checksum or checksum), store,
-        )
+            and checksum == (request.checksum or checksum)
+        ):
+            error = errors.TargetError(
+                'the driver says that it has written something else than the '
+                'image', store=store,
+            )
         if error is not None:
             request.discard(url)
             raise error
         return base.StoredObject(
             url=url, metadata=dict(metadata or {}, store=store)
         )
-
-    @staticmethod
-    def _error_of(reader, store):
-        """A driver may take an error of its source for the end of data."""
-        if reader.error is not None:
-            return reader.error
-        if not reader.finished:
-            return errors.TargetError(
-                'the driver stopped before the end of the image', store=store,
-            )
-        return None
-
-
-def _difference(same, store):
-    if same:
-        return None
-    return errors.TargetError(
-        'the driver says that it has written something else than the image',
-        store=store,
-    )
 
 
 BACKEND = base.Backend(

@@ -79,7 +79,7 @@ def _end(run, reason):
         run.lease.release()
     else:
         run.lease.remove()
-    late_saves.look_after(run.ended_copy)
+    late_saves.look_after(run.record, run.copy.context)
     run.ended(instrumentation.FAILED)
 
 

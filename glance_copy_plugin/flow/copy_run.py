@@ -9,7 +9,6 @@ from oslo_log import log as logging
 from glance_copy_plugin.flow import copy_staging
 from glance_copy_plugin.flow import monitor
 from glance_copy_plugin.flow import store_calls
-from glance_copy_plugin.reconcile import late_saves
 from glance_copy_plugin.reconcile import objects
 from glance_copy_plugin.records import notifications
 from glance_copy_plugin.records import retry
@@ -109,14 +108,6 @@ class CopyRun:
             result, time.monotonic() - self._entered
         )
         self._running.leave(self)
-
-    @property
-    def ended_copy(self):
-        """What is looked at some more times after the end."""
-        return late_saves.EndedCopy(
-            image_id=self.copy.image_id, record=self.record,
-            objects=self.objects, context=self.copy.context,
-        )
 
     @property
     def suspended(self):

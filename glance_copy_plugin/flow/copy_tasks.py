@@ -205,7 +205,7 @@ class CompleteCopy(_CopyTask):
             )
         run.task.succeed(run.copy.image_id, _summary(run, outcomes.values()))
         run.lease.remove()
-        late_saves.look_after(run.ended_copy)
+        late_saves.look_after(run.record, run.copy.context)
         run.ended(instrumentation.DONE)
 
 

@@ -117,7 +117,8 @@ class StoreImport:
             LOG.debug('No location to take back: the image is gone')
         except errors.LeaseLost:
             late_saves.discard_later(
-                self._run.ended_copy, self._store, stored.url
+                self._run.record, self._run.copy.context, self._store,
+                stored.url,
             )
             return False
         except Exception:
@@ -295,7 +296,9 @@ class StoreImport:
                 reraise=True,
             )(self._delete, url)
         except errors.LeaseLost:
-            late_saves.discard_later(run.ended_copy, self._store, url)
+            late_saves.discard_later(
+                run.record, run.copy.context, self._store, url
+            )
         except Exception as exc:
             LOG.error(
                 'Data of image %(image)s stays behind in store %(store)s: '

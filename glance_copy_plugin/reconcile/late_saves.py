@@ -8,7 +8,6 @@ wait for it. What happens later, or when the process ends before, is left to
 ``glance-copy audit``.
 """
 
-import dataclasses
 import functools
 import threading
 import time
@@ -36,42 +35,28 @@ _LAST_SECONDS = 600
 _LOOK_SECONDS = 1
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EndedCopy:
-    """An image whose copy ends in this process, or is another's by now.
-
-    :param image_id: id of the image
-    :param record: its :class:`ImageRecord`
-    :param objects: its :class:`ImageObjects`
-    :param context: a request context with admin rights
-    """
-
-    image_id: str
-    record: image_record.ImageRecord
-    objects: image_objects.ImageObjects
-    context: object
-
-
-def look_after(copy):
+def look_after(record, context):
     """Look at the image of a copy that has just ended, some times later.
 
-    :param copy: :class:`EndedCopy`
+    :param record: its :class:`ImageRecord`
+    :param context: a request context with admin rights
     """
-    look = functools.partial(
-        _put_right, copy.record.ending(), copy.record, copy.context
-    )
+    look = functools.partial(_put_right, record.ending(), record, context)
     for seconds in _SECONDS:
         _of_process().call(seconds, look)
 
 
-def discard_later(copy, store, url):
+def discard_later(record, context, store, url):
     """Remove what was written for a copy that another process carries on.
 
     When that one has ended, it is known whether the image refers to it.
 
-    :param copy: :class:`EndedCopy`
+    :param record: its :class:`ImageRecord`
+    :param context: a request context with admin rights
     """
-    discard = functools.partial(_discard_unrecorded, copy, store, url)
+    discard = functools.partial(
+        _discard_unrecorded, record, context, store, url
+    )
     for seconds in (*_SECONDS, _LAST_SECONDS):
         _of_process().call(seconds, discard)
 
@@ -159,26 +144,29 @@ def _put_right(ending, record, context):
         )
 
 
-def _discard_unrecorded(copy, store, url):
+def _discard_unrecorded(record, context, store, url):
     """Remove an object unless somebody works on the image, or needs it."""
-    if _is_locked(copy.record) or not drivers.exists(store, url, copy.context):
+    if _is_locked(record) or not drivers.exists(store, url, context):
         return
-    why = copy.objects.why_needed(lambda each: each == url)
-    if why == image_objects.NAMED:
+    image = {'image': record.image_id, 'store': store}
+    # What was read while the copy ran may have gone bad since.
+    why = image_objects.ImageObjects(
+        record.image_id, record.facts, context
+    ).why_needed(lambda each: each == url)
+    # Proving takes long, too.
+    if why == image_objects.NAMED or _is_locked(record):
         return
     if why:
         LOG.error(
             'Data of image %(image)s stays behind in store %(store)s, as '
-            '%(why)s',
-            {'image': copy.image_id, 'store': store, 'why': why},
+            '%(why)s', {**image, 'why': why},
         )
         return
     LOG.warning(
         'Removing data of image %(image)s from store %(store)s that was '
-        'written when another process had its copy already',
-        {'image': copy.image_id, 'store': store},
+        'written when another process had its copy already', image,
     )
-    drivers.delete(store, url, copy.context)
+    drivers.delete(store, url, context)
 
 
 def _is_locked(record):

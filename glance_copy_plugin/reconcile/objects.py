@@ -41,16 +41,18 @@ class ImageObjects:
         :param fresh: whoever asks has just written it, from other data
         :returns: an empty string if nobody needs it
         """
-        doomed = history.awaits_scrubbing(self._image_id) or ()
-        try:
-            facts = self._facts()
-        except image_record.ImageGone:
-            # Glance's scrubber removes it in its time.
-            return NAMED if any(map(is_it, doomed)) else ''
-        if any(map(is_it, (*doomed, *(each.url for each in facts.locations)))):
+        facts = self._facts_unless_gone()
+        if self._is_named(facts, is_it):
             return NAMED
-        unproved = '' if fresh else self.why_unproved(facts, facts.locations)
-        return unproved and f'it may be the last data of the image: {unproved}'
+        if fresh or facts is None:
+            return ''
+        unproved = self.why_unproved(facts, facts.locations)
+        if unproved:
+            return f'it may be the last data of the image: {unproved}'
+        # Reading takes long, and it may have been recorded meanwhile.
+        return NAMED if self._is_named(
+            self._facts_unless_gone(), is_it
+        ) else ''
 
     def why_unproved(self, facts, locations):
         """Read data of the image, once; say why none of it is right.
@@ -67,3 +69,15 @@ class ImageObjects:
                     self._context,
                 )
             return self._unproved[urls]
+
+    def _facts_unless_gone(self):
+        try:
+            return self._facts()
+        except image_record.ImageGone:
+            return None
+
+    def _is_named(self, facts, is_it):
+        # Glance's scrubber removes what waits for it in its time.
+        doomed = history.awaits_scrubbing(self._image_id) or ()
+        named = [each.url for each in facts.locations] if facts else ()
+        return any(map(is_it, (*doomed, *named)))

@@ -126,7 +126,7 @@ class ImageRecord:
         self, context, image_id, task_id, check_lease=lambda: None
     ):
         self._context = context
-        self._image_id = image_id
+        self.image_id = image_id
         self._task_id = task_id
         self._check_lease = check_lease
         self._db = glance.db.get_api()
@@ -150,7 +150,7 @@ class ImageRecord:
         """Return Glance's own object for the image, for reading only."""
         repo = glance.db.ImageRepo(self._context, self._db)
         try:
-            image = repo.get(self._image_id)
+            image = repo.get(self.image_id)
         except exception.NotFound as exc:
             raise ImageGone('the image was deleted') from exc
         # Glance deletes in two steps: for a moment it is there without any
@@ -166,7 +166,7 @@ class ImageRecord:
         """Return the ids of the projects that the image is shared with."""
         return [
             member['member'] for member in self._db.image_member_find(
-                self._context, image_id=self._image_id
+                self._context, image_id=self.image_id
             )
         ]
 
@@ -178,7 +178,7 @@ class ImageRecord:
         and may finish that write; what is read afterwards is the last word.
         """
         with self._db.session_for_write() as session:
-            if rows.begin(session, self._image_id):
+            if rows.begin(session, self.image_id):
                 self._check_lease()
 
     def begin(self, stores):
@@ -202,9 +202,9 @@ class ImageRecord:
             self._check_active(session)
             self._describe(session, known, store)
             # Repeated after a lost answer of the database: one row is enough.
-            recorded = rows.locations(session, self._image_id)
+            recorded = rows.locations(session, self.image_id)
             if store not in map(rows.store_of, recorded):
-                rows.add_location(session, self._image_id, url, metadata)
+                rows.add_location(session, self.image_id, url, metadata)
 
         self._write(done=store, also=add_row)
         self._known = {**known, **self._known}
@@ -221,8 +221,8 @@ class ImageRecord:
         """
         def unlock(session):
             # A late save of an older record may have emptied it again.
-            rows.describe(session, self._image_id, self._known)
-            rows.unlock(session, self._image_id, self._task_id)
+            rows.describe(session, self.image_id, self._known)
+            rows.unlock(session, self.image_id, self._task_id)
 
         self._write(pending=frozenset(), failed=failed, also=unlock)
 
@@ -234,10 +234,10 @@ class ImageRecord:
             :class:`ImageGone`
         """
         with self._db.session_for_write() as session:
-            if not rows.begin(session, self._image_id):
+            if not rows.begin(session, self.image_id):
                 raise ImageGone('the image was deleted')
             self._check_lease()
-            found = rows.locations(session, self._image_id)
+            found = rows.locations(session, self.image_id)
             ours = [
                 row for row in found
                 if rows.store_of(row) == store and rows.url_of(row) == url
@@ -254,7 +254,7 @@ class ImageRecord:
     def ending(self):
         """Return the :class:`Ending` of a copy that has just ended."""
         return endings.Ending(
-            image_id=self._image_id,
+            image_id=self.image_id,
             task_id=self._task_id,
             failed=self._failed,
             kept=dict(self._kept),
@@ -276,25 +276,25 @@ class ImageRecord:
     @retried
     def _commit(self, pending, also):
         with self._transaction() as session:
-            rows.set_stores(session, self._image_id, IMPORTING, pending)
-            rows.set_stores(session, self._image_id, FAILED, self._failed)
+            rows.set_stores(session, self.image_id, IMPORTING, pending)
+            rows.set_stores(session, self.image_id, FAILED, self._failed)
             if also is not None:
                 also(session)
 
     @contextlib.contextmanager
     def _transaction(self):
         with self._db.session_for_write() as session:
-            if not rows.begin(session, self._image_id):
+            if not rows.begin(session, self.image_id):
                 raise ImageGone('the image was deleted')
             # First: who has the copy now may have ended it, and unlocked.
             self._check_lease()
-            if rows.lock_holder(session, self._image_id) != self._task_id:
+            if rows.lock_holder(session, self.image_id) != self._task_id:
                 raise LockLost('the image is locked for another task')
             yield session
 
     def _describe(self, session, known, store):
         """Complete the record; refuse bytes that are not its image's."""
-        algorithm, value = rows.describe(session, self._image_id, known)
+        algorithm, value = rows.describe(session, self.image_id, known)
         if known.get('os_hash_algo') == algorithm and (
             known.get('os_hash_value', value) != value
         ):
@@ -304,7 +304,7 @@ class ImageRecord:
             )
 
     def _check_active(self, session):
-        status = rows.status(session, self._image_id)
+        status = rows.status(session, self.image_id)
         if status != 'active':
             raise errors.Cancelled(
                 f'the image became {status} while it was copied'
