@@ -2,6 +2,7 @@
 
 """What the commands have in common: status, stopping, results, summary."""
 
+import abc
 import collections
 import signal
 import sys
@@ -39,9 +40,9 @@ class Command(lister.Lister):
         self.add_arguments(parser)
         return parser
 
+    @abc.abstractmethod
     def add_arguments(self, parser):
         """Add the arguments of the command to its parser."""
-        raise NotImplementedError
 
     def run(self, parsed_args):
         """Return the status; an error is one sentence on standard error."""
@@ -137,9 +138,9 @@ class Job(Command):
             ) for result in found
         ]
 
+    @abc.abstractmethod
     def work(self, parsed):
         """Do it; return a :class:`Result` for each image."""
-        raise NotImplementedError
 
     def warn(self, sentence):
         """Tell the user something, above the bars if there are any."""

@@ -28,6 +28,9 @@ FOUND = findings.Finding(
 class Scope:
     """A scope with one image, all of whose data is right."""
 
+    # A copy that began after the image was looked at.
+    busy = False
+
     def __init__(self, urls):
         self._image = types.SimpleNamespace(
             locations=[{'url': url} for url in urls]
@@ -41,7 +44,7 @@ class Scope:
 
     @contextlib.contextmanager
     def leased(self, image_id):
-        yield self
+        yield None if self.busy else self
 
     def objects(self, image_id):
         return self
@@ -63,6 +66,13 @@ def removed(monkeypatch):
         lambda _store, place: places.append(place),
     )
     return places
+
+
+def test_nothing_is_removed_of_an_image_whose_lease_another_has(removed):
+    scope = Scope(['file:///s2/image'])
+    scope.busy = True
+    assert repair.repair(scope, FOUND, [findings.FIX]) == findings.BUSY
+    assert removed == []
 
 
 def test_an_object_that_a_copy_has_recorded_meanwhile_is_not_removed(removed):
