@@ -85,6 +85,21 @@ def start(client, image_id, stores=None, **body):
         drop(client.server, image_id, task_id)
 
 
+def start_and_wait_stored(client, server, size, stores, stored=1):
+    """Ask for a copy of a new image; wait until some stores have it.
+
+    :param stored: how many of them
+    :returns: the ids of the image and of the task
+    """
+    image_id = client.create_image(data(size))
+    task_id = start(client, image_id, stores)
+    wait_until(
+        lambda: len(rows(server, image_id)) > stored,
+        f'{stored} of the stores recorded',
+    )
+    return image_id, task_id
+
+
 def wait_begun(server, task_id):
     """Wait until a task is not pending; False if Glance has lost it."""
     def begun():

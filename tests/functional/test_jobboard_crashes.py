@@ -58,13 +58,7 @@ def make_worker(server):
 
 def begin(server, client, stored=1):
     """Ask for a copy; return its image and task when it is half done."""
-    image_id = client.create_image(helpers.data(SIZE))
-    task_id = helpers.start(client, image_id, STORES)
-    helpers.wait_until(
-        lambda: len(helpers.rows(server, image_id)) > stored,
-        f'{stored} of the stores recorded',
-    )
-    return image_id, task_id
+    return helpers.start_and_wait_stored(client, server, SIZE, STORES, stored)
 
 
 def test_another_worker_finishes_what_a_killed_one_has_begun(

@@ -66,21 +66,12 @@ def upgrade(server):
     server.start()
 
 
-def begin(server, client, stored=1):
-    """Ask for a copy; return image and task when some stores have it."""
-    image_id = client.create_image(helpers.data(SIZE))
-    task_id = helpers.start(client, image_id, STORES)
-    helpers.wait_until(
-        lambda: len(helpers.rows(server, image_id)) > stored,
-        f'{stored} of the stores recorded',
-    )
-    return image_id, task_id
-
-
 def test_a_copy_in_the_service_is_taken_over(start_before):
     server = start_before('upgraded', {'copy_image': SLOW})
     client = Client(server)
-    image_id, task_id = begin(server, client)
+    image_id, task_id = helpers.start_and_wait_stored(
+        client, server, SIZE, STORES
+    )
     done = sorted(set(client.stores(image_id)).intersection(STORES))[0]
     kept = server.store_file(done, image_id).stat().st_ino
     folder = server.staging / 'copy-image'
@@ -105,7 +96,9 @@ def test_jobs_of_workers_are_claimed_and_carried_on(
         command=(before / '.venv/bin/glance-copy-worker',),
     )
     with first:
-        running = begin(server, client)
+        running = helpers.start_and_wait_stored(
+            client, server, SIZE, STORES
+        )
         waiting = client.create_image(helpers.data(MIB))
         waits = helpers.start(client, waiting, STORES)
         first.kill()

@@ -24,6 +24,11 @@ from prometheus_client import values
 import pytest
 from stevedore import extension
 
+from glance_copy_plugin.backends import drivers
+from tests.parts.configured import configured
+
+__all__ = ['configured']
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = (
     'glance_copy_plugin', 'glance_replicate', 'glance_store_cinder',
@@ -116,10 +121,12 @@ def test_drivers_declare_their_capabilities_and_the_prefix_of_their_urls():
     )
 
 
-def test_glance_store_knows_its_stores_by_scheme():
+def test_glance_store_knows_its_stores_by_scheme(configured, tmp_path):
+    configured('s1', 'file', filesystem_store_datadir=str(tmp_path))
+    stores = location.SCHEME_TO_CLS_BACKEND_MAP['file']
     unchanged(
         'SCHEME_TO_CLS_BACKEND_MAP of glance_store',
-        isinstance(location.SCHEME_TO_CLS_BACKEND_MAP, dict),
+        stores['s1']['store'] is drivers.of_store('s1'),
     )
 
 
