@@ -125,6 +125,8 @@ def test_a_dump_goes_on(start_before, before, tmp_path):
             f'--from-token={replicating.ADMIN}', '--bandwidth', '1M',
         ],
         env={**replicating.environment(), 'PYTHONPATH': str(before)},
+        # It runs itself again with -m, which looks there first.
+        cwd=before,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     ) as running:
         helpers.wait_until(
