@@ -118,8 +118,8 @@ class ViaIrods:
             return self.driver.copy_here(
                 path, record.id, image.size,
                 beat=self.target.retries.cancel.check,
-                check=lambda checksum, _path: checksums.compare(
-                    checksum, image.algorithm, image.digest
+                check=lambda found, _path: checksums.compare(
+                    found, image.algorithm, image.digest
                 ),
             )
 

@@ -57,6 +57,8 @@ class Tls:
         even where nothing is encrypted.
         """
         found = {
+            # Only then a server that requires TLS says so.
+            'client_server_negotiation': 'request_server_negotiation',
             'client_server_policy': self.policy,
             'encryption_algorithm': self.algorithm,
             'encryption_key_size': self.key_size,
@@ -64,7 +66,6 @@ class Tls:
             'encryption_num_hash_rounds': self.hash_rounds,
         }
         if self.policy != REFUSE:
-            found['client_server_negotiation'] = 'request_server_negotiation'
             found['ssl_context'] = self.context()
         return found
 

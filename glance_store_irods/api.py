@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Requests to a zone about data objects.
+"""What a zone is asked to do with data objects.
 
-Each needs a Lease and raises glance_store's exceptions. Some are made here
-and not by python-irodsclient, whose files cannot be created exclusively, keep
-the connection when they fail to open, and read for ever when the server's
-process dies in the middle of an answer.
+Each request needs a Lease and raises glance_store's exceptions. Some are made
+here and not by python-irodsclient, whose files cannot be created exclusively,
+keep the connection when they fail to open, and read for ever when the
+server's process dies in the middle of an answer.
 """
 
-import dataclasses
 import os
+import re
 import struct
 
 from glance_store import exceptions
@@ -17,168 +17,13 @@ from irods import api_number
 from irods import exception
 from irods import keywords
 from irods import message
-from irods import models
 
-GOOD, BEING_WRITTEN = '1', '2'
-_MEANINGS = {
-    '0': 'incomplete or outdated', BEING_WRITTEN: 'being written',
-    '3': 'locked', '4': 'locked',
-}
 # iRODS has numbers of its own for these, which happen to be those of Linux.
 _READ_ONLY = 0
 _CREATE_NEW = 1 | 64 | 128
 _RENAME = 11
 _LENGTH = struct.Struct('>i')
-
-
-# What the catalog of a zone tells.
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Replica:
-    """One copy of the bytes of a data object.
-
-    :param hierarchy: the resources it lies in, from the outermost inwards
-    :param location: path in the innermost one
-    """
-
-    number: int
-    status: str
-    size: int
-    checksum: str
-    hierarchy: str
-    location: str
-
-    @property
-    def is_good(self):
-        """Whether it is complete and up to date."""
-        return self.status == GOOD
-
-    def lies_in(self, resource):
-        """Tell whether it lies in a resource, or in one that this holds."""
-        return self.hierarchy.split(';')[0] == resource
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DataObject:
-    """A data object with its replicas, at least one."""
-
-    id: int
-    path: str
-    replicas: tuple
-
-    @property
-    def good(self):
-        """The complete replicas."""
-        return tuple(each for each in self.replicas if each.is_good)
-
-    @property
-    def is_being_written(self):
-        """Whether there is no complete replica, and one may become so."""
-        return not self.good and any(
-            replica.status == BEING_WRITTEN for replica in self.replicas
-        )
-
-    @property
-    def largest(self):
-        """The size of the largest replica, complete or not."""
-        return max(replica.size for replica in self.replicas)
-
-    @property
-    def size(self):
-        """The size of the image.
-
-        :raises: RemoteServiceUnavailable if no replica is complete,
-            BackendException if complete ones differ in size
-        """
-        sizes = {replica.size for replica in self.good}
-        if len(sizes) == 1:
-            return sizes.pop()
-        if sizes:
-            raise exceptions.BackendException(
-                f'The good replicas of {self.path} in iRODS differ in size: '
-                f'{", ".join(map(str, sorted(sizes)))}.'
-            )
-        states = sorted({
-            _MEANINGS.get(replica.status, f'of status {replica.status}')
-            for replica in self.replicas
-        })
-        raise exceptions.RemoteServiceUnavailable(
-            message=f'{self.path} in iRODS has no good replica; what there '
-                    f'is, is {" or ".join(states)}.'
-        )
-
-
-def look(lease, path):
-    """Return the DataObject at ``path``, or None if the user sees none."""
-    collection, _slash, name = path.rpartition('/')
-    of = models.DataObject
-    rows = _query(
-        lease, 'find', path, (
-            of.id, of.replica_number, of.replica_status, of.size,
-            of.checksum, of.resc_hier, of.path,
-        ),
-        models.Collection.name == collection, of.name == name, again=True,
-    )
-    if not rows:
-        return None
-    return DataObject(id=rows[0][of.id], path=path, replicas=tuple(
-        Replica(
-            number=row[of.replica_number], status=str(row[of.replica_status]),
-            size=row[of.size], checksum=row[of.checksum] or '',
-            hierarchy=row[of.resc_hier] or '', location=row[of.path] or '',
-        ) for row in sorted(rows, key=lambda row: row[of.replica_number])
-    ))
-
-
-def find(lease, path):
-    """Return the DataObject at ``path``; NotFound if there is none."""
-    found = look(lease, path)
-    if found is None:
-        raise exceptions.NotFound(image=path)
-    return found
-
-
-def list_names(lease, collection):
-    """Return the names of the data objects in a collection, in order."""
-    name = models.DataObject.name
-    return sorted({row[name] for row in _query(
-        lease, 'list', collection, (name,),
-        models.Collection.name == collection, again=True,
-    )})
-
-
-def has_collection(lease, path):
-    """Tell whether the user sees a collection."""
-    return bool(_query(
-        lease, 'find', path, (models.Collection.id,),
-        models.Collection.name == path,
-    ))
-
-
-def has_resource(lease, path, name):
-    """Tell whether there is a resource in the zone that ``path`` is in."""
-    return bool(_query(
-        lease, 'find', path, (models.Resource.id,),
-        models.Resource.name == name,
-    ))
-
-
-def _query(lease, action, path, columns, *conditions, again=False):
-    """Return rows of the catalog of the zone that ``path`` is in.
-
-    That may be another one than the user's.
-    """
-    zone = path.split('/')[1]
-    return lease.run(
-        lambda session: list(session.query(*columns).add_keyword(
-            keywords.ZONE_KW, zone
-        ).filter(*conditions)),
-        action, path, again=again,
-    )
-
-
-# What is done to an object.
+_CHECKSUM = re.compile(rb'<myStr>(.*?)</myStr>', re.DOTALL)
 
 
 def unlink(lease, path):
@@ -196,7 +41,7 @@ def rename(lease, source, target):
         destDataObjInp_PI=_object(target, oprType=_RENAME),
     )
     lease.run(
-        lambda session: _ask(session, 'DATA_OBJ_RENAME_AN', request),
+        lambda session: ask(session, 'DATA_OBJ_RENAME_AN', request),
         'move', target,
     )
 
@@ -206,13 +51,21 @@ def checksum(lease, path, fresh=False, number=None):
 
     :param fresh: compute it in any case
     :param number: of the replica; the zone chooses if None
+    :returns: as the zone says it, which may end in garbage
     """
     options = {keywords.FORCE_CHKSUM_KW: ''} if fresh else {}
     if number is not None:
         options[keywords.REPL_NUM_KW] = str(number)
+    request = _object(path, KeyValPair_PI=message.StringStringMap(options))
+
+    def compute(session):
+        answer = ask(session, 'DATA_OBJ_CHKSUM_AN', request).msg
+        # Not parsed, as the garbage may be no XML.
+        found = _CHECKSUM.search(answer)
+        return found[1].decode('ascii', 'replace') if found else ''
+
     return lease.run(
-        lambda session: session.data_objects.chksum(path, **options),
-        'checksum', path, seconds=lease.settings.long_timeout,
+        compute, 'checksum', path, seconds=lease.settings.long_timeout,
     )
 
 
@@ -255,7 +108,7 @@ class OpenObject:
             dataSize=-1, KeyValPair_PI=message.StringStringMap(options),
         )
         self._descriptor = lease.run(
-            lambda session: _ask(
+            lambda session: ask(
                 session, 'DATA_OBJ_OPEN_AN', request
             ).int_info,
             'create' if create else 'read', path,
@@ -345,7 +198,8 @@ def _object(path, **fields):
     return message.FileOpenRequest(objPath=path, **{**nothing, **fields})
 
 
-def _ask(session, api, request):
+def ask(session, api, request):
+    """Send a request; return the answer, or raise its error."""
     with session.pool.get_connection() as connection:
         _send(connection, api, request)
         return connection.recv()

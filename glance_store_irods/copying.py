@@ -8,21 +8,32 @@ removes what it has made.
 """
 
 from concurrent import futures
+import contextlib
 import logging
 import time
 
 from glance_store import exceptions
+import tenacity
 
+from glance_store_irods import agents
 from glance_store_irods import api
+from glance_store_irods import catalog
+from glance_store_irods import checksums
 from glance_store_irods import writing
 
 LOG = logging.getLogger(__name__)
 
 # Seconds between two looks at a copy that the zone is making.
 LOOK = 1.0
+# A zone whose processes die in each copy has to be looked at.
+ATTEMPTS = 2
 
 
-def copy(sessions, source, target, size, *, beat, check):
+class AgentDied(exceptions.RemoteServiceUnavailable):
+    """The zone's process died in a copy, whose object it has locked."""
+
+
+def copy(sessions, source, target, size, *, beat, check, wait=None):
     """Copy an object to a path where nothing is yet.
 
     :param sessions: Sessions of the zone that ``target`` is in
@@ -30,83 +41,131 @@ def copy(sessions, source, target, size, *, beat, check):
     :param size: bytes that it must have
     :param beat: called for every second or so in which the zone was seen to
         be alive; raises to stop
-    :param check: called with the checksum that the zone computed of the copy,
-        and its path so far; raises if it is not what it should be
+    :param check: called with the :class:`Checksum` that the zone computed of
+        the copy, and its path so far; raises if it is not what it should be
+    :param wait: called with seconds, for as long as the zone cannot be
+        asked; raises to stop. If None, the zone is waited for as long as
+        ``irods_store_timeout`` says.
     :raises: Duplicate if there is something at ``target``, NotFound if the
         source is not visible, and all else that glance_store's drivers raise
     """
-    with writing.partial(sessions, target) as (lease, partial):
+    tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(AgentDied),
+        stop=tenacity.stop_after_attempt(ATTEMPTS), reraise=True,
+        before_sleep=lambda state: LOG.warning(
+            '%s Copying again under another name.', state.outcome.exception()
+        ),
+    )(_copy, sessions, source, target, size, beat, check, wait)
+
+
+def _copy(sessions, source, target, size, beat, check, wait):
+    with writing.partial(sessions, target, wait) as (lease, partial):
         expected = _expected(lease, source, size)
 
-        def compare(checksum):
-            _compare(checksum, expected, partial.path)
-            check(checksum, partial.path)
+        def compare(found):
+            _compare(found, expected, partial.path)
+            check(found, partial.path)
 
-        _run(sessions, lease, source, partial.path, beat)
+        _ZoneCopy(
+            sessions, lease, source, partial.path, beat, wait or time.sleep
+        ).make()
         partial.complete(size, compare)
 
 
 def _expected(lease, source, size):
-    """Return the recorded checksum of the source; have it made if need be."""
-    found = api.find(lease, source)
+    """Return the Checksum of the source; have it made if need be."""
+    found = catalog.find(lease, source)
     if found.size != size:
         raise exceptions.BackendException(
             f'{source} in iRODS has {found.size} bytes, and the image {size}.'
         )
-    recorded = {replica.checksum for replica in found.good} - {''}
-    if len(recorded) == 1:
-        return recorded.pop()
-    return api.checksum(lease, source)
+    return checksums.parse(api.checksum(lease, source))
 
 
-def _compare(checksum, expected, path):
-    if checksum.rpartition(':')[0] != expected.rpartition(':')[0]:
+def _compare(found, expected, path):
+    if found.algorithm != expected.algorithm:
         raise exceptions.BackendException(
             f'The checksum of {path} cannot be compared with that of its '
             f'source: the zones use different hash schemes.'
         )
-    if checksum != expected:
+    if found != expected:
         raise exceptions.BackendException(
             f'The checksum of {path} in iRODS is not that of its source.'
         )
 
 
-def _run(sessions, lease, source, path, beat):
-    """Return when the zone has made the copy; raise if it has not."""
-    def ask():
-        with sessions.lease() as own:
-            api.copy(own, source, path)
+class _ZoneCopy:
+    """One copy that the zone makes, and what is seen of it meanwhile."""
 
-    # What is raised here gets out when the zone has answered.
-    with futures.ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(ask)
-        while not futures.wait([asked], LOOK).done:
-            _look(lease, path, beat)
-    try:
-        asked.result()
-    except exceptions.RemoteServiceUnavailable as exc:
-        LOG.warning(
-            '%s The zone may still be copying; looking for the copy.', exc
-        )
-        # The zone may still be copying.
-        ends = time.monotonic() + lease.settings.long_timeout
-        found = _look(lease, path, beat)
-        while (
-            found is not None and found.is_being_written
-            and time.monotonic() < ends
-        ):
-            time.sleep(LOOK)
-            found = _look(lease, path, beat)
-        if found is None or not found.good:
-            raise
+    def __init__(self, sessions, lease, source, path, beat, wait):
+        self._sessions = sessions
+        self._lease = lease
+        self._source = source
+        self._path = path
+        self._beat = beat
+        self._wait = wait
+        self._own = None
+        # The one that makes the copy; None if the zone does not tell.
+        self._agent = None
 
+    def make(self):
+        """Return when the zone has made the copy; raise if it has not."""
+        with contextlib.ExitStack() as held:
+            self._own = held.enter_context(self._sessions.lease())
+            self._own.link()
+            self._look()
+            # What is raised here gets out when the zone has answered.
+            beside = held.enter_context(futures.ThreadPoolExecutor(1))
+            asked = beside.submit(
+                api.copy, self._own, self._source, self._path
+            )
+            while not futures.wait([asked], LOOK).done:
+                self._look()
+            try:
+                asked.result()
+                return
+            except exceptions.RemoteServiceUnavailable as exc:
+                LOG.warning(
+                    '%s The zone may still be copying; looking for the copy.',
+                    exc,
+                )
+                failure = exc
+        self._follow(failure)
 
-def _look(lease, path, beat):
-    """Return what the zone has made; say that the zone is alive if it is."""
-    try:
-        found = api.look(lease, path)
-    except exceptions.RemoteServiceUnavailable as exc:
-        LOG.debug('%s', exc)
-        return None
-    beat()
-    return found
+    def _look(self):
+        """Say that the zone is alive if it is; raise to stop."""
+        try:
+            catalog.look(self._lease, self._path)
+            program = self._own.program
+            if self._agent is None or self._agent.program != program:
+                self._agent = agents.find(self._lease, program)
+        except exceptions.RemoteServiceUnavailable as exc:
+            LOG.debug('%s', exc)
+            self._wait(0)
+        else:
+            self._beat()
+
+    def _follow(self, failure):
+        """Return when the copy is complete whose answer was lost.
+
+        :param failure: what to raise if there is no copy
+        """
+        ends = time.monotonic() + self._lease.settings.long_timeout
+        while True:
+            # Asked first: who has just completed a copy ends as well.
+            is_dead = agents.is_dead(self._lease, self._agent)
+            found = catalog.look(self._lease, self._path)
+            if found is not None and found.good:
+                return
+            if found is None or not found.is_being_written:
+                raise failure
+            if is_dead:
+                raise AgentDied(message=(
+                    f'The process of iRODS that copied {self._source} died. '
+                    f'What it made, {self._path}, is locked, and only an '
+                    f'administrator of the zone can remove it.'
+                ))
+            if time.monotonic() >= ends:
+                raise failure
+            self._beat()
+            self._wait(LOOK)

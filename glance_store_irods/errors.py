@@ -14,21 +14,15 @@ import struct
 from glance_store import exceptions
 from irods import exception as irods_exception
 from irods import message
-from irods.manager import data_object_manager
+
+from glance_store_irods import codes
+from glance_store_irods.account import REFUSE
+from glance_store_irods.codes import Kind
 
 LOG = logging.getLogger(__name__)
 
-_MISSING = {-358000, -808000, -317000}
-_EXISTS = {-312000, -834000}
-_DENIED = -818000
-_FULL = -110000
-_NO_COLLECTION = -814000
-_NO_RESOURCE = -78000
-_BUSY = {-1803000, -406000, -105000}
 _NEGOTIATION = {-1824000, -1825000}
 _LOGIN = {-826000, -827000, -840000, -993000}
-_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_DENIED_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _WRITING = ('create', 'write', 'close', 'replicate', 'move')
 
 # What the client raises when it reads something that is not what it waits for.
@@ -42,10 +36,16 @@ _NONSENSE_AT_LOGIN = (*_NONSENSE, AttributeError, ValueError)
 
 def answered(error):
     """Tell whether the server has answered: its connection can be used on."""
-    return code_of(error) is not None or isinstance(error, (
-        irods_exception.DoesNotExist,
-        data_object_manager.Server_Checksum_Warning,
-    ))
+    code = code_of(error)
+    if code is not None:
+        return not codes.is_out_of_step(code)
+    return isinstance(error, irods_exception.DoesNotExist)
+
+
+def may_be_outdated(error):
+    """Tell whether a server that is asked anew may answer otherwise."""
+    code = code_of(error)
+    return code is not None and codes.may_be_outdated(code)
 
 
 def code_of(error):
@@ -68,10 +68,6 @@ def translated(error, action, path, store):
     :param store: name of the store
     """
     what = f'iRODS could not {action} {path}'
-    if isinstance(error, data_object_manager.Server_Checksum_Warning):
-        return exceptions.BackendException(
-            f'{what}: a checksum is not what was recorded.'
-        )
     if isinstance(error, irods_exception.DoesNotExist):
         return exceptions.NotFound(image=path)
     code = code_of(error)
@@ -100,9 +96,11 @@ def login_failed(error, account, store):
             f'{account.zone} with the password given ({_name(error, code)})',
         )
     if code in _NEGOTIATION or 'negotiation' in str(error).lower():
-        return misconfigured(
-            store, f'the {where} and the store do not agree on using TLS'
-        )
+        return misconfigured(store, (
+            f'the {where} requires TLS, and irods_store_tls is not true'
+            if account.tls.policy == REFUSE else
+            f'the {where} does not offer TLS, which the store requires'
+        ))
     if code is not None:
         return exceptions.RemoteServiceUnavailable(
             message=f'The {where} refused the login: {_name(error, code)}.'
@@ -138,36 +136,43 @@ def misconfigured(store, reason):
 
 
 def _of_code(error, code, action, path, store):
-    nominal, number = -(abs(code) // 1000 * 1000), abs(code) % 1000
+    kind, words = codes.meaning(code)
     what = f'iRODS could not {action} {path}: {_name(error, code)}'
-    if nominal == _NO_COLLECTION or action == 'create' and nominal in _MISSING:
-        return misconfigured(store, f'{what}, there is no such collection')
-    if nominal == _NO_RESOURCE:
-        return misconfigured(store, f'{what}, there is no such resource')
-    if nominal in _EXISTS or number == errno.EEXIST:
+    said = f'{what}, {words}' if words else what
+    if kind is Kind.MISCONFIGURED:
+        return misconfigured(store, said)
+    if kind is Kind.MISSING:
+        if action == 'create':
+            return misconfigured(store, f'{what}, there is no collection')
+        return exceptions.NotFound(image=path)
+    if kind is Kind.EXISTS:
         return exceptions.Duplicate(image=path)
-    if nominal == _FULL or number in _FULL_ERRNOS:
-        return exceptions.StorageFull(message=f'{what}, no space left.')
-    if nominal == _DENIED or number in _DENIED_ERRNOS:
+    if kind is Kind.FULL:
+        return exceptions.StorageFull(message=f'{said}.')
+    if kind is Kind.DENIED:
         if action in _WRITING:
-            return exceptions.StorageWriteDenied(message=f'{what}.')
-        return exceptions.Forbidden(message=f'{what}.')
-    if nominal in _BUSY:
+            return exceptions.StorageWriteDenied(message=f'{said}.')
+        return exceptions.Forbidden(message=f'{said}.')
+    if kind is Kind.UNAVAILABLE:
         if action == 'delete':
             return exceptions.InUseByStore(
-                message=f'{what}, it is being written, or its resource is '
-                        f'down, or its writer died and an administrator of '
-                        f'the zone has to reset its status.'
+                message=f'{said}, or its writer died and an administrator '
+                        f'of the zone has to reset its status.'
             )
-        return exceptions.RemoteServiceUnavailable(
-            message=f'{what}, it is being written, or its resource is down.'
+        return exceptions.RemoteServiceUnavailable(message=f'{said}.')
+    if codes.errno_of(code) == errno.ENOENT and action != 'create':
+        return _of_lost_file(what, action, path)
+    return exceptions.BackendException(f'{said}.')
+
+
+def _of_lost_file(what, action, path):
+    """Return the exception for an object that the catalog alone knows."""
+    if action in _WRITING:
+        return exceptions.BackendException(
+            f'{what}, it was moved or removed while it was written.'
         )
-    if number == errno.ENOENT and action != 'create':
-        LOG.error('%s: the catalog knows it, but its file is gone.', what)
-        return exceptions.NotFound(image=path)
-    if nominal in _MISSING:
-        return exceptions.NotFound(image=path)
-    return exceptions.BackendException(f'{what}.')
+    LOG.error('%s: the catalog knows it, but its file is gone.', what)
+    return exceptions.NotFound(image=path)
 
 
 def _name(error, code):

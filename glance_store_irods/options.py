@@ -157,6 +157,20 @@ one process for each.
 Related options:
     * irods_store_timeout
 """),
+    cfg.FloatOpt(
+        'irods_store_connection_idle', default=60.0, min=0.1, help="""
+Seconds after which a connection is closed that nobody uses.
+
+The zone has a process for each open connection.
+"""),
+    cfg.FloatOpt(
+        'irods_store_connection_max_age', default=600.0, min=0.1, help="""
+Seconds after which a connection is not used for further requests.
+
+The zone's process for a connection reads only once, when it begins, which
+resources there are and which of them are up. What a resource refuses is asked
+again on a new connection in any case.
+"""),
     cfg.IntOpt(
         'irods_store_chunk_size',
         default=4 * 1024 * 1024, min=4096, max=256 * 1024 * 1024,

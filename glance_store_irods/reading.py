@@ -11,11 +11,12 @@ import time
 from glance_store import exceptions
 
 from glance_store_irods import api
+from glance_store_irods import catalog
 
 LOG = logging.getLogger(__name__)
 
-# Seconds to wait before each further try to read what could not be read. A
-# try that reads something begins the count anew.
+# Seconds to wait before each further try to read what could not be read, once
+# there is a connection. A try that reads something begins the count anew.
 PAUSES = (0, 1, 3)
 
 
@@ -48,11 +49,27 @@ def chunks(sessions, found, offset, length=None):
         ]
         if len(readers) > 1:
             yield from _in_parallel(readers, starts, end)
-            return
-        while offset < end:
-            data = readers[0].read(offset, min(step, end - offset))
-            offset += len(data)
-            yield data
+        else:
+            yield from _one_by_one(readers[0], offset, end, step)
+
+
+def chunks_through(lease, found):
+    """Yield all bytes of an object, a chunk at a time.
+
+    :param lease: Lease to do it through, for whoever has one already
+    :param found: DataObject
+    """
+    with contextlib.closing(_Reader(lease, found)) as reader:
+        yield from _one_by_one(
+            reader, 0, found.size, lease.settings.chunk_size
+        )
+
+
+def _one_by_one(reader, offset, end, step):
+    while offset < end:
+        data = reader.read(offset, min(step, end - offset))
+        offset += len(data)
+        yield data
 
 
 def _in_parallel(readers, starts, end):
@@ -108,6 +125,8 @@ class _Reader:
             self._check_unchanged()
         if self._opened is None:
             self._opened, self._position = self._open(), 0
+            # A restart of the server shall not end what has begun.
+            self._lease.be_patient()
         if offset != self._position:
             self._opened.seek(offset)
             self._position = offset
@@ -122,7 +141,7 @@ class _Reader:
 
     def _check_unchanged(self):
         """Without a connection, it could have been replaced by another."""
-        found = api.find(self._lease, self._found.path)
+        found = catalog.find(self._lease, self._found.path)
         if found.id != self._found.id or found.size != self._found.size:
             raise exceptions.BackendException(
                 f'{self._found.path} in iRODS was replaced while it was read.'

@@ -2,10 +2,9 @@
 
 """The connections of one store to its zone.
 
-They are made when they are needed, kept for the next request, and never more
-than the options allow. Each has a client session of its own: transfers do not
-touch each other, and nobody waits while another one connects. What may be out
-of step with its server is never used again, nor in a forked process.
+They are made when they are needed, kept for the next request for a while, and
+never more than the options allow. What may be out of step with its server is
+never used again, nor in a forked process.
 """
 
 import collections
@@ -13,32 +12,19 @@ import contextlib
 import functools
 import logging
 import os
-import select
-import socket
-import sys
 import threading
+import time
 import weakref
 
 from glance_store import exceptions
-from irods import connection
-from irods import exception
-from irods import password_obfuscation
-from irods import session
-
-# The client loads these only when it needs them, and then they log.
-from irods.auth import native  # noqa: F401
-from irods.auth import pam_password  # noqa: F401
 
 from glance_store_irods import errors
+from glance_store_irods import link as links
 
-APPLICATION = 'glance_store_irods'
-# A goodbye must not keep anybody waiting.
-GOODBYE_SECONDS = 2.0
-# A host that is gone is noticed after three minutes.
-KEEP_ALIVE = {
-    socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 20, socket.TCP_KEEPCNT: 6,
-}
-_CLIENT_LOGGER = 'irods'
+LOG = logging.getLogger(__name__)
+
+# Seconds between two tries to reach a server that is waited for.
+PAUSE = 1.0
 
 
 class Sessions:
@@ -61,6 +47,7 @@ class Sessions:
     def _begin(self):
         self._changed = threading.Condition()
         self._leases = set()
+        self._ending = None
 
     @contextlib.contextmanager
     def lease(self, wait=True):
@@ -99,17 +86,58 @@ class Sessions:
 
         :raises: BadStoreConfiguration, RemoteServiceUnavailable
         """
-        while (found := _pop(self._idle)) is not None:
-            if found.is_alive():
+        while (found := _pop(self._idle.pop)) is not None:
+            if not found.is_alive():
+                found.drop()
+            elif self._may_be_kept(found):
                 return found
-            found.drop()
-        made = Link(self.settings)
+            else:
+                found.close()
+        made = links.Link(self.settings)
         self._links.add(made)
         return made
 
     def keep(self, link):
         """Take back a connection that is in step with its server."""
+        if not self._may_be_kept(link):
+            link.close()
+            return
+        link.kept = time.monotonic()
         self._idle.append(link)
+        with self._changed:
+            self._end_idle_later(self.settings.connection_idle)
+
+    def _may_be_kept(self, link):
+        """Tell whether a connection is good for further requests.
+
+        An agent reads once which resources there are, and costs the zone a
+        process.
+        """
+        age = time.monotonic() - link.made
+        return not link.outdated and age < self.settings.connection_max_age
+
+    def _end_idle_later(self, seconds):
+        """Have what is not used for a while closed; the lock is held."""
+        if self._ending is None:
+            self._ending = threading.Timer(seconds, self._end_idle)
+            self._ending.daemon = True
+            self._ending.start()
+
+    def _end_idle(self):
+        """Close those at the old end that were not used for long enough."""
+        left = 0
+        while left <= 0 and (found := _pop(self._idle.popleft)) is not None:
+            left = (
+                found.kept + self.settings.connection_idle - time.monotonic()
+            )
+            if left > 0:
+                self._idle.appendleft(found)
+            else:
+                found.close()
+        with self._changed:
+            self._ending = None
+            if left > 0:
+                self._end_idle_later(left)
 
     def close(self):
         """Close the connections that nobody uses."""
@@ -117,7 +145,7 @@ class Sessions:
 
     def drop_idle(self):
         """Close them without waiting for a server that may be gone."""
-        while (found := _pop(self._idle)) is not None:
+        while (found := _pop(self._idle.pop)) is not None:
             found.drop()
 
     def forget(self):
@@ -136,6 +164,20 @@ class Lease:
         self.settings = sessions.settings
         self._sessions = sessions
         self._link = None
+        self._wait = None
+        self._patience = 0
+
+    def be_patient(self, wait=time.sleep, seconds=None):
+        """From now on wait for a server that cannot be reached.
+
+        For whoever has begun something, which a restart of the server shall
+        not end.
+
+        :param wait: called with seconds; raises to stop
+        :param seconds: how long each time; ``irods_store_timeout`` if None
+        """
+        self._wait = wait
+        self._patience = self.settings.timeout if seconds is None else seconds
 
     def run(self, operation, action, path, *, again=False, seconds=None):
         """Return what ``operation(session)`` returns.
@@ -144,17 +186,25 @@ class Lease:
         :param path: what it does that to
         :param again: it does no harm to do it twice, so that it is, once,
             if the connection is lost. One that was not used for a while can
-            be dead without a sign.
+            be dead without a sign. What the server has refused because of a
+            resource is asked again in any case, on a new connection.
         :param seconds: how long to wait for each answer; as usual if None
         :raises: glance_store's exceptions, and what is a bug
         """
         link = self.link()
+        was_new, link.is_new = link.is_new, False
         try:
             return self._attempt(link, operation, action, path, seconds)
-        except exceptions.RemoteServiceUnavailable:
-            if not again or link.is_open:
+        except (
+            exceptions.GlanceStoreException, exceptions.BackendException
+        ):
+            if link.is_open:
+                if was_new or not link.outdated or link.descriptors:
+                    raise
+                link.close()
+            elif not again:
                 raise
-        # The others that are idle may be as dead.
+        # The others that are idle may be as dead, or as outdated.
         self._sessions.drop_idle()
         return self._attempt(self.link(), operation, action, path, seconds)
 
@@ -170,6 +220,8 @@ class Lease:
         except Exception as exc:
             if not errors.answered(exc):
                 link.drop()
+            elif errors.may_be_outdated(exc):
+                link.outdated = True
             failure = errors.translated(
                 exc, action, path, self.settings.store
             )
@@ -182,14 +234,28 @@ class Lease:
             raise
 
     @property
+    def program(self):
+        """The name by which the zone lists the agent of the connection."""
+        return self._link.program if self._link is not None else None
+
+    @property
     def is_connected(self):
         """Whether there is a connection that was not lost."""
         return self._link is not None and self._link.is_open
 
     def link(self):
         """Return the :class:`Link`, made now if there is none."""
-        if not self.is_connected:
-            self._link = self._sessions.link()
+        ends, told = time.monotonic() + self._patience, False
+        while not self.is_connected:
+            try:
+                self._link = self._sessions.link()
+            except exceptions.RemoteServiceUnavailable as exc:
+                if time.monotonic() >= ends:
+                    raise
+                if not told:
+                    LOG.warning('%s Waiting for it.', exc)
+                    told = True
+                self._wait(PAUSE)
         return self._link
 
     def drop(self):
@@ -209,167 +275,16 @@ class Lease:
             self._sessions.keep(link)
 
 
-class Link:
-    """A client session that is logged in, with its one connection.
-
-    ``descriptors`` are those of the objects that are open on it.
-
-    :param settings: :class:`IrodsSettings`
-    :raises: BadStoreConfiguration, RemoteServiceUnavailable
-    """
-
-    def __init__(self, settings):
-        self.session = None
-        self.descriptors = set()
-        self._connection = None
-        _silence_client()
-        login, failure = _login(settings), None
-        try:
-            self._connect(settings, login)
-        except Exception as exc:
-            self.drop()
-            failure = errors.login_failed(
-                exc, settings.account, settings.store
-            )
-            if failure is exc:
-                raise
-        if failure is not None:
-            # Not from within the handler: the client's exception would keep
-            # what it was doing alive, and be shown as the cause.
-            raise failure
-
-    def _connect(self, settings, login):
-        self.session = session.iRODSSession(
-            auto_cleanup=False, application_name=APPLICATION,
-            connection_timeout=settings.connection_timeout, **login,
-        )
-        pool = self.session.pool
-        # Made in two steps, for what its __init__ has opened must be closed
-        # if it fails; the pool would not know the connection then.
-        self._connection = connection.Connection.__new__(
-            connection.Connection
-        )
-        self._connection.socket = None
-        self._connection.__init__(pool, pool.account)
-        pool.idle.add(self._connection)
-        _tune(self._connection.socket)
-        with pool.get_connection():
-            # Asked for later, it would take a connection and keep it.
-            self.session.data_objects.server_version  # noqa: B018
-        self.session.connection_timeout = settings.timeout
-
-    @property
-    def is_open(self):
-        """Whether it was neither closed nor left to another process."""
-        return self._connection is not None
-
-    @contextlib.contextmanager
-    def waiting(self, seconds):
-        """Wait so long for each answer within the block; None: as usual."""
-        usual = self.session.connection_timeout
-        self.session.connection_timeout = seconds or usual
-        try:
-            yield
-        finally:
-            self.session.connection_timeout = usual
-
-    def is_alive(self):
-        """Tell whether an idle connection looks as if it could be used.
-
-        The server says nothing unasked, so that what can be read is the end.
-        """
-        if self._connections() != {self._connection}:
-            return False
-        poll = select.poll()
-        poll.register(self._connection.socket, select.POLLIN)
-        return not poll.poll(0)
-
-    def close(self):
-        """Say goodbye and close the connection."""
-        for each in self._connections():
-            try:
-                each.socket.settimeout(GOODBYE_SECONDS)
-                each.disconnect()
-            except (OSError, exception.NetworkException):
-                """The other side is gone already; ours is closed next."""
-        self.drop()
-
-    def drop(self):
-        """Close the connection without a word, whatever state it is in.
-
-        In a forked process that closes its copies of the parent's sockets.
-        Locks of the client may be held by a thread that does not exist there,
-        so that nothing of it is called, now or when garbage is collected.
-        """
-        connections = self._connections()
-        self.descriptors.clear()
-        self._connection = None
-        if self.session is not None:
-            self.session.pool = None
-        for each in connections:
-            its_socket, each.socket = each.socket, None
-            its_socket.close()
-
-    def _connections(self):
-        """Return all that are open: an operation may have made a second."""
-        pool = self.session.pool if self.session is not None else None
-        if pool is None:
-            return set()
-        return {
-            each for each in {self._connection, *pool.active, *pool.idle}
-            if each is not None and each.socket is not None
-        }
-
-
-def _login(settings):
-    """Return what a session of the client is told about the account."""
-    account, store = settings.account, settings.store
-    password, path = account.password, account.authentication_file
-    if path is not None:
-        try:
-            with open(path, encoding='utf-8') as file:
-                text = file.read().rstrip('\n')
-            password = password_obfuscation.decode(text, account.uid)
-        except (OSError, ValueError, IndexError):
-            raise errors.misconfigured(
-                store, f'the authentication file {path} cannot be read, or '
-                       f'is damaged'
-            ) from None
-    try:
-        tls = account.tls.options()
-    except OSError:
-        raise errors.misconfigured(
-            store, 'the certificate authorities cannot be read any more'
-        ) from None
-    return {
-        'host': account.host, 'port': account.port, 'zone': account.zone,
-        'user': account.user, 'password': password,
-        'authentication_scheme': account.scheme, **tls,
-    }
-
-
-def _tune(its_socket):
-    """Notice a host that is gone; send each message as it is.
-
-    Some answers take hours, in which nothing else would show that nobody is
-    there any more.
-    """
-    its_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in KEEP_ALIVE.items():
-        its_socket.setsockopt(socket.IPPROTO_TCP, option, value)
-    its_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _pop(idle):
+def _pop(take):
     """Return one of the idle connections, or None if there is none."""
     try:
-        return idle.pop()
+        return take()
     except IndexError:
         return None
 
 
 def _close_all(idle):
-    while (found := _pop(idle)) is not None:
+    while (found := _pop(idle.pop)) is not None:
         found.close()
 
 
@@ -378,23 +293,3 @@ def _forget(reference):
     sessions = reference()
     if sessions is not None:
         sessions.forget()
-
-
-def _from_info(record):
-    return record.levelno >= logging.INFO
-
-
-def _silence_client():
-    """Keep python-irodsclient from logging its messages; harmless twice.
-
-    At the level DEBUG it logs each as it is sent: the login (with PAM, the
-    password) and all image data. Filters of a logger are not inherited and
-    levels can be set again by the service, so that each of its loggers, which
-    are named after its modules, gets a filter. All must be loaded already.
-    """
-    for name in list(sys.modules):
-        if name.partition('.')[0] == _CLIENT_LOGGER:
-            logging.getLogger(name).addFilter(_from_info)
-    client = logging.getLogger(_CLIENT_LOGGER)
-    if client.level == logging.NOTSET:
-        client.setLevel(logging.INFO)

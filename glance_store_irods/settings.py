@@ -38,6 +38,8 @@ class IrodsSettings:
     timeout: float
     long_timeout: float
     pool_size: int
+    connection_idle: float
+    connection_max_age: float
     chunk_size: int
     transfer_threads: int
 
@@ -72,7 +74,8 @@ def read(conf, group):
         primary=given.primary_res, replica=given.replica_res,
         **{name: getattr(given, name) for name in (
             'connection_timeout', 'timeout', 'long_timeout', 'pool_size',
-            'chunk_size', 'transfer_threads',
+            'connection_idle', 'connection_max_age', 'chunk_size',
+            'transfer_threads',
         )},
     )
 

@@ -15,6 +15,7 @@ from glance_store_irods import settings as store_settings
 
 try:
     from glance_store_irods import api
+    from glance_store_irods import catalog
     from glance_store_irods import copying
     from glance_store_irods import errors
     from glance_store_irods import reading
@@ -92,13 +93,13 @@ class Store(driver.Store):
         """Ask whether everything that the options name is there."""
         settings, path = self.settings, self.settings.collection
         with self.sessions.lease() as lease:
-            if not api.has_collection(lease, path):
+            if not catalog.has_collection(lease, path):
                 raise errors.misconfigured(
                     settings.store,
                     f'user {settings.account.user} sees no collection {path}',
                 )
             for name in filter(None, (settings.primary, settings.replica)):
-                if not api.has_resource(lease, path, name):
+                if not catalog.has_resource(lease, path, name):
                     raise errors.misconfigured(
                         settings.store,
                         f'zone {settings.zone} has no resource {name}',
@@ -143,9 +144,10 @@ class Store(driver.Store):
         metadata = {}
         if self.backend_group:
             metadata['store'] = self.backend_group
+        hexdigests = data.hexdigests
         return (
-            location.url_of(path), data.count, data.checksum, data.multihash,
-            metadata,
+            location.url_of(path), data.count, hexdigests['md5'],
+            hexdigests[str(hashing_algo)], metadata,
         )
 
     @capabilities.check
@@ -222,7 +224,7 @@ class Store(driver.Store):
         :raises: NotFound
         """
         with self.sessions.lease() as lease:
-            return api.find(lease, path)
+            return catalog.find(lease, path)
 
     def sees(self, path):
         """Tell whether there is a complete object for this store's user.
@@ -231,7 +233,7 @@ class Store(driver.Store):
         federated with this one.
         """
         with self.sessions.lease() as lease:
-            found = api.look(lease, path)
+            found = catalog.look(lease, path)
         return found is not None and bool(found.good)
 
     def list(self):
@@ -242,16 +244,32 @@ class Store(driver.Store):
         """
         path = self.settings.collection
         with self.sessions.lease() as lease:
-            return [f'{path}/{name}' for name in api.list_names(lease, path)]
+            return [f'{path}/{name}' for name in catalog.list_names(lease, path)]
 
     def read(self, path):
         """Yield the bytes of the object at a path."""
         return reading.chunks(self.sessions, self.find(path), 0)
 
-    def copy_here(self, source, image_id, size, *, beat, check):
+    def write_verified(self, image_id, source, hexdigests, *, wait):
+        """Write an image that others have hashed.
+
+        :param source: as :class:`checksums.Verified` wants it
+        :param hexdigests: likewise
+        :param wait: called with seconds, for as long as the zone cannot be
+            reached; raises to stop
+        :returns: the URL of the image
+        """
+        path = self.new_path(image_id)
+        incoming = checksums.Verified(
+            source, hexdigests, self.settings.chunk_size
+        )
+        writing.write(self.sessions, path, incoming, wait)
+        return location.url_of(path)
+
+    def copy_here(self, source, image_id, size, *, beat, check, wait=None):
         """Copy an object inside iRODS; no byte of it passes through here.
 
-        See the module copying for what ``beat`` and ``check`` are.
+        See the module copying for what the functions are for.
 
         :param source: path of an object that ``sees`` is true for
         :param size: bytes that it must have
@@ -259,7 +277,8 @@ class Store(driver.Store):
         """
         path = self.new_path(image_id)
         copying.copy(
-            self.sessions, source, path, size, beat=beat, check=check
+            self.sessions, source, path, size, beat=beat, check=check,
+            wait=wait,
         )
         return location.url_of(path)
 
@@ -269,10 +288,10 @@ class Store(driver.Store):
         Also when the answer about that got lost.
         """
         with self.sessions.lease() as lease:
-            found = api.find(lease, path)
+            found = catalog.find(lease, path)
 
             def is_gone():
-                now = api.look(lease, path)
+                now = catalog.look(lease, path)
                 return now is None or now.id != found.id
 
             try:

@@ -9,16 +9,23 @@ The name is not reused: what a dead process left behind can be beyond our
 rights to remove, and must not be in the way.
 """
 
+from concurrent import futures
 import contextlib
+import functools
+import hashlib
 import logging
+import math
 import uuid
 
 from glance_store import exceptions
 import tenacity
 
 from glance_store_irods import api
+from glance_store_irods import catalog
+from glance_store_irods import checksums
 from glance_store_irods import errors
 from glance_store_irods import location
+from glance_store_irods import reading
 
 LOG = logging.getLogger(__name__)
 
@@ -27,37 +34,65 @@ LOG = logging.getLogger(__name__)
 PAUSE = 0.2
 
 
-def write(sessions, path, incoming):
+def write(sessions, path, incoming, wait=None):
     """Write a new object.
 
     :param sessions: Sessions
-    :param incoming: Incoming; not read unless the path is free
+    :param incoming: Incoming or Verified; not read unless the path is free
+    :param wait: as in :func:`partial`
     :raises: Duplicate if there is something at ``path``
     """
-    with partial(sessions, path) as (_lease, made):
+    with partial(sessions, path, wait) as (_lease, made):
         made.send(incoming)
         made.complete(
-            incoming.count,
-            lambda checksum: incoming.check(checksum, made.path),
+            incoming.count, functools.partial(_compare, made, incoming)
+        )
+
+
+def _compare(made, incoming, found):
+    """Compare the object with what was sent.
+
+    :param found: Checksum that the zone computed
+    """
+    hexdigests = incoming.hexdigests
+    if found.algorithm not in hexdigests:
+        LOG.info(
+            'The hash scheme of the zone, %s, is none that was computed of '
+            '%s; reading it back', found.algorithm, made.path,
+        )
+        found = made.read_back()
+    if not found.is_of(hexdigests[found.algorithm]):
+        raise exceptions.BackendException(
+            f'The {found.algorithm} checksum of {made.path} in iRODS is not '
+            f'that of the bytes that were sent.'
         )
 
 
 @contextlib.contextmanager
-def partial(sessions, target):
+def partial(sessions, target, wait=None):
     """Lend a Lease and a :class:`Partial` that gets the target's name after.
 
     If the block raises, it is removed instead.
 
+    :param wait: called with seconds, for as long as the server cannot be
+        reached, and raises to give up; if None, that is so only once there
+        is something to remove, and ends after ``irods_store_timeout``
     :raises: Duplicate if there is something at ``target``
     """
     with sessions.lease() as lease:
-        if api.look(lease, target) is not None:
+        if wait is not None:
+            lease.be_patient(wait, math.inf)
+        if catalog.look(lease, target) is not None:
             raise exceptions.Duplicate(image=target)
         made = Partial(lease, target)
         try:
+            if wait is None:
+                lease.be_patient()
             yield lease, made
             made.publish()
         except BaseException:
+            # Whoever has given up waits for nothing but this.
+            lease.be_patient()
             made.remove()
             raise
 
@@ -77,6 +112,7 @@ class Partial:
         self._moving = False
         # Somebody else's object has the name: it is not ours to remove.
         self._is_foreign = False
+        self._proved = set()
 
     def send(self, incoming):
         """Write all pieces, and let the zone complete the object."""
@@ -87,38 +123,80 @@ class Partial:
         except exceptions.Duplicate:
             self._is_foreign = True
             raise
-        for piece in incoming.pieces():
-            self._opened.write(piece)
+        # One piece is sent while the next one comes.
+        with futures.ThreadPoolExecutor(1) as beside:
+            sending = None
+            for piece in incoming.pieces():
+                if sending is not None:
+                    sending.result()
+                sending = beside.submit(self._opened.write, piece)
+            if sending is not None:
+                sending.result()
         # The zone may replicate the object before it answers.
         self._opened.close(self._lease.settings.long_timeout)
 
     def complete(self, size, check):
         """Compare the object with what it shall be; make its replica.
 
-        :param check: called with the checksum that the zone computes of each
-            replica; raises if that is wrong
+        :param check: called with the :class:`Checksum` that the zone computes
+            of a replica, unless it is that of one before; raises if that is
+            wrong
         """
-        found = api.find(self._lease, self.path)
+        found = catalog.find(self._lease, self.path)
         self._id = found.id
         if found.size != size:
             raise exceptions.BackendException(
                 f'{self.path} in iRODS has {found.size} bytes, but {size} '
                 f'were sent.'
             )
+        self._check_resource(found)
         # There is more than one already if the zone replicates by itself.
         for replica in found.good:
-            check(api.checksum(
-                self._lease, self.path,
-                number=replica.number if len(found.replicas) > 1 else None,
-            ))
+            self._check(
+                check, replica.number if len(found.replicas) > 1 else None
+            )
         if self._lease.settings.replica:
             known = {replica.number for replica in found.replicas}
             for replica in self._replicate(found).good:
                 if replica.number not in known:
                     # That of the source is recorded for it already.
-                    check(api.checksum(
-                        self._lease, self.path, True, replica.number
-                    ))
+                    self._check(check, replica.number, fresh=True)
+
+    def _check_resource(self, found):
+        """The zone takes its default resource if the one asked for is down.
+
+        It does not say so.
+        """
+        wanted = self._lease.settings.primary
+        if wanted and not any(
+            replica.lies_in(wanted) for replica in found.replicas
+        ):
+            resources = ', '.join(
+                replica.hierarchy for replica in found.replicas
+            )
+            raise exceptions.RemoteServiceUnavailable(
+                message=f'iRODS wrote {self.path} to {resources} and not to '
+                        f'{wanted} (irods_store_primary_res), which may be '
+                        f'down.'
+            )
+
+    def _check(self, check, number, fresh=False):
+        computed = checksums.parse(
+            api.checksum(self._lease, self.path, fresh, number)
+        )
+        if computed not in self._proved:
+            check(computed)
+            self._proved.add(computed)
+
+    def read_back(self):
+        """Read the object; return a :class:`Checksum` of what was read."""
+        digest = hashlib.sha256()
+        found = catalog.find(self._lease, self.path)
+        for chunk in reading.chunks_through(self._lease, found):
+            digest.update(chunk)
+        return checksums.Checksum(
+            algorithm='sha256', digest=digest.hexdigest()
+        )
 
     def _replicate(self, before):
         """Return the DataObject with a replica on the second resource."""
@@ -130,7 +208,7 @@ class Partial:
                 f'which is to hold their second replica',
             )
         api.replicate(self._lease, self.path, resource)
-        found = api.find(self._lease, self.path)
+        found = catalog.find(self._lease, self.path)
         if not any(
             replica.is_good and replica.lies_in(resource)
             and replica.size == before.size for replica in found.replicas
@@ -156,7 +234,7 @@ class Partial:
                 raise
 
     def _is_published(self):
-        found = api.look(self._lease, self._target)
+        found = catalog.look(self._lease, self._target)
         return found is not None and found.id == self._id
 
     def remove(self):
@@ -173,8 +251,11 @@ class Partial:
                     exceptions.InUseByStore,
                     exceptions.RemoteServiceUnavailable,
                 )),
-                stop=tenacity.stop_after_delay(
-                    self._lease.settings.connection_timeout
+                # The first one may have waited for the server.
+                stop=tenacity.stop_after_attempt(2) & (
+                    tenacity.stop_after_delay(
+                        self._lease.settings.connection_timeout
+                    )
                 ),
                 wait=tenacity.wait_fixed(PAUSE), reraise=True,
             )(self._remove_once)

@@ -14,6 +14,7 @@ from oslo_utils import uuidutils
 
 from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import read_back
+from glance_copy_plugin.transfer import staged_reader
 from glance_store_irods import checksums
 
 
@@ -52,10 +53,10 @@ def _copy(source, request):
         request.cancel.check()
         request.on_bytes(0)
 
-    def check(checksum, path):
+    def check(found, path):
         if request.verify != 'none':
             checksums.compare(
-                checksum, request.expected.algorithm, request.expected.value
+                found, request.expected.algorithm, request.expected.value
             )
         request.on_bytes(request.size)
         if request.verify == 'full':
@@ -63,11 +64,33 @@ def _copy(source, request):
         request.cancel.check()
 
     url = driver.copy_here(
-        source, request.image_id, request.size, beat=beat, check=check
+        source, request.image_id, request.size, beat=beat, check=check,
+        wait=request.cancel.wait,
     )
     return base.StoredObject(
         url=url, metadata={'store': request.target.store}
     )
+
+
+class IrodsWriter:
+    """Writes what staging has hashed, with the zone's usual hash too."""
+
+    algorithms = ('sha256',)
+
+    def can_write(self, target):
+        """True: every store is written in the same way."""
+        return True
+
+    def write(self, request):
+        """Send the staged bytes; the zone's checksum proves them."""
+        url = request.target.driver.write_verified(
+            request.image_id,
+            staged_reader.StagedReader(request.follower, request.on_bytes),
+            lambda: request.follower.hexdigests, wait=request.cancel.wait,
+        )
+        return base.StoredObject(
+            url=url, metadata={'store': request.target.store}
+        )
 
 
 def path_of(location):
@@ -145,5 +168,6 @@ class IrodsInventory:
 
 
 BACKEND = base.Backend(
-    drivers=('irods',), copier=IrodsCopier(), inventory=IrodsInventory(),
+    drivers=('irods',), writer=IrodsWriter(), copier=IrodsCopier(),
+    inventory=IrodsInventory(),
 )

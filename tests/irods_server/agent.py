@@ -2,6 +2,7 @@
 
 """One connection, served by one thread, as by an agent of iRODS."""
 
+import itertools
 import os
 import socket
 import threading
@@ -12,10 +13,13 @@ from tests.irods_server import handlers
 from tests.irods_server import negotiation
 from tests.irods_server import packing
 from tests.irods_server import replies
+from tests.irods_server import resources
 from tests.irods_server import rules
 from tests.irods_server import wire
 
 SYS_INTERNAL_ERR = -154000
+# In place of the numbers of processes.
+_NUMBERS = itertools.count(1001)
 
 
 class Request:
@@ -60,6 +64,7 @@ class Agent(threading.Thread):
     def __init__(self, server, connection):
         super().__init__(name=f'irods-agent-{server.zone}', daemon=True)
         self.server = server
+        self.number = next(_NUMBERS)
         self.catalog = server.catalog
         self.faults = server.faults
         self.stream = wire.Stream(connection)
@@ -70,6 +75,8 @@ class Agent(threading.Thread):
         self.killed = False
         self.challenge = ''
         self.startup = None
+        self._resources = {}
+        self.resources(self.catalog)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self):
@@ -120,7 +127,7 @@ class Agent(threading.Thread):
         try:
             handler = handlers.TABLE[request.number]
         except KeyError:
-            raise codes.IrodsError(codes.SYS_UNMATCHED_API_NUM) from None
+            raise codes.IrodsError(codes.SYS_API_INPUT_ERR) from None
         return handler(self, request) or replies.Reply()
 
     def _send(self, request, reply):
@@ -142,6 +149,16 @@ class Agent(threading.Thread):
         catalog = self.catalog.of(path)
         return catalog, catalog.known(self.user)
 
+    def resources(self, catalog):
+        """Return what this agent knows of the resources of a zone.
+
+        It learns of those of its own as it begins, and of another zone's
+        when it first has to do with that.
+        """
+        if catalog not in self._resources:
+            self._resources[catalog] = resources.ResourceTable(catalog)
+        return self._resources[catalog]
+
     def add(self, descriptor):
         """Keep an open file, and return its number for the client."""
         number = min(set(range(3, 1026)) - set(self.descriptors))
@@ -153,9 +170,7 @@ class Agent(threading.Thread):
         try:
             return self.descriptors[request.input.number('l1descInx')]
         except KeyError:
-            raise codes.IrodsError(
-                codes.SYS_FILE_DESC_OUT_OF_RANGE
-            ) from None
+            raise codes.IrodsError(codes.BAD_INPUT_DESC_INDEX) from None
 
     def passed(self, api, path):
         """Return a function to report bytes that a long job has done."""

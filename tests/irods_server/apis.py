@@ -15,6 +15,7 @@ NAMES = {
     676: 'write',
     679: 'rmcoll',
     681: 'mkcoll',
+    690: 'processes',
     695: 'replicate',
     696: 'copy',
     702: 'query',

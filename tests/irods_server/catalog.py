@@ -14,8 +14,9 @@ from tests.irods_server import vault
 class Catalog:
     """What a zone knows; ``lock`` is held by whoever looks or changes."""
 
-    def __init__(self, zone, folder, admin):
+    def __init__(self, zone, folder, admin, hash_scheme='sha2'):
         self.zone = zone
+        self.hash_scheme = hash_scheme
         self.folder = folder
         self.lock = threading.RLock()
         self.zones = {zone: self}
@@ -100,19 +101,33 @@ class Catalog:
 
     def resource(self, name):
         """Return the resource ``name``, the default one for ''."""
-        if not name:
-            return self.default_resource
-        try:
-            return self.resources[name]
-        except KeyError:
-            raise codes.IrodsError(codes.SYS_RESC_DOES_NOT_EXIST) from None
+        return self.resources[name] if name else self.default_resource
+
+    def checksum(self, path, passed):
+        """Return the checksum of a file.
+
+        One that is too long for iRODS is cut, and ends in what happens to
+        be behind it.
+        """
+        whole = vault.digest(path, passed, self.hash_scheme)
+        if len(whole) <= vault.CHECKSUM_LENGTH:
+            return whole
+        return f'{whole[:vault.CHECKSUM_LENGTH]}\x7f{self.new_id()}'
 
     def visible(self, user, path, unseen):
-        """Return the object at ``path`` that ``user`` may read."""
+        """Return the object at ``path`` that ``user`` may read.
+
+        That needs the permission on its collection, too.
+        """
         found = self.objects.get(path)
-        if found is None or not access.may(user, found, access.READ):
-            raise codes.IrodsError(unseen)
-        return found
+        if found is not None and all(
+            access.may(user, each, access.READ)
+            for each in (found, found.collection)
+        ):
+            return found
+        if found is not None and user.is_admin:
+            unseen = codes.CAT_NO_ACCESS_PERMISSION
+        raise codes.IrodsError(unseen)
 
     def add_object(self, owner, path):
         """Add a data object without any replica, and return it."""

@@ -22,6 +22,12 @@ def server(serve):
 
 
 @pytest.fixture
+def other(server):
+    """A second resource; whoever connects after this knows of it."""
+    return server.add_resource('other')
+
+
+@pytest.fixture
 def connect(serve):
     """Make sessions of the real client, and end them with the test."""
     from irods import session

@@ -83,7 +83,7 @@ class Faults:
     def _add(self, apis, moment, strike, **more):
         if isinstance(apis, str):
             apis = (apis,)
-        unknown = set(apis) - {'connect', *names.NAMES.values()}
+        unknown = set(apis) - {'connect', 'register', *names.NAMES.values()}
         if unknown:
             raise ValueError(f'no such API: {unknown}')
         with self._lock:

@@ -95,7 +95,9 @@ class Question:
 
 def _of_data(catalog, user):
     for found in catalog.objects.values():
-        if not access.may_see(user, found):
+        if not all(
+            access.may_see(user, each) for each in (found, found.collection)
+        ):
             continue
         for replica in found.replicas:
             yield Row(

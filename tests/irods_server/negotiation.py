@@ -13,7 +13,6 @@ REQUIRE = 'CS_NEG_REQUIRE'
 REFUSE = 'CS_NEG_REFUSE'
 USE_TLS = 'CS_NEG_USE_SSL'
 FAILURE = 'CS_NEG_FAILURE'
-SERVER_NEGOTIATION_ERROR = -1825000
 
 
 def welcome(agent):
@@ -31,7 +30,7 @@ def welcome(agent):
     policy = agent.server.policy
     if REQUEST not in startup.text('option'):
         if policy == REQUIRE:
-            send_version(agent, SERVER_NEGOTIATION_ERROR)
+            agent.stream.reset()
             return False
         send_version(agent)
         return True

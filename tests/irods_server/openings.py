@@ -10,39 +10,56 @@ from tests.irods_server import rules
 from tests.irods_server import vault
 
 
-def for_reading(found, options):
+def for_reading(found, options, table):
     """Return the replica of ``found`` to read, a good one if there is one.
 
     One that is stale serves as well; one that is being written does not.
+
+    :param table: ResourceTable of the agent
     """
-    replicas = _asked_for(found, options)
-    able = [
-        replica for replica in replicas
-        if replica.resource.up and replica.at_rest
-    ]
+    code = codes.HIERARCHY_ERROR
+    if options.get('replNum'):
+        code = codes.SYS_REPLICA_INACCESSIBLE
+    return _best(_within_reach(found, options, table, code))
+
+
+def for_writing(found, options, table):
+    """Return the replica of ``found`` to write over."""
+    return _best(_within_reach(
+        found, options, table, codes.SYS_INVALID_INPUT_PARAM
+    ))
+
+
+def _best(replicas):
+    able = [each for each in replicas if each.at_rest]
     if not able:
         raise codes.IrodsError(codes.HIERARCHY_ERROR)
     return max(able, key=lambda replica: replica.status == model.GOOD)
 
 
-def for_writing(found, options):
-    """Return the replica of ``found`` to write over."""
-    if not found.at_rest:
-        raise codes.IrodsError(codes.HIERARCHY_ERROR)
-    return for_reading(found, options)
+def _within_reach(found, options, table, down):
+    """Return the replicas asked for whose resource is up.
 
-
-def _asked_for(found, options):
-    number = options.get('replNum')
-    name = resource_name(options)
+    :param down: the code to refuse with if there is none
+    """
+    number, name = options.get('replNum'), resource_name(options)
+    if name:
+        table.named(name)
     replicas = [
-        replica for replica in found.replicas
-        if number in (None, '', str(replica.number))
-        and name in ('', replica.resource.name)
+        each for each in found.replicas
+        if not number or number == str(each.number)
+    ]
+    if not replicas:
+        raise codes.IrodsError(codes.SYS_REPLICA_DOES_NOT_EXIST)
+    replicas = [
+        each for each in replicas if name in ('', each.resource.name)
     ]
     if not replicas:
         raise codes.IrodsError(codes.HIERARCHY_ERROR)
-    return replicas
+    reached = [each for each in replicas if table.is_up(each.resource)]
+    if not reached:
+        raise codes.IrodsError(down)
+    return reached
 
 
 def resource_name(options):
@@ -63,6 +80,8 @@ class Opening:
         self.options = options
         self.created = created
         self.wrote = False
+        # Where the file is, as long as nobody moves it meanwhile.
+        self._path = replica.path
         self._before = {
             id(each): each.status for each in found.replicas
         }
@@ -74,8 +93,8 @@ class Opening:
         """Make the replica good at whatever size it has now.
 
         ``passed`` is called while a checksum that the client asked for is
-        computed. Where it is not as expected, the replica is stale and
-        the catalog does not learn its size.
+        computed. Where it is not as expected, the replica is stale; the
+        catalog does not learn its size or, of a copy, forgets it.
         """
         with self.catalog.lock:
             if not self.wrote and not self.created:
@@ -88,12 +107,24 @@ class Opening:
             raise
         except BaseException:
             with self.catalog.lock:
+                if source_checksum is not None:
+                    self.replica.size = 0
                 self._unlock(model.STALE)
             raise
         with self.catalog.lock:
             self.replica.checksum = checksum
-            self.replica.size = os.stat(self.replica.path).st_size
+            self.replica.size = self._size()
             self._unlock(model.GOOD, siblings=model.STALE)
+
+    def _size(self):
+        """Return the size of the file; the replica is stale if it is gone."""
+        try:
+            return os.stat(self._path).st_size
+        except OSError as error:
+            self._unlock(model.STALE)
+            raise codes.of_errno(
+                codes.UNIX_FILE_STAT_ERR, error
+            ) from error
 
     def settle(self, size, checksum):
         """Make the replica as good as the one that it was made from."""
@@ -123,10 +154,10 @@ class Opening:
         verify = 'verifyChksum' in self.options
         expected = self.options.get('verifyChksum') or source_checksum
         if 'regChksum' in self.options:
-            return vault.digest(self.replica.path, passed)
+            return self.catalog.checksum(self.replica.path, passed)
         if not verify or (not expected and source_checksum is None):
             return ''
-        found = vault.digest(self.replica.path, passed)
-        if expected and found != expected:
+        found = self.catalog.checksum(self.replica.path, passed)
+        if expected and not vault.same(found, expected):
             raise codes.IrodsError(codes.USER_CHKSUM_MISMATCH)
         return found

@@ -24,10 +24,12 @@ class IrodsServer(inspection.Inspection):
         self, folder, zone='tempZone', admin='rods',
         password='rods',  # noqa: S107 - of a server for one test
         resource='demoResc', version='rods5.0.2', tls=None, port=0,
+        hash_scheme='sha2',
     ):
         """Make the zone ``zone``, with its files below ``folder``.
 
-        ``tls`` is None (there is none), 'accept' or 'require'.
+        ``tls`` is None (there is none), 'accept' or 'require';
+        ``hash_scheme`` is that of the checksums.
         """
         folder = pathlib.Path(folder) / zone
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,7 +37,7 @@ class IrodsServer(inspection.Inspection):
         self.admin = admin
         self.password = password
         self.version = version
-        self.catalog = catalog.Catalog(zone, folder, admin)
+        self.catalog = catalog.Catalog(zone, folder, admin, hash_scheme)
         self.catalog.add_user(admin, password, type='rodsadmin')
         self.catalog.add_resource(resource)
         self.counters = counters.Counters()
@@ -122,6 +124,11 @@ class IrodsServer(inspection.Inspection):
                 self._agents.add(new)
             new.start()
 
+    def agents(self):
+        """Return the agents that run, in the order of their numbers."""
+        with self._lock:
+            return sorted(self._agents, key=lambda each: each.number)
+
     def forget(self, ended):
         """Take an agent off the list of those that run."""
         with self._lock:
@@ -135,8 +142,7 @@ class IrodsServer(inspection.Inspection):
         """
         self.stopping.set()
         self.listen(False)
-        with self._lock:
-            agents = list(self._agents)
+        agents = self.agents()
         for each in agents:
             if kill:
                 each.kill()

@@ -231,4 +231,4 @@ def test_nothing_is_done_before_the_login(plain):
 
 def test_an_api_that_the_server_does_not_have_is_refused(plain):
     plain.log_in()
-    assert plain.ask('RODS_API_REQ', '', info=633)[3] == -12000
+    assert plain.ask('RODS_API_REQ', '', info=633)[3] == -14000

@@ -132,9 +132,8 @@ def test_a_transfer_is_dropped_after_exactly_so_many_bytes(
     ('copy', [2]), ('replicate', [4, 2]),
 ])
 def test_an_agent_killed_in_a_long_job_leaves_its_lock(
-    server, session, connect, path, api, statuses
+    server, other, session, connect, path, api, statuses
 ):
-    server.add_resource('other')
     server.faults.agent_dies_on(api, after_bytes=2)
     target = path if api == 'replicate' else f'{path}-copy'
     with pytest.raises(exception.NetworkException):

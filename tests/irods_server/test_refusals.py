@@ -6,6 +6,8 @@ A driver that asks for something impossible must not pass its tests. Whatever
 a test of the driver expects to be refused is shown there.
 """
 
+from concurrent import futures
+
 import pytest
 
 pytest.importorskip('irods', reason='python-irodsclient is not installed')
@@ -56,7 +58,9 @@ def filled(server):
     (-814000, 'open', (f'{HOME}/no/such', 'w'), {}),
     (-78000, 'open', (NONE, 'w'), {'destRescName': 'none'}),
     (-833000, 'open', (HOME, 'w'), {}),
-    (-1803000, 'open', (THERE, 'r'), {'replNum': '7'}),
+    (-164000, 'open', (THERE, 'r'), {'replNum': '7'}),
+    (-78000, 'open', (THERE, 'r'), {'rescName': 'none'}),
+    (-31000, 'open', ('tempZone/home/rods/there', 'r'), {}),
     (-808000, 'unlink', (NONE,), {'force': True}),
     (-808000, 'chksum', (NONE,), {}),
     (-808000, 'replicate', (NONE,), {'resource': 'demoResc'}),
@@ -66,6 +70,7 @@ def filled(server):
     (-109000, 'move', (THERE, '/otherZone/home/rods#tempZone/x'), {}),
     (-317000, 'copy', (NONE, f'{HOME}/x'), {}),
     (-312000, 'copy', (THERE, TAKEN), {}),
+    (-312000, 'copy', (THERE, THERE), {'forceFlag': ''}),
     (-78000, 'copy', (THERE, NONE), {'destRescName': 'none'}),
     (-78000, 'replicate', (THERE,), {'resource': 'none'}),
     (-169000, 'replicate', (THERE,), {'resource': 'demoResc'}),
@@ -90,9 +95,8 @@ def test_an_exclusive_create_leaves_an_object_as_it_is(server, session):
 
 @pytest.mark.parametrize(('code', 'flags', 'use'), [
     (-513009, 0, lambda connection: connection.write_file(3, b'x')),
-    (-512009, 1, lambda connection: connection.read_file(3, 1)),
-    (-19000, 0, lambda connection: connection.read_file(7, 10)),
-    (-19000, 0, lambda connection: connection.close_file(7)),
+    (-345000, 0, lambda connection: connection.read_file(7, 10)),
+    (-345000, 0, lambda connection: connection.close_file(7)),
 ])
 def test_an_open_object_is_used_only_as_it_was_opened(
     session, code, flags, use
@@ -134,22 +138,23 @@ def test_what_may_not_be_read_is_as_if_it_were_missing(
     assert refused(ann, method, NONE, *args[1:]) == code
 
 
-@pytest.mark.parametrize(('method', 'args', 'options'), [
-    ('open', (THERE, 'r+'), {}),
-    ('open', (f'{HOME}/new', 'w'), {}),
-    ('unlink', (THERE,), {'force': True}),
-    ('move', (THERE, f'{HERS}/x'), {}),
-    ('copy', (THERE, f'{HOME}/new'), {}),
-    ('copy', (THERE, TAKEN), {'forceFlag': ''}),
-    ('replicate', (THERE,), {}),
+@pytest.mark.parametrize(('code', 'method', 'args', 'options'), [
+    (-818000, 'open', (THERE, 'r+'), {}),
+    (-818000, 'open', (f'{HOME}/new', 'w'), {}),
+    (-818000, 'unlink', (THERE,), {'force': True}),
+    (-818000, 'move', (THERE, f'{HERS}/x'), {}),
+    (-818000, 'copy', (THERE, f'{HOME}/new'), {}),
+    (-814000, 'copy', (THERE, f'{HOME}/none/new'), {}),
+    (-818000, 'copy', (THERE, TAKEN), {'forceFlag': ''}),
+    (-121000, 'replicate', (THERE,), {}),
 ])
 def test_what_may_only_be_read_is_not_changed(
-    server, ann, method, args, options
+    server, ann, code, method, args, options
 ):
     for each in (THERE, TAKEN):
         server.permit(each, 'ann', 'read')
     before = server.objects()
-    assert refused(ann, method, *args, **options) == -818000
+    assert refused(ann, method, *args, **options) == code
     assert server.objects() == before
     assert server.content(THERE) == b'data'
 
@@ -159,7 +164,18 @@ def test_an_administrator_sees_everything_and_may_not_read_it(
 ):
     write(ann, f'{HERS}/object')
     assert session.data_objects.exists(f'{HERS}/object')
-    assert refused(session, 'open', f'{HERS}/object', 'r') == -358000
+    assert refused(session, 'open', f'{HERS}/object', 'r') == -818000
+
+
+def test_an_object_in_a_collection_that_may_not_be_read_is_not_seen(
+    server, ann
+):
+    server.permit(THERE, 'ann', 'read')
+    assert ann.data_objects.exists(THERE)
+    server.permit(HOME, 'ann', 'none')
+    assert not ann.data_objects.exists(THERE)
+    assert refused(ann, 'open', THERE, 'r') == -358000
+    assert clients.code_of(ann.collections.remove, HOME) == -808000
 
 
 def test_only_an_administrator_sets_the_status_of_a_replica(
@@ -170,7 +186,7 @@ def test_only_an_administrator_sets_the_status_of_a_replica(
     assert clients.statuses(server, THERE) == [0]
     assert refused(
         ann, 'modDataObjMeta', place, {'replStatus': 1}
-    ) == -830000
+    ) == -13000
     assert clients.statuses(server, THERE) == [0]
 
 
@@ -193,8 +209,8 @@ def test_permissions_hold_across_zones(server, session):
     (-1803000, 'open', (THERE, 'w')),
     (-1803000, 'copy', (THERE, NONE)),
     (-1803000, 'chksum', (THERE,)),
-    (-406000, 'unlink', (THERE,)),
-    (-406000, 'move', (THERE, NONE)),
+    (-1803000, 'unlink', (THERE, False)),
+    (-406000, 'unlink', (THERE, True)),
 ])
 def test_an_object_that_is_being_written_is_locked(
     server, session, connect, code, method, args
@@ -204,6 +220,49 @@ def test_an_object_that_is_being_written_is_locked(
         assert refused(connect(server), method, *args) == code
         file.raw.write(b'D')
     assert clients.read(session, THERE) == b'Data'
+
+
+@pytest.mark.parametrize('taken_away', [
+    lambda other: other.data_objects.move(f'{HOME}/in/new', f'{HOME}/moved'),
+    lambda other: other.collections.remove(f'{HOME}/in', force=True),
+])
+def test_what_is_taken_away_while_it_is_written_fails_its_writer(
+    server, session, connect, taken_away
+):
+    session.collections.create(f'{HOME}/in')
+    number = clients.open_object(
+        session, f'{HOME}/in/new', clients.EXCLUSIVE
+    )
+    connection = session.pool.get_connection()
+    connection.write_file(number, b'data')
+    taken_away(connect(server))
+    assert clients.code_of(connection.close_file, number) == -516002
+    if f'{HOME}/moved' in server.objects():
+        assert clients.statuses(server, f'{HOME}/moved') == [0]
+
+
+def test_a_replica_beside_a_locked_one_can_be_written(
+    server, other, session
+):
+    session.data_objects.replicate(THERE, resource='other')
+    server.set_replica(THERE, 1, status=2)
+    write(session, THERE, b'new', replNum='0')
+    assert server.content(THERE) == b'new'
+
+
+def test_who_loses_a_race_for_a_name_may_hear_that_it_is_registered(
+    server, session, connect
+):
+    hang = server.faults.hang_on('register', path=NONE)
+    with futures.ThreadPoolExecutor(1) as beside:
+        slow = beside.submit(
+            clients.code_of, clients.create, session, NONE, b'slow'
+        )
+        hang.wait_until_reached()
+        clients.create(connect(server), NONE, b'quick')
+        hang.release()
+        assert slow.result() == -809000
+    assert server.content(NONE) == b'quick'
 
 
 # What a query tells.

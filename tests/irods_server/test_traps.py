@@ -191,9 +191,8 @@ def test_a_copy_goes_on_when_its_client_is_gone(
 # Replicas.
 
 def test_writing_one_replica_makes_the_other_ones_stale(
-    server, session, path
+    server, other, session, path
 ):
-    server.add_resource('other')
     server.put(path, b'data')
     session.data_objects.chksum(path)
     session.data_objects.replicate(path, resource='other')
@@ -209,9 +208,8 @@ def test_writing_one_replica_makes_the_other_ones_stale(
 
 
 def test_a_corrupted_replica_is_not_replicated_as_good(
-    server, session, path
+    server, other, session, path
 ):
-    server.add_resource('other')
     server.put(path, b'data')
     session.data_objects.chksum(path)
     server.corrupt(path)
@@ -223,9 +221,8 @@ def test_a_corrupted_replica_is_not_replicated_as_good(
 
 
 def test_what_the_client_says_of_an_object_is_that_of_the_first_row(
-    server, session, path
+    server, other, session, path
 ):
-    server.add_resource('other')
     server.put(path, b'data')
     session.data_objects.replicate(path, resource='other')
     server.set_replica(path, status=0, size=1)

@@ -10,6 +10,8 @@ import threading
 
 BLOCK = 1024 * 1024
 ZEROS = bytes(BLOCK)
+# What follows is not the checksum any more.
+CHECKSUM_LENGTH = 64
 
 
 class Full(OSError):
@@ -141,12 +143,17 @@ def _copy_range(source, target, start, end):
         start += count
 
 
-def digest(path, passed):
-    """Return the checksum of a file, as the catalog writes it."""
-    total = hashlib.sha256()
+def same(checksum, other):
+    """Tell whether two checksums are the same, as far as they are whole."""
+    return checksum[:CHECKSUM_LENGTH] == other[:CHECKSUM_LENGTH]
+
+
+def digest(path, passed, scheme):
+    """Return the checksum of a file by the hash ``scheme`` of a zone."""
+    total = hashlib.new({'sha2': 'sha256'}.get(scheme, scheme))
     buffer = memoryview(bytearray(4 * BLOCK))
     with open(path, 'rb', buffering=0) as file:
         while count := file.readinto(buffer):
             total.update(buffer[:count])
             passed(count)
-    return 'sha2:' + base64.b64encode(total.digest()).decode()
+    return f'{scheme}:{base64.b64encode(total.digest()).decode()}'

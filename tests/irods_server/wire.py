@@ -125,7 +125,14 @@ class Stream:
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # The other side was faster.
+            pass  # The other side was faster, or it is closed.
+
+    def reset(self):
+        """End the connection as a host does that knows nothing of it."""
+        self.socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)
+        )
+        self.socket.close()
 
     def close(self):
         """End the connection, without any goodbye of the protocol's."""

@@ -111,7 +111,7 @@ def test_the_original_stays_and_the_copy_has_its_checksum(
 def test_the_name_appears_only_when_the_copy_is_complete(
     server, second, location
 ):
-    hanging = server.faults.hang_on('checksum')
+    hanging = server.faults.hang_on('checksum', path='.part')
     running = threads.Running(copy, second, location)
     hanging.wait_until_reached()
     (partial,) = names(server, second)
@@ -166,8 +166,9 @@ def test_it_copies_between_zones_that_know_each_other(
         store = far.store('far')
         path = store.path_of_url(location.url)
         server.catalog.add_user(irods.USER, zone='otherZone')
-        assert not can_copy(store, location)
         server.permit(path, irods.USER, 'read', zone='otherZone')
+        assert not can_copy(store, location)
+        server.permit(zone.collection, irods.USER, 'read', zone='otherZone')
         assert can_copy(store, location)
         server.counters.reset()
         other.counters.reset()

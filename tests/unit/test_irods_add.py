@@ -11,6 +11,7 @@ from glance_store import exceptions
 import pytest
 
 from glance_store_irods import api
+from tests import irods_server
 from tests.parts import data
 from tests.parts import irods
 from tests.parts import threads
@@ -22,6 +23,12 @@ SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 5]
 
 class Broken(Exception):
     """What a source raises; the driver has never heard of it."""
+
+
+def sha512(content):
+    """Return the checksum of a zone with that scheme, before it is cut."""
+    digest = hashlib.sha512(content).digest()
+    return f'sha512:{base64.b64encode(digest).decode()}'
 
 
 def breaking(at, error=Broken):
@@ -355,16 +362,15 @@ def test_replicas_that_the_zone_makes_by_itself_are_verified_too(zone, wrong):
 
 @pytest.mark.parametrize(('checksum', 'wrong'), [
     (data.md5(IMAGE), None), (data.md5(b''), 'md5 checksum'),
-    ('sha512:' + base64.b64encode(
-        hashlib.sha512(IMAGE).digest()
-    ).decode(), None),
+    (sha512(IMAGE), None), (sha512(b''), 'sha512 checksum'),
+    (f'{sha512(IMAGE)[:64]}\x01garbage', None),
+    (sha512(IMAGE)[:20], 'sha512 checksum'),
     ('sha2:', 'sha256 checksum'), ('unknown', 'md5 checksum'),
-    ('adler32:0011', 'adler32'), ('sha1:x', 'cannot be compared'),
 ])
 def test_checksums_of_other_schemes_are_compared_too(
     zone, store, checksum, wrong
 ):
-    """A zone can have md5 as its scheme, or any other."""
+    """A zone can have md5 as its scheme, or sha512, which it cuts."""
     adding = Meanwhile(zone, store, 'close', True)
     zone.server.set_replica(adding.path, checksum=checksum)
     if wrong is None:
@@ -373,3 +379,34 @@ def test_checksums_of_other_schemes_are_compared_too(
     with pytest.raises(exceptions.BackendException, match=wrong):
         adding.result()
     assert zone.objects() == []
+
+
+@pytest.mark.parametrize('checksum', ['adler32:0011', 'sha1:x'])
+@pytest.mark.parametrize('damaged', [False, True])
+def test_what_cannot_be_compared_by_checksum_is_read_back(
+    zone, store, checksum, damaged
+):
+    adding = Meanwhile(zone, store, 'close', True)
+    zone.server.set_replica(adding.path, checksum=checksum)
+    if not damaged:
+        adding.result()
+        assert zone.server.bytes_read == len(IMAGE)
+        return
+    zone.server.corrupt(adding.path, 7)
+    with pytest.raises(exceptions.BackendException, match='sha256'):
+        adding.result()
+    assert zone.objects() == []
+
+
+@pytest.mark.parametrize('store_with', [{'replica_res': 'second'}, {}])
+def test_a_zone_whose_checksums_are_too_long_can_be_used(
+    tmp_path, store_with
+):
+    with irods_server.IrodsServer(tmp_path, hash_scheme='sha512') as server:
+        server.add_resource('second')
+        zone = irods.Irods(server)
+        store = zone.store(**store_with)
+        url, *_rest = irods.add(store, IMAGE)
+        assert irods.read(store, url) == IMAGE
+        assert server.bytes_read == len(IMAGE)
+        zone.end()

@@ -40,7 +40,8 @@ def test_an_image_that_is_being_written_is_in_use(zone, store, image):
 
 def test_an_image_that_may_not_be_removed_is_forbidden(zone, image):
     zone.server.add_user('reader', 'r')
-    zone.server.permit(path_of(zone), 'reader', 'read')
+    for path in (zone.collection, path_of(zone)):
+        zone.server.permit(path, 'reader', 'read')
     store = zone.store(user='reader', password='r')
     with pytest.raises(exceptions.Forbidden):
         irods.delete(store, image)

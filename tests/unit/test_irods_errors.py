@@ -8,7 +8,6 @@ from glance_store import exceptions
 from irods import exception
 from irods import message
 from irods import session
-from irods.manager import data_object_manager
 import pytest
 
 from glance_store_irods import account
@@ -63,6 +62,17 @@ def translated(error, action='read'):
     (-1803000, 'delete', exceptions.InUseByStore),
     (-406000, 'delete', exceptions.InUseByStore),
     (-105000, 'delete', exceptions.InUseByStore),
+    (-809000, 'create', exceptions.Duplicate),
+    (-833000, 'create', exceptions.Duplicate),
+    (-27000, 'replicate', exceptions.StorageFull),
+    (-121000, 'replicate', exceptions.StorageWriteDenied),
+    (-13000, 'read', exceptions.Forbidden),
+    (-130000, 'create', exceptions.RemoteServiceUnavailable),
+    (-164000, 'read', exceptions.RemoteServiceUnavailable),
+    (-168000, 'read', exceptions.RemoteServiceUnavailable),
+    (-169000, 'replicate', exceptions.BackendException),
+    (-314000, 'replicate', exceptions.BackendException),
+    (-516002, 'close', exceptions.BackendException),
     (-513005, 'write', exceptions.BackendException),
     (-510002, 'create', exceptions.BackendException),
     (-99000, 'read', exceptions.BackendException),
@@ -79,6 +89,12 @@ def test_an_error_of_the_zone_becomes_one_of_glance_store(
         assert str(code) in str(made)
     # The server has answered, so that the connection can be used on.
     assert errors.answered(error)
+
+
+def test_a_descriptor_that_is_lost_makes_the_connection_useless():
+    error = of_code(-345000)
+    assert type(translated(error)) is exceptions.RemoteServiceUnavailable
+    assert not errors.answered(error)
 
 
 @pytest.mark.parametrize('error', [
@@ -109,11 +125,6 @@ def test_an_answer_that_makes_no_sense_is_an_unavailable_service(error):
     assert type(made) is exceptions.RemoteServiceUnavailable
     assert type(error).__name__ in str(made)
     assert not errors.answered(error)
-
-
-def test_a_verification_that_fails_is_an_error_of_the_storage():
-    error = data_object_manager.Server_Checksum_Warning('[]')
-    assert type(translated(error)) is exceptions.BackendException
 
 
 @pytest.mark.parametrize('error', [

@@ -13,6 +13,7 @@ from tests.irods_server.handlers import copies
 from tests.irods_server.handlers import files
 from tests.irods_server.handlers import metadata
 from tests.irods_server.handlers import objects
+from tests.irods_server.handlers import processes
 from tests.irods_server.handlers import queries
 from tests.irods_server.handlers import replicas
 
@@ -29,6 +30,7 @@ TABLE = {
     676: files.write,
     679: collections.remove,
     681: collections.make,
+    690: processes.processes,
     695: replicas.replicate,
     696: copies.copy,
     702: queries.query,

@@ -7,7 +7,6 @@ from tests.irods_server import codes
 from tests.irods_server import openings
 from tests.irods_server import packing
 from tests.irods_server import replies
-from tests.irods_server import vault
 
 
 def checksum(agent, request):
@@ -18,10 +17,14 @@ def checksum(agent, request):
     catalog, user = agent.at(request.path)
     with catalog.lock:
         found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
-        replica = openings.for_reading(found, options)
+        replica = openings.for_reading(
+            found, options, agent.resources(catalog)
+        )
     if 'forceChksum' in options or not replica.checksum:
         access.require(user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND)
-        value = compute(replica, agent.passed('checksum', request.path))
+        value = compute(
+            catalog, replica, agent.passed('checksum', request.path)
+        )
         with catalog.lock:
             replica.checksum = value
     return replies.Reply(
@@ -29,9 +32,9 @@ def checksum(agent, request):
     )
 
 
-def compute(replica, passed):
+def compute(catalog, replica, passed):
     """Return the checksum of the bytes that ``replica`` really has."""
     try:
-        return vault.digest(replica.path, passed)
+        return catalog.checksum(replica.path, passed)
     except OSError as error:
         raise codes.of_errno(codes.UNIX_FILE_OPEN_ERR, error) from error

@@ -42,18 +42,18 @@ def remove(agent, request):
     catalog, user = agent.at(path)
     recursive = 'recursiveOpr' in request.input.options()
     with catalog.lock:
+        if path not in catalog.collections:
+            raise codes.IrodsError(codes.CAT_NO_ROWS_FOUND)
         access.require(
-            user, catalog.collection(path), access.OWN,
-            codes.CAT_UNKNOWN_COLLECTION,
+            user, catalog.collections[path], access.OWN,
+            codes.CAT_NO_ROWS_FOUND,
         )
         inner, paths = catalog.under(path)
         if (inner or paths) and not recursive:
             raise codes.IrodsError(codes.CAT_COLLECTION_NOT_EMPTY)
-        found = [catalog.objects[each] for each in paths]
-        if not all(each.at_rest for each in found):
-            raise codes.IrodsError(codes.LOCKED_DATA_OBJECT_ACCESS)
-        for each in found:
-            objects.remove(catalog, each)
+        table = agent.resources(catalog)
+        for each in paths:
+            objects.remove(catalog, catalog.objects[each], table)
         for each in [*inner, path]:
             del catalog.collections[each]
     return replies.Reply(message=packing.pack('CollOprStat_PI', [

@@ -40,11 +40,13 @@ def copy(agent, request):
 def _open_source(agent, here, there):
     """Return the replica to copy, and its file opened."""
     if here == there:
-        raise codes.IrodsError(codes.USER_INPUT_PATH_ERR)
+        raise codes.IrodsError(codes.OVERWRITE_WITHOUT_FORCE_FLAG)
     catalog, user = agent.at(here)
     with catalog.lock:
         found = catalog.visible(user, here, codes.USER_INPUT_PATH_ERR)
-        replica = openings.for_reading(found, {})
+        replica = openings.for_reading(
+            found, {}, agent.resources(catalog)
+        )
         return replica, files.open_file(replica, os.O_RDONLY)
 
 
@@ -57,9 +59,7 @@ def _open_target(agent, there, options, size):
                 raise codes.IrodsError(codes.OVERWRITE_WITHOUT_FORCE_FLAG)
         else:
             _make_parents(catalog, user, model.parent_of(there))
-        return files.open_to_write(
-            catalog, user, there, options, WRITE, size
-        )
+    return files.open_to_write(agent, there, options, WRITE, size)
 
 
 def _make_parents(catalog, user, path):
@@ -70,10 +70,8 @@ def _make_parents(catalog, user, path):
         if above == '/':
             raise codes.IrodsError(codes.CAT_UNKNOWN_COLLECTION)
     if above != path:
-        access.require(
-            user, catalog.collections[above], access.MODIFY,
-            codes.CAT_NO_ACCESS_PERMISSION,
-        )
+        if not access.may(user, catalog.collections[above], access.MODIFY):
+            raise codes.IrodsError(codes.CAT_UNKNOWN_COLLECTION)
         catalog.make_collections(user.key, path)
 
 

@@ -42,38 +42,64 @@ def open_(agent, request):
 
 def _open(agent, request, flags):
     path = request.path
-    if not path.startswith('/') or path.endswith('/'):
+    if not path.startswith('/'):
+        raise codes.IrodsError(codes.SYS_INVALID_FILE_PATH)
+    if path.endswith('/'):
         raise codes.IrodsError(codes.USER_INPUT_PATH_ERR)
-    catalog, user = agent.at(path)
+    if flags & O_ACCMODE:
+        descriptor = open_to_write(
+            agent, path, request.input.options(), flags,
+            request.input.number('dataSize'),
+        )
+    else:
+        descriptor = _open_to_read(agent, request)
+    return replies.Reply(agent.add(descriptor))
+
+
+def _open_to_read(agent, request):
+    catalog, user = agent.at(request.path)
     with catalog.lock:
-        if not flags & O_ACCMODE:
-            descriptor = _open_to_read(catalog, user, request)
-        else:
-            descriptor = open_to_write(
-                catalog, user, path, request.input.options(), flags,
-                request.input.number('dataSize'),
+        found = catalog.visible(
+            user, request.path, codes.OBJ_PATH_DOES_NOT_EXIST
+        )
+        replica = openings.for_reading(
+            found, request.input.options(), agent.resources(catalog)
+        )
+        return Descriptor(
+            found.path, replica, open_file(replica, os.O_RDONLY), 0
+        )
+
+
+def open_to_write(agent, path, options, flags, size):
+    """Return the Descriptor of an object opened for writing.
+
+    As in iRODS, another agent may create it after this one has looked.
+    """
+    catalog, user = agent.at(path)
+    table = agent.resources(catalog)
+    with catalog.lock:
+        found = catalog.objects.get(path)
+        if found is not None:
+            return _open_existing(
+                catalog, user, found, options, flags, size, table
             )
-        return replies.Reply(agent.add(descriptor))
+    if not flags & O_CREAT:
+        raise codes.IrodsError(codes.OBJ_PATH_DOES_NOT_EXIST)
+    agent.faults.check('register', 'before', path)
+    with catalog.lock:
+        if path in catalog.objects:
+            raise codes.IrodsError(
+                codes.CATALOG_ALREADY_HAS_ITEM_BY_THAT_NAME
+            )
+        return _create(catalog, user, path, options, flags, size, table)
 
 
-def _open_to_read(catalog, user, request):
-    found = catalog.visible(user, request.path, codes.OBJ_PATH_DOES_NOT_EXIST)
-    replica = openings.for_reading(found, request.input.options())
-    return Descriptor(found.path, replica, open_file(replica, os.O_RDONLY), 0)
-
-
-def open_to_write(catalog, user, path, options, flags, size):
-    """Return the Descriptor of an object opened for writing."""
-    found = catalog.objects.get(path)
-    if found is None:
-        if not flags & O_CREAT:
-            raise codes.IrodsError(codes.OBJ_PATH_DOES_NOT_EXIST)
-        return _create(catalog, user, path, options, flags, size)
+def _open_existing(catalog, user, found, options, flags, size, table):
     access.require(
         user, found, access.MODIFY, codes.CAT_NO_ACCESS_PERMISSION
     )
     catalog.require_quota(user, size)
-    replica = openings.for_writing(found, options)
+    replica = openings.for_writing(found, options, table)
     if flags & O_EXCL and flags & O_CREAT:
         raise codes.IrodsError(codes.UNIX_FILE_OPEN_ERR - errno.EEXIST)
     file = open_file(replica, os.O_RDWR)
@@ -81,20 +107,18 @@ def open_to_write(catalog, user, path, options, flags, size):
     if flags & O_TRUNC:
         replica.resource.vault.truncate(file, 0)
         opening.wrote = True
-    return Descriptor(path, replica, file, flags, opening)
+    return Descriptor(found.path, replica, file, flags, opening)
 
 
-def _create(catalog, user, path, options, flags, size):
+def _create(catalog, user, path, options, flags, size, table):
     collection = catalog.collection(model.parent_of(path))
     if path in catalog.collections:
         raise codes.IrodsError(codes.CAT_NAME_EXISTS_AS_COLLECTION)
     access.require(
         user, collection, access.MODIFY, codes.CAT_NO_ACCESS_PERMISSION
     )
-    resource = catalog.resource(openings.resource_name(options))
+    resource = table.to_create(openings.resource_name(options))
     catalog.require_quota(user, size)
-    if not resource.up:
-        raise codes.IrodsError(codes.HIERARCHY_ERROR)
     found = catalog.add_object(user.key, path)
     replica = catalog.add_replica(found, resource)
     opening = openings.Opening(catalog, found, replica, options, True)
@@ -113,8 +137,6 @@ def open_file(replica, flags):
 def read(agent, request):
     """Answer with the next bytes, as many as there are."""
     descriptor = agent.descriptor(request)
-    if descriptor.flags & O_ACCMODE == O_WRONLY:
-        raise codes.IrodsError(codes.UNIX_FILE_READ_ERR - errno.EBADF)
     offset = descriptor.offset
     left = os.fstat(descriptor.file).st_size - offset
     count = max(min(request.input.number('len'), left), 0)
@@ -154,10 +176,11 @@ def write(agent, request):
 def lseek(agent, request):
     """Go to another place in an open file."""
     descriptor = agent.descriptor(request)
-    base = {
-        0: 0, 1: descriptor.offset, 2: os.fstat(descriptor.file).st_size,
-    }[request.input.number('whence')]
-    descriptor.offset = base + request.input.number('offset')
+    end = os.fstat(descriptor.file).st_size
+    base = {0: 0, 1: descriptor.offset, 2: end}[
+        request.input.number('whence')
+    ]
+    descriptor.offset = min(base + request.input.number('offset'), end)
     return replies.Reply(message=packing.pack('fileLseekOut_PI', [
         ('offset', descriptor.offset),
     ]))

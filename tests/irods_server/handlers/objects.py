@@ -20,16 +20,21 @@ def unlink(agent, request):
         found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
         access.require(user, found, access.DELETE, codes.CAT_NO_ROWS_FOUND)
         if not found.at_rest:
-            raise codes.IrodsError(codes.LOCKED_DATA_OBJECT_ACCESS)
+            raise codes.IrodsError(
+                codes.LOCKED_DATA_OBJECT_ACCESS if 'forceFlag' in options
+                else codes.HIERARCHY_ERROR
+            )
+        table = agent.resources(catalog)
         if request.input.text('oprType') == UNREGISTER:
             del catalog.objects[found.path]
         elif 'forceFlag' in options:
-            remove(catalog, found)
+            remove(catalog, found, table)
         else:
+            openings.for_reading(found, {}, table)
             _trash(catalog, user, found)
 
 
-def remove(catalog, found):
+def remove(catalog, found, table):
     """Remove ``found`` for good, and its files where that is possible.
 
     The catalog forgets it even where a file stays behind as an orphan;
@@ -39,16 +44,16 @@ def remove(catalog, found):
     failure = None
     for replica in found.replicas:
         try:
-            remove_file(replica)
+            remove_file(replica, table)
         except codes.IrodsError as error:
             failure = failure or error
     if failure:
         raise failure
 
 
-def remove_file(replica):
+def remove_file(replica, table):
     """Delete the file of ``replica``, which may be gone already."""
-    if not replica.resource.up:
+    if not table.is_up(replica.resource):
         raise codes.IrodsError(codes.SYS_RESC_IS_DOWN)
     try:
         replica.resource.vault.forget(replica.path)
@@ -59,7 +64,6 @@ def remove_file(replica):
 
 
 def _trash(catalog, user, found):
-    openings.for_reading(found, {})
     place = found.path.split('/')[2:]
     home = user.name
     if user.zone != catalog.zone:
@@ -84,8 +88,6 @@ def rename(agent, request):
         found = catalog.visible(user, source, codes.CAT_NO_ROWS_FOUND)
         access.require(user, found, access.DELETE, codes.CAT_NO_ROWS_FOUND)
         _require_free(catalog, user, target)
-        if not found.at_rest:
-            raise codes.IrodsError(codes.LOCKED_DATA_OBJECT_ACCESS)
         move(catalog, found, target)
 
 

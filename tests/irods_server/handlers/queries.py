@@ -25,16 +25,16 @@ def query(agent, request):
     else:
         columns, rows = (), []
     if limit <= 0:
-        return replies.Reply(message=_pack([], [], 0))
+        return replies.Reply(message=pack([], [], 0))
     page, rest = rows[:limit], rows[limit:]
     if not page:
-        raise codes.IrodsError(codes.CAT_NO_ROWS_FOUND, _pack([], [], 0))
+        raise codes.IrodsError(codes.CAT_NO_ROWS_FOUND, pack([], [], 0))
     more = 0
     if len(page) == limit:
         # As in iRODS there may be nothing left: the next one finds out.
         more = number or min(set(range(1, 51)) - set(agent.queries))
         agent.queries[more] = columns, rest
-    return replies.Reply(message=_pack(columns, page, more))
+    return replies.Reply(message=pack(columns, page, more))
 
 
 def _ask(agent, said):
@@ -57,7 +57,7 @@ def _ask(agent, said):
     return columns, rows[said.number('partialStartIndex'):]
 
 
-def _pack(columns, rows, more):
+def pack(columns, rows, more):
     """Return the reply's XML, with its empty columns."""
     longest = max((len(value) for row in rows for value in row), default=0)
     fields = [

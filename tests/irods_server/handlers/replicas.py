@@ -21,20 +21,20 @@ def replicate(agent, request):
     passed = agent.passed('replicate', request.path)
     with catalog.lock:
         found = catalog.visible(user, request.path, codes.CAT_NO_ROWS_FOUND)
-        access.require(
-            user, found, access.MODIFY, codes.CAT_NO_ROWS_FOUND
-        )
-        resource = catalog.resource(options.get('destRescName'))
-        if not found.at_rest or not resource.up:
+        if not access.may(user, found, access.MODIFY):
+            raise codes.IrodsError(codes.REPLICATION_DENIED)
+        table = agent.resources(catalog)
+        resource = table.named(options['destRescName'])
+        if not found.at_rest or not table.is_up(resource):
             raise codes.IrodsError(codes.HIERARCHY_ERROR)
-        source = openings.for_reading(found, {})
+        source = openings.for_reading(found, {}, table)
         catalog.require_quota(user, source.size)
         target = _target(catalog, found, resource)
         opening = openings.Opening(
             catalog, found, target, {}, created=True
         )
     try:
-        checksum = _fill(source, target, passed)
+        checksum = _fill(catalog, source, target, passed)
     except rules.Killed:
         raise
     except BaseException:
@@ -53,7 +53,7 @@ def _target(catalog, found, resource):
     return catalog.add_replica(found, resource)
 
 
-def _fill(source, target, passed):
+def _fill(catalog, source, target, passed):
     """Copy the bytes, and return the checksum to keep with them."""
     reading = files.open_file(source, os.O_RDONLY)
     try:
@@ -64,12 +64,13 @@ def _fill(source, target, passed):
         finally:
             os.close(writing)
     except vault.Full as error:
-        raise codes.of_errno(codes.UNIX_FILE_WRITE_ERR, error) from error
+        raise codes.IrodsError(codes.SYS_COPY_LEN_ERR) from error
     finally:
         os.close(reading)
     if not source.checksum:
         return ''
-    if checksums.compute(target, passed) != source.checksum:
+    found = checksums.compute(catalog, target, passed)
+    if not vault.same(found, source.checksum):
         raise codes.IrodsError(codes.USER_CHKSUM_MISMATCH)
     return source.checksum
 
@@ -81,7 +82,7 @@ def modify(agent, request):
     options = request.input.options()
     catalog, user = agent.at(path)
     if not user.is_admin:
-        raise codes.IrodsError(codes.CAT_INSUFFICIENT_PRIVILEGE_LEVEL)
+        raise codes.IrodsError(codes.SYS_NO_API_PRIV)
     with catalog.lock:
         found = catalog.objects.get(path)
         if found is None:
