@@ -27,6 +27,7 @@ from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.jobboard import posting
 from glance_copy_plugin.jobboard import waiting_jobs
 from glance_copy_plugin.ownership import service_process
+from glance_copy_plugin.reconcile import stale_objects
 from glance_copy_plugin.records import retry
 
 CONF = cfg.CONF
@@ -146,12 +147,18 @@ def filter_factory(global_conf, **local_conf):
     for sentence in validation.unknown(CONF):
         LOG.warning(sentence)
     if board_client.is_enabled():
-        service_process.of_this().start(
-            posting.post_again,
-            waiting_jobs.WaitingJobs().look_after_without_workers,
-        )
+        waiting = waiting_jobs.WaitingJobs()
+
+        def look():
+            waiting.look_after_without_workers()
+            stale_objects.of_process().look_now_and_then()
+
+        service_process.of_this().start(posting.post_again, look)
     else:
-        service_process.of_this().start(takeover.resume)
+        service_process.of_this().start(
+            takeover.resume,
+            lambda: stale_objects.of_process().look_now_and_then(),
+        )
 
     def make_filter(app):
         validation.check_place(app)

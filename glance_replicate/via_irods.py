@@ -9,6 +9,7 @@ the image, with its hash. No byte passes through this machine.
 
 import contextlib
 import dataclasses
+import logging
 import os
 import threading
 
@@ -20,6 +21,8 @@ from glance_replicate import store_copies
 from glance_replicate import text
 from glance_store_irods import checksums
 from glance_store_irods import store as irods_store
+
+LOG = logging.getLogger(__name__)
 
 _ALGORITHMS = ('md5', 'sha1', 'sha256', 'sha512')
 _LOOK = 0.3
@@ -135,18 +138,22 @@ class ViaIrods:
         """Remove what a killed run has left of the same copy.
 
         Only this process works on the record, so nobody else writes there.
+        What the zone is still copying, or has locked, is in nobody's way.
         """
         with self._lock:
             if self._partials is None:
                 self._partials = [
-                    path for path in self.driver.list()
-                    if self.driver.is_partial(path)
+                    each.path for each in self.driver.unfinished()
                 ]
         start = f'{self.driver.new_path(record.id)}.'
         for path in self._partials:
             if path.startswith(start):
-                with contextlib.suppress(exceptions.NotFound):
+                try:
                     self.driver.remove(path)
+                except exceptions.NotFound:
+                    continue
+                except exceptions.InUseByStore as exc:
+                    LOG.warning('%s', text.safe(exc))
 
     def _path(self, image):
         """Return the path of the object of an image of the source."""

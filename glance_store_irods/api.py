@@ -18,6 +18,8 @@ from irods import exception
 from irods import keywords
 from irods import message
 
+from glance_store_irods import errors
+
 # iRODS has numbers of its own for these, which happen to be those of Linux.
 _READ_ONLY = 0
 _CREATE_NEW = 1 | 64 | 128
@@ -79,12 +81,15 @@ def replicate(lease, path, resource):
 
 def copy(lease, source, target):
     """Make a copy on the resource that images are written to."""
-    lease.run(
-        lambda session: session.data_objects.copy(
-            source, target, **_placement(lease)
-        ),
-        'copy', source, seconds=lease.settings.long_timeout,
-    )
+    try:
+        lease.run(
+            lambda session: session.data_objects.copy(
+                source, target, **_placement(lease)
+            ),
+            'copy to', target, seconds=lease.settings.long_timeout,
+        )
+    except exceptions.NotFound:
+        raise exceptions.NotFound(image=source) from None
 
 
 class OpenObject:
@@ -136,6 +141,14 @@ class OpenObject:
 
         self._run(seek, 'read')
 
+    def size_on_disk(self):
+        """Return the size of the file, whatever the catalog says of it."""
+        return self._run(
+            lambda connection: connection.seek_file(
+                self._descriptor, 0, os.SEEK_END
+            ), 'read',
+        )
+
     def read(self, size):
         """Return at most ``size`` bytes; none at the end of the object."""
         request = message.OpenedDataObjRequest(
@@ -172,7 +185,7 @@ class OpenObject:
 
     def _run(self, function, action, seconds=None):
         if not self.is_open:
-            raise exceptions.RemoteServiceUnavailable(
+            raise errors.Unavailable(
                 message=f'iRODS could not {action} {self.path}: the '
                         f'connection was lost.'
             )

@@ -5,15 +5,20 @@
 Each question needs a Lease and raises glance_store's exceptions.
 """
 
+import collections
 import dataclasses
+import datetime
 
 from glance_store import exceptions
+from irods import column as criterion
 from irods import keywords
 from irods import models
 
-GOOD, BEING_WRITTEN = '1', '2'
+from glance_store_irods import errors
+
+OUTDATED, GOOD, BEING_WRITTEN = '0', '1', '2'
 _MEANINGS = {
-    '0': 'incomplete or outdated', BEING_WRITTEN: 'being written',
+    OUTDATED: 'incomplete or outdated', BEING_WRITTEN: 'being written',
     '3': 'locked', '4': 'locked',
 }
 
@@ -24,6 +29,7 @@ class Replica:
 
     :param hierarchy: the resources it lies in, from the outermost inwards
     :param location: path in the innermost one
+    :param modified: when it was last changed, by the clock of the catalog
     """
 
     number: int
@@ -31,11 +37,22 @@ class Replica:
     size: int
     hierarchy: str
     location: str
+    modified: datetime.datetime
 
     @property
     def is_good(self):
         """Whether it is complete and up to date."""
         return self.status == GOOD
+
+    @property
+    def is_locked(self):
+        """Whether it is being written, or its writer died."""
+        return self.status not in (OUTDATED, GOOD)
+
+    @property
+    def resource(self):
+        """The innermost resource, which has the file."""
+        return self.hierarchy.split(';')[-1]
 
     def lies_in(self, resource):
         """Tell whether it lies in a resource, or in one that this holds."""
@@ -63,6 +80,16 @@ class DataObject:
         )
 
     @property
+    def is_locked(self):
+        """Whether a replica is being written, or its writer died."""
+        return any(replica.is_locked for replica in self.replicas)
+
+    @property
+    def modified(self):
+        """When it was last changed, by the clock of the catalog."""
+        return max(replica.modified for replica in self.replicas)
+
+    @property
     def largest(self):
         """The size of the largest replica, complete or not."""
         return max(replica.size for replica in self.replicas)
@@ -86,7 +113,7 @@ class DataObject:
             _MEANINGS.get(replica.status, f'of status {replica.status}')
             for replica in self.replicas
         })
-        raise exceptions.RemoteServiceUnavailable(
+        raise errors.Unavailable(
             message=f'{self.path} in iRODS has no good replica; what there '
                     f'is, is {" or ".join(states)}.'
         )
@@ -95,23 +122,8 @@ class DataObject:
 def look(lease, path):
     """Return the DataObject at ``path``, or None if the user sees none."""
     collection, _slash, name = path.rpartition('/')
-    of = models.DataObject
-    rows = _query(
-        lease, 'find', path, (
-            of.id, of.replica_number, of.replica_status, of.size,
-            of.resc_hier, of.path,
-        ),
-        models.Collection.name == collection, of.name == name, again=True,
-    )
-    if not rows:
-        return None
-    return DataObject(id=rows[0][of.id], path=path, replicas=tuple(
-        Replica(
-            number=row[of.replica_number], status=str(row[of.replica_status]),
-            size=row[of.size],
-            hierarchy=row[of.resc_hier] or '', location=row[of.path] or '',
-        ) for row in sorted(rows, key=lambda row: row[of.replica_number])
-    ))
+    found = _objects(lease, collection, models.DataObject.name == name, path)
+    return found[0] if found else None
 
 
 def find(lease, path):
@@ -120,6 +132,37 @@ def find(lease, path):
     if found is None:
         raise exceptions.NotFound(image=path)
     return found
+
+
+def list_ending(lease, collection, ending):
+    """Return the DataObjects of a collection whose names end like that."""
+    name = models.DataObject.name
+    return _objects(
+        lease, collection, criterion.Like(name, f'%{ending}'), collection
+    )
+
+
+def _objects(lease, collection, condition, path):
+    of = models.DataObject
+    rows = _query(
+        lease, 'find', path, (
+            of.id, of.name, of.replica_number, of.replica_status, of.size,
+            of.resc_hier, of.path, of.modify_time,
+        ),
+        models.Collection.name == collection, condition, again=True,
+    )
+    replicas = collections.defaultdict(list)
+    for row in sorted(rows, key=lambda row: row[of.replica_number]):
+        replicas[row[of.id], row[of.name]].append(Replica(
+            number=row[of.replica_number], status=str(row[of.replica_status]),
+            size=row[of.size], modified=row[of.modify_time],
+            hierarchy=row[of.resc_hier] or '', location=row[of.path] or '',
+        ))
+    return [
+        DataObject(
+            id=number, path=f'{collection}/{name}', replicas=tuple(found)
+        ) for (number, name), found in replicas.items()
+    ]
 
 
 def list_names(lease, collection):
@@ -145,6 +188,15 @@ def has_resource(lease, path, name):
         lease, 'find', path, (models.Resource.id,),
         models.Resource.name == name,
     ))
+
+
+def down_among(lease, path, resources):
+    """Return those of the resources that the zone calls down."""
+    of = models.Resource
+    return {row[of.name] for row in _query(
+        lease, 'find', path, (of.name,), criterion.In(of.name, resources),
+        of.status == 'down', again=True,
+    )}
 
 
 def _query(lease, action, path, columns, *conditions, again=False):

@@ -19,6 +19,7 @@ from glance_store_irods import agents
 from glance_store_irods import api
 from glance_store_irods import catalog
 from glance_store_irods import checksums
+from glance_store_irods import errors
 from glance_store_irods import writing
 
 LOG = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ LOOK = 1.0
 ATTEMPTS = 2
 
 
-class AgentDied(exceptions.RemoteServiceUnavailable):
+class AgentDied(errors.Unavailable):
     """The zone's process died in a copy, whose object it has locked."""
 
 

@@ -23,7 +23,26 @@ LOG = logging.getLogger(__name__)
 
 _NEGOTIATION = {-1824000, -1825000}
 _LOGIN = {-826000, -827000, -840000, -993000}
-_WRITING = ('create', 'write', 'close', 'replicate', 'move')
+_WRITING = ('create', 'write', 'close', 'replicate', 'move', 'copy to')
+
+# The glance_store of 2025.2 has no such exception, and its Glance no answer
+# for one: a write or deletion that failed for it is a 500 there.
+_TIMEOUT = getattr(
+    exceptions, 'TimeoutError', exceptions.GlanceStoreException
+)
+
+
+class Unavailable(exceptions.RemoteServiceUnavailable, _TIMEOUT):
+    """The zone cannot do it now; a retry can help.
+
+    Of two classes, because Glance has a 503 for the one when an image is
+    read, and for the other when it is written or deleted.
+    """
+
+
+class Misconfigured(exceptions.BadStoreConfiguration, _TIMEOUT):
+    """An operator has to put something right; Glance answers 503."""
+
 
 # What the client raises when it reads something that is not what it waits for.
 _NONSENSE = (
@@ -74,11 +93,11 @@ def translated(error, action, path, store):
     if code is not None:
         return _of_code(error, code, action, path, store)
     if isinstance(error, (irods_exception.NetworkException, OSError)):
-        return exceptions.RemoteServiceUnavailable(
+        return Unavailable(
             message=f'{what}: the connection was lost or timed out.'
         )
     if isinstance(error, _NONSENSE):
-        return exceptions.RemoteServiceUnavailable(
+        return Unavailable(
             message=f'{what}: the answer was not understood '
                     f'({type(error).__name__}).'
         )
@@ -102,7 +121,7 @@ def login_failed(error, account, store):
             f'the {where} does not offer TLS, which the store requires'
         ))
     if code is not None:
-        return exceptions.RemoteServiceUnavailable(
+        return Unavailable(
             message=f'The {where} refused the login: {_name(error, code)}.'
         )
     certificate = getattr(error, 'verify_message', None)
@@ -112,7 +131,7 @@ def login_failed(error, account, store):
             f'the certificate of the {where} is not valid: {certificate}',
         )
     if isinstance(error, (irods_exception.NetworkException, OSError)):
-        return exceptions.RemoteServiceUnavailable(
+        return Unavailable(
             message=f'The {where} cannot be reached.'
         )
     if isinstance(error, RuntimeError):
@@ -123,7 +142,7 @@ def login_failed(error, account, store):
             f'({type(error).__name__})',
         )
     if isinstance(error, _NONSENSE_AT_LOGIN):
-        return exceptions.RemoteServiceUnavailable(
+        return Unavailable(
             message=f'The {where} does not answer as an iRODS server does '
                     f'({type(error).__name__}).'
         )
@@ -132,7 +151,7 @@ def login_failed(error, account, store):
 
 def misconfigured(store, reason):
     """Return the exception for what an operator has to put right."""
-    return exceptions.BadStoreConfiguration(store_name=store, reason=reason)
+    return Misconfigured(store_name=store, reason=reason)
 
 
 def _of_code(error, code, action, path, store):
@@ -159,7 +178,7 @@ def _of_code(error, code, action, path, store):
                 message=f'{said}, or its writer died and an administrator '
                         f'of the zone has to reset its status.'
             )
-        return exceptions.RemoteServiceUnavailable(message=f'{said}.')
+        return Unavailable(message=f'{said}.')
     if codes.errno_of(code) == errno.ENOENT and action != 'create':
         return _of_lost_file(what, action, path)
     return exceptions.BackendException(f'{said}.')

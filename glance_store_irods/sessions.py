@@ -62,7 +62,7 @@ class Sessions:
                 lambda: len(self._leases) < size,
                 self.settings.timeout if wait else 0,
             ):
-                raise exceptions.RemoteServiceUnavailable(
+                raise errors.Unavailable(
                     message=f'All {size} connections of store '
                             f'{self.settings.store} to iRODS are in use '
                             f'(irods_store_pool_size). Retry later.'

@@ -3,6 +3,7 @@
 """The driver: what glance_store calls, and what a copier may ask."""
 
 import logging
+import uuid
 
 from glance_store import capabilities
 from glance_store import driver
@@ -20,6 +21,7 @@ try:
     from glance_store_irods import errors
     from glance_store_irods import reading
     from glance_store_irods import sessions
+    from glance_store_irods import unfinished
     from glance_store_irods import writing
 except ImportError as exc:
     if (exc.name or '').partition('.')[0] != 'irods':
@@ -236,6 +238,37 @@ class Store(driver.Store):
             found = catalog.look(lease, path)
         return found is not None and bool(found.good)
 
+    def check(self):
+        """Have the zone make and remove an empty object, as for an image.
+
+        :raises: what writing an image would
+        """
+        self._check_zone()
+        name = f'check-{uuid.uuid4().hex[:12]}'
+        writing.check(self.sessions, self.new_path(name))
+
+    def sees_collection(self, path):
+        """Tell whether this store's user sees a collection."""
+        with self.sessions.lease() as lease:
+            return catalog.has_collection(lease, path)
+
+    def unfinished(self):
+        """Return an :class:`Unfinished` for each unfinished object."""
+        with self.sessions.lease() as lease:
+            return unfinished.find(lease)
+
+    def size_on_disk(self, path):
+        """Return how many bytes lie there, whatever the catalog says.
+
+        :raises: NotFound, RemoteServiceUnavailable if it is locked
+        """
+        with self.sessions.lease() as lease:
+            opened = api.OpenObject(lease, path)
+            try:
+                return opened.size_on_disk()
+            finally:
+                opened.close()
+
     def list(self):
         """Return the paths of all objects in the collection.
 
@@ -302,10 +335,19 @@ class Store(driver.Store):
             except exceptions.InUseByStore:
                 if not is_gone():
                     raise
-                for replica in found.replicas:
-                    LOG.error(
-                        '%s was removed from the catalog of iRODS, but its '
-                        'file %s on %s could not be reached. Remove that '
-                        'file by hand.',
-                        path, replica.location, replica.hierarchy,
-                    )
+                self._say_left_behind(lease, found)
+
+    def _say_left_behind(self, lease, removed):
+        """Say which files the zone has forgotten and not removed."""
+        down = catalog.down_among(
+            lease, removed.path,
+            sorted({replica.resource for replica in removed.replicas}),
+        )
+        for replica in removed.replicas:
+            if replica.resource in down:
+                LOG.error(
+                    '%s was removed from the catalog of iRODS, but its file '
+                    '%s on %s could not be reached. Remove that file by '
+                    'hand.', removed.path, replica.location,
+                    replica.hierarchy,
+                )

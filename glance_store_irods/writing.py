@@ -13,6 +13,7 @@ from concurrent import futures
 import contextlib
 import functools
 import hashlib
+import io
 import logging
 import math
 import uuid
@@ -66,6 +67,20 @@ def _compare(made, incoming, found):
             f'The {found.algorithm} checksum of {made.path} in iRODS is not '
             f'that of the bytes that were sent.'
         )
+
+
+def check(sessions, path):
+    """Write an empty object beside ``path``, and remove it.
+
+    :raises: what writing an image would
+    """
+    with sessions.lease() as lease:
+        made = Partial(lease, path)
+        try:
+            made.send(checksums.Verified(io.BytesIO(), dict, 1))
+            made.complete(0, lambda found: None)
+        finally:
+            made.remove()
 
 
 @contextlib.contextmanager
@@ -174,7 +189,7 @@ class Partial:
             resources = ', '.join(
                 replica.hierarchy for replica in found.replicas
             )
-            raise exceptions.RemoteServiceUnavailable(
+            raise errors.Unavailable(
                 message=f'iRODS wrote {self.path} to {resources} and not to '
                         f'{wanted} (irods_store_primary_res), which may be '
                         f'down.'
@@ -263,8 +278,8 @@ class Partial:
             exceptions.GlanceStoreException, exceptions.BackendException
         ) as exc:
             LOG.error(
-                'A partial image could not be removed from iRODS and stays '
-                'as %s: %s Remove it by hand.', self.path, exc,
+                'An unfinished image could not be removed from iRODS and '
+                'stays as %s: %s It is in nobody\'s way.', self.path, exc,
             )
 
     def _remove_once(self):

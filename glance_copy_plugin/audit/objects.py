@@ -65,6 +65,8 @@ def unrecorded(kind, image_id, place, url, size, store='', kept=None):
         detail = f'{count} bytes'
     if doomed is None:
         detail += ', of an image that this service does not know'
+    if kept is not None and kept.advice:
+        detail += f'; {kept.advice}'
     return findings.Finding(
         kind=kind, store=store, image_id=image_id, detail=detail, place=place,
         kept=kept, proved=doomed is not None,
@@ -75,7 +77,7 @@ def _is_accounted_for(scope, store, kept):
     if scope.in_journal(kept.image_id):
         return True
     image = scope.image(kept.image_id)
-    return image is not None and (
+    return not kept.stale and image is not None and (
         scope.is_busy(image) or registry.is_named(
             store, kept, [location['url'] for location in image.locations]
         )

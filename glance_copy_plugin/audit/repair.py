@@ -47,6 +47,7 @@ def repair(scope, finding, ways):
     image = scope.image(finding.image_id) if finding.image_id else None
     if (
         finding.kind not in _BUSY_BY_ITSELF
+        and not _is_stale(finding)
         and image is not None
         and scope.is_busy(image)
     ):
@@ -66,7 +67,8 @@ def _unless_needed(is_it, remove):
     :param remove: ``remove(scope, finding)``
     """
     def safely(scope, finding):
-        if not finding.image_id:
+        # No location ever names what is not finished.
+        if not finding.image_id or _is_stale(finding):
             return remove(scope, finding)
         with scope.leased(finding.image_id) as lease:
             if lease is None:
@@ -84,6 +86,10 @@ def _unless_needed(is_it, remove):
             return remove(scope, finding)
 
     return safely
+
+
+def _is_stale(finding):
+    return finding.kept is not None and finding.kept.stale
 
 
 def _is_object(finding, url):

@@ -66,12 +66,16 @@ class KeptObject:
     :param partial: it is not complete
     :param place: its path in the store
     :param url: what a location of it says
+    :param stale: it is partial, and whoever wrote it is known to be gone
+    :param advice: what has to be done by others before it can be removed
     """
 
     image_id: str
     partial: bool
     place: str
     url: str
+    stale: bool = False
+    advice: str = ''
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,7 +173,8 @@ class ServerSideCopier(typing.Protocol):
     ) -> bool:
         """Say whether ``copy`` has a chance, by looking at the real thing.
 
-        MUST be cheap, MUST NOT change anything and MUST NOT raise.
+        MUST be cheap, MUST NOT change anything and MUST NOT raise. A location
+        with an empty URL means whatever lies in that store.
         """
 
     def copy(self, request: CopyRequest) -> StoredObject:
@@ -203,8 +208,17 @@ class Inventory(typing.Protocol):
     def remove(self, driver, place: str) -> None:
         """Remove the object at a place; MUST NOT mind if it is gone."""
 
-    def remove_partial(self, driver, image_id: str) -> None:
-        """Remove unfinished objects of an image that nobody writes now."""
+    def remove_partial(
+        self, driver, image_id: str
+    ) -> typing.Iterable[KeptObject]:
+        """Remove unfinished objects of an image whose writer is gone.
+
+        :returns: those that cannot be removed yet; they MUST NOT be in the
+            way of the next copy
+        """
+
+    def list_stale(self, driver) -> typing.Iterable[KeptObject]:
+        """Return the objects that are ``stale``, without listing all."""
 
     def unrecorded_url(
         self, driver, image_id: str, locations: typing.Iterable[Location]
@@ -225,10 +239,13 @@ class Backend:
         ``glance_store.drivers``; classes derived from them are served, too
     :param is_usable: says for a driver of these whether the capabilities can
         be used as it is configured; MUST be cheap and MUST NOT raise
+    :param check: asks the storage of a driver whether it can be written as
+        it is configured; raises what the driver does
     """
 
     drivers: tuple[str, ...]
     is_usable: typing.Callable[[object], bool] = lambda driver: True
+    check: typing.Callable[[object], None] = lambda driver: None
     reader: Reader | None = None
     writer: Writer | None = None
     copier: ServerSideCopier | None = None

@@ -137,6 +137,11 @@ class CinderInventory:
                 driver.remove_volume(volume.id)
         for snapshot in driver.snapshots(image_id):
             driver.remove_snapshot(snapshot.id)
+        return ()
+
+    def list_stale(self, driver):
+        """Return nothing: when a writer is gone is known only of a copy."""
+        return ()
 
     def unrecorded_url(self, driver, image_id, locations):
         """Return the URL of a complete volume of that image in no location.

@@ -280,6 +280,11 @@ class FileInventory:
             pattern = f'.{glob.escape(image_id)}.*{_PARTIAL_SUFFIX}'
             for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
                 os.unlink(path)
+        return ()
+
+    def list_stale(self, driver):
+        """Return nothing: when a writer is gone is known only of a copy."""
+        return ()
 
     def unrecorded_url(self, driver, image_id, locations):
         """Return the URL of a file of that image that no location refers to.

@@ -103,6 +103,10 @@ def _is_visible(location, target):
     if not BACKEND.serves(location.driver):
         return False
     try:
+        if not location.url:
+            return target.driver.sees_collection(
+                location.driver.settings.collection
+            )
         return target.driver.sees(path_of(location))
     except (exceptions.GlanceStoreException, exceptions.BackendException):
         return False
@@ -115,12 +119,25 @@ class IrodsInventory:
         """Yield a :class:`KeptObject` for each object of an image."""
         for path in driver.list():
             name = path.rpartition('/')[2]
-            partial = driver.is_partial(path)
-            image_id = name.partition('.')[0] if partial else name
+            if uuidutils.is_uuid_like(name):
+                yield base.KeptObject(
+                    image_id=name, partial=False, place=path,
+                    url=driver.url_of(path),
+                )
+        yield from self._unfinished(driver)
+
+    def list_stale(self, driver):
+        """Yield those that the zone says nobody writes any more."""
+        return (kept for kept in self._unfinished(driver) if kept.stale)
+
+    def _unfinished(self, driver):
+        for found in driver.unfinished():
+            image_id = found.path.rpartition('/')[2].partition('.')[0]
             if uuidutils.is_uuid_like(image_id):
                 yield base.KeptObject(
-                    image_id=image_id, partial=partial, place=path,
-                    url=driver.url_of(path),
+                    image_id=image_id, partial=True, place=found.path,
+                    url=driver.url_of(found.path), stale=found.is_stale,
+                    advice=found.advice,
                 )
 
     def is_named(self, kept, urls):
@@ -132,8 +149,13 @@ class IrodsInventory:
         )
 
     def size_of(self, driver, kept):
-        """Return the size in bytes, or None if the object is gone."""
+        """Return the size in bytes, or None if the object is gone.
+
+        The catalog does not know the size of what is not finished.
+        """
         try:
+            if kept.partial:
+                return driver.size_on_disk(kept.place)
             return driver.find(kept.place).largest
         except exceptions.NotFound:
             return None
@@ -147,10 +169,17 @@ class IrodsInventory:
         """Remove unfinished objects of that image.
 
         Only for a copy whose process is gone: nobody else writes that image.
+        The zone may go on with what that process has asked for, and locks it.
         """
-        for kept in self.list_objects(driver):
-            if kept.partial and kept.image_id == image_id:
+        locked = []
+        for kept in self._unfinished(driver):
+            if kept.image_id != image_id:
+                continue
+            try:
                 self.remove(driver, kept.place)
+            except exceptions.InUseByStore:
+                locked.append(kept)
+        return locked
 
     def unrecorded_url(self, driver, image_id, locations):
         """Return the URL of an object of that image that no location names.
@@ -169,5 +198,5 @@ class IrodsInventory:
 
 BACKEND = base.Backend(
     drivers=('irods',), writer=IrodsWriter(), copier=IrodsCopier(),
-    inventory=IrodsInventory(),
+    inventory=IrodsInventory(), check=lambda driver: driver.check(),
 )

@@ -240,6 +240,11 @@ class RbdInventory:
         # The driver writes under the final name; the caller removes that.
         with _module().connected(driver) as cluster:
             _until_free(lambda: not cluster.is_open(image_id))
+        return ()
+
+    def list_stale(self, driver):
+        """Return nothing: when a writer is gone is known only of a copy."""
+        return ()
 
     def unrecorded_url(self, driver, image_id, locations):
         """Return the URL of what has the name of an image without a location.

@@ -48,11 +48,32 @@ def remove_partial(store, image_id):
     """Remove unfinished objects of an image that no process writes any more.
 
     Other drivers write in place; theirs is found as an orphan.
+
+    :returns: a list of :class:`KeptObject` that cannot be removed yet
     """
     driver = drivers.of_store(store)
     inventory = _inventory(driver)
-    if inventory is not None:
-        inventory.remove_partial(driver, image_id)
+    if inventory is None:
+        return []
+    return list(inventory.remove_partial(driver, image_id))
+
+
+def list_stale(store):
+    """Return the unfinished objects of a store whose writer is gone."""
+    driver = drivers.of_store(store)
+    inventory = _inventory(driver)
+    return [] if inventory is None else list(inventory.list_stale(driver))
+
+
+def check(store):
+    """Ask the storage whether a store can be written as it is configured.
+
+    :raises: whatever its driver raises
+    """
+    driver = drivers.of_store(store)
+    for backend in installed().values():
+        if backend.serves(driver):
+            backend.check(driver)
 
 
 def list_objects(store):

@@ -91,8 +91,8 @@ def _way(store, names):
     target = drivers.target(store)
     like = (drivers.location(store, ''),)
     for name, backend in registry.serving(target.driver, names):
-        if (backend.copier and backend.copier.can_copy(like, target)) or (
-            name and backend.writer and backend.writer.can_write(target)
-        ):
+        if backend.copier and backend.copier.can_copy(like, target):
+            return f'server-side {name}'
+        if name and backend.writer and backend.writer.can_write(target):
             return f'copier {name}'
     return 'streaming'

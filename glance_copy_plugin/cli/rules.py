@@ -15,9 +15,11 @@ from glance_copy_plugin import activation
 from glance_copy_plugin.api import validation
 from glance_copy_plugin.backends import driver_errors
 from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.jobboard import board_client
 from glance_copy_plugin.options import copy_image
 from glance_copy_plugin.ownership import service_process
+from glance_copy_plugin.transfer import errors
 
 CONF = cfg.CONF
 
@@ -75,9 +77,10 @@ def _closed(_conf):
 
 def _stores(conf):
     for name in drivers.store_names():
-        if drivers.is_writable(name):
-            continue
-        why = _why_not(drivers.of_store(name), conf.enabled_backends[name])
+        why = (
+            _refusal(name) if drivers.is_writable(name) else
+            _why_not(drivers.of_store(name), conf.enabled_backends[name])
+        )
         if why:
             yield (
                 f'store {name} cannot be written: {why}; mend that, or take '
@@ -93,6 +96,17 @@ def _why_not(driver, kind):
         driver.configure(re_raise_bsc=True)
     except store_exceptions.BadStoreConfiguration as exc:
         return driver_errors.reason(exc).rpartition('Reason: ')[2]
+    return None
+
+
+def _refusal(store):
+    """Say why the storage does not take data now; None if it does."""
+    try:
+        registry.check(store)
+    except Exception as exc:
+        return errors.redact(
+            driver_errors.reason(exc).rpartition('Reason: ')[2]
+        ).rstrip('.')
     return None
 
 

@@ -186,9 +186,11 @@ class StoreImport:
         return self._run.calls.call(self._store, function)
 
     def _remove_partial(self):
-        self._call(lambda _token: registry.remove_partial(
+        left = self._call(lambda _token: registry.remove_partial(
             self._store, self._run.copy.image_id
         ))
+        if left:
+            late_saves.remove_later(self._store, left)
 
     def _recorded(self):
         """Return what another process has recorded for this store."""

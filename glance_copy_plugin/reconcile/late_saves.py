@@ -18,6 +18,7 @@ from oslo_log import log as logging
 from glance_copy_plugin import periodic
 from glance_copy_plugin import process_state
 from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.reconcile import objects as image_objects
 from glance_copy_plugin.records import endings
 from glance_copy_plugin.records import history
@@ -59,6 +60,25 @@ def discard_later(record, context, store, url):
     )
     for seconds in (*_SECONDS, _LAST_SECONDS):
         _of_process().call(seconds, discard)
+
+
+def remove_later(store, unfinished):
+    """Remove unfinished objects of a dead process that are locked now.
+
+    The storage may still be making them.
+
+    :param unfinished: :class:`KeptObject` objects
+    """
+    for kept in unfinished:
+        LOG.warning(
+            'An unfinished object of image %(image)s in store %(store)s is '
+            'locked and is removed later: %(place)s',
+            {'image': kept.image_id, 'store': store, 'place': kept.place},
+        )
+        for seconds in (*_SECONDS, _LAST_SECONDS):
+            _of_process().call(seconds, functools.partial(
+                _remove_unfinished, store, kept, seconds == _LAST_SECONDS
+            ))
 
 
 class LaterCalls:
@@ -167,6 +187,23 @@ def _discard_unrecorded(record, context, store, url):
         'written when another process had its copy already', image,
     )
     drivers.delete(store, url, context)
+
+
+def _remove_unfinished(store, kept, is_last):
+    try:
+        registry.remove_object(store, kept.place)
+    except Exception as exc:
+        if not is_last:
+            LOG.debug('Cannot be removed yet: %s', errors.redact(exc))
+            return
+        LOG.error(
+            'An unfinished object of image %(image)s stays in store '
+            '%(store)s: %(why)s',
+            {
+                'image': kept.image_id, 'store': store,
+                'why': kept.advice or errors.redact(exc),
+            },
+        )
 
 
 def _is_locked(record):

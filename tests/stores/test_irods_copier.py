@@ -232,7 +232,7 @@ def test_reading_back_compares_with_any_hash_of_the_image(
 @pytest.mark.parametrize(('api', 'code', 'error'), [
     ('copy', -513028, exceptions.StorageFull),
     ('copy', -110000, exceptions.StorageFull),
-    ('copy', -818000, exceptions.Forbidden),
+    ('copy', -818000, exceptions.StorageWriteDenied),
     ('copy', -78000, exceptions.BadStoreConfiguration),
     ('rename', -818000, exceptions.StorageWriteDenied),
 ])

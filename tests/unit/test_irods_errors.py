@@ -42,9 +42,9 @@ def translated(error, action='read'):
     (-808000, 'move', exceptions.NotFound),
     (-317000, 'copy', exceptions.NotFound),
     (-510002, 'read', exceptions.NotFound),
-    (-358000, 'create', exceptions.BadStoreConfiguration),
-    (-814000, 'create', exceptions.BadStoreConfiguration),
-    (-78000, 'replicate', exceptions.BadStoreConfiguration),
+    (-358000, 'create', errors.Misconfigured),
+    (-814000, 'create', errors.Misconfigured),
+    (-78000, 'replicate', errors.Misconfigured),
     (-312000, 'copy', exceptions.Duplicate),
     (-834000, 'move', exceptions.Duplicate),
     (-510017, 'create', exceptions.Duplicate),
@@ -56,9 +56,9 @@ def translated(error, action='read'):
     (-513028, 'copy', exceptions.StorageFull),
     (-513122, 'write', exceptions.StorageFull),
     (-110000, 'create', exceptions.StorageFull),
-    (-1803000, 'read', exceptions.RemoteServiceUnavailable),
-    (-406000, 'read', exceptions.RemoteServiceUnavailable),
-    (-105000, 'read', exceptions.RemoteServiceUnavailable),
+    (-1803000, 'read', errors.Unavailable),
+    (-406000, 'read', errors.Unavailable),
+    (-105000, 'read', errors.Unavailable),
     (-1803000, 'delete', exceptions.InUseByStore),
     (-406000, 'delete', exceptions.InUseByStore),
     (-105000, 'delete', exceptions.InUseByStore),
@@ -67,9 +67,9 @@ def translated(error, action='read'):
     (-27000, 'replicate', exceptions.StorageFull),
     (-121000, 'replicate', exceptions.StorageWriteDenied),
     (-13000, 'read', exceptions.Forbidden),
-    (-130000, 'create', exceptions.RemoteServiceUnavailable),
-    (-164000, 'read', exceptions.RemoteServiceUnavailable),
-    (-168000, 'read', exceptions.RemoteServiceUnavailable),
+    (-130000, 'create', errors.Unavailable),
+    (-164000, 'read', errors.Unavailable),
+    (-168000, 'read', errors.Unavailable),
     (-169000, 'replicate', exceptions.BackendException),
     (-314000, 'replicate', exceptions.BackendException),
     (-516002, 'close', exceptions.BackendException),
@@ -93,7 +93,7 @@ def test_an_error_of_the_zone_becomes_one_of_glance_store(
 
 def test_a_descriptor_that_is_lost_makes_the_connection_useless():
     error = of_code(-345000)
-    assert type(translated(error)) is exceptions.RemoteServiceUnavailable
+    assert type(translated(error)) is errors.Unavailable
     assert not errors.answered(error)
 
 
@@ -103,7 +103,7 @@ def test_a_descriptor_that_is_lost_makes_the_connection_useless():
 ])
 def test_a_lost_connection_is_an_unavailable_service(error):
     made = translated(error)
-    assert type(made) is exceptions.RemoteServiceUnavailable
+    assert type(made) is errors.Unavailable
     assert not errors.answered(error)
 
 
@@ -122,7 +122,7 @@ def test_what_the_client_does_not_find_is_not_found(error):
 ])
 def test_an_answer_that_makes_no_sense_is_an_unavailable_service(error):
     made = translated(error)
-    assert type(made) is exceptions.RemoteServiceUnavailable
+    assert type(made) is errors.Unavailable
     assert type(error).__name__ in str(made)
     assert not errors.answered(error)
 
@@ -151,24 +151,24 @@ def invalid_certificate():
 
 
 @pytest.mark.parametrize(('error', 'kind'), [
-    (of_code(-826000), exceptions.BadStoreConfiguration),
-    (of_code(-827000), exceptions.BadStoreConfiguration),
-    (of_code(-840000), exceptions.BadStoreConfiguration),
-    (of_code(-993000), exceptions.BadStoreConfiguration),
-    (of_code(-1825000), exceptions.BadStoreConfiguration),
+    (of_code(-826000), errors.Misconfigured),
+    (of_code(-827000), errors.Misconfigured),
+    (of_code(-840000), errors.Misconfigured),
+    (of_code(-993000), errors.Misconfigured),
+    (of_code(-1825000), errors.Misconfigured),
     (exception.NetworkException('Client-Server negotiation failure: x'),
-     exceptions.BadStoreConfiguration),
+     errors.Misconfigured),
     (session.NonAnonymousLoginWithoutPassword(SECRET),
-     exceptions.BadStoreConfiguration),
-    (invalid_certificate(), exceptions.BadStoreConfiguration),
-    (of_code(-1234567000), exceptions.RemoteServiceUnavailable),
-    (of_code(-13000), exceptions.RemoteServiceUnavailable),
+     errors.Misconfigured),
+    (invalid_certificate(), errors.Misconfigured),
+    (of_code(-1234567000), errors.Unavailable),
+    (of_code(-13000), errors.Unavailable),
     (exception.NetworkException(SECRET),
-     exceptions.RemoteServiceUnavailable),
-    (ssl.SSLError(SECRET), exceptions.RemoteServiceUnavailable),
-    (TimeoutError(SECRET), exceptions.RemoteServiceUnavailable),
-    (AttributeError(SECRET), exceptions.RemoteServiceUnavailable),
-    (ElementTree.ParseError(SECRET), exceptions.RemoteServiceUnavailable),
+     errors.Unavailable),
+    (ssl.SSLError(SECRET), errors.Unavailable),
+    (TimeoutError(SECRET), errors.Unavailable),
+    (AttributeError(SECRET), errors.Unavailable),
+    (ElementTree.ParseError(SECRET), errors.Unavailable),
 ])
 def test_a_login_that_fails_says_whose_fault_that_is(error, kind):
     assert type(login_failed(error)) is kind
