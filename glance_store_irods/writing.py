@@ -33,6 +33,8 @@ LOG = logging.getLogger(__name__)
 # Seconds between two tries to remove a partial object. The server needs a
 # moment to notice that the connection it was written through is gone.
 PAUSE = 0.2
+# For how long that is tried; what is still locked then stays so.
+REMOVAL_SECONDS = 10.0
 
 
 def write(sessions, path, incoming, wait=None):
@@ -268,9 +270,7 @@ class Partial:
                 )),
                 # The first one may have waited for the server.
                 stop=tenacity.stop_after_attempt(2) & (
-                    tenacity.stop_after_delay(
-                        self._lease.settings.connection_timeout
-                    )
+                    tenacity.stop_after_delay(REMOVAL_SECONDS)
                 ),
                 wait=tenacity.wait_fixed(PAUSE), reraise=True,
             )(self._remove_once)

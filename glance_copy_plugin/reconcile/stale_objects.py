@@ -47,7 +47,7 @@ class StaleObjects:
         """Be the one process of this host until it ends, if none is yet."""
         if self._fd is not None:
             return True
-        folder = os.path.dirname(service_process.journal().folder)
+        folder = service_process.journal().folder
         os.makedirs(folder, mode=0o700, exist_ok=True)
         fd = os.open(
             os.path.join(folder, _LOCK),

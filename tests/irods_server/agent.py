@@ -72,6 +72,7 @@ class Agent(threading.Thread):
         self.descriptors = {}
         self.queries = {}
         self.user = None
+        self.api = ''
         self.killed = False
         self.challenge = ''
         self.startup = None
@@ -105,6 +106,7 @@ class Agent(threading.Thread):
         if opened:
             request.path = opened.path
         call = self.server.counters.begin(request.api, request.path)
+        self.api = request.api
         try:
             self.faults.check(request.api, 'before', request.path)
             reply = self._perform(request)
