@@ -277,7 +277,8 @@ class Store(driver.Store):
         """
         path = self.settings.collection
         with self.sessions.lease() as lease:
-            return [f'{path}/{name}' for name in catalog.list_names(lease, path)]
+            names = catalog.list_names(lease, path)
+        return [f'{path}/{name}' for name in names]
 
     def read(self, path):
         """Yield the bytes of the object at a path."""

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from tests import irods_server
+from tests import real_irods
 from tests.functional import helpers
 from tests.functional import replicating
 from tests.harness import Client
@@ -20,7 +20,6 @@ from tests.harness import postgres
 from tests.harness.wsgi import gunicorn
 from tests.harness.wsgi import uwsgi
 from tests.parts import boards
-from tests.parts import irods
 from tests.parts import starting
 
 # Looking often makes tests short; the default is a second.
@@ -36,8 +35,8 @@ BROKEN = {
 @pytest.fixture(scope='module')
 def zone(tmp_path_factory):
     """A zone of iRODS with the collections of two stores."""
-    with irods_server.IrodsServer(tmp_path_factory.mktemp('irods')) as server:
-        made = irods.Irods(server)
+    folder = tmp_path_factory.mktemp('irods')
+    with real_irods.zone_or_double(folder) as made:
         made.vault = made.add_collection('vault')
         yield made
 

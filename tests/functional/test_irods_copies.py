@@ -171,7 +171,7 @@ def test_a_dead_agent_fails_no_copy_and_an_administrator_is_told_what_to_do(
 def test_what_a_dead_upload_left_is_removed_at_the_next_look(
     zone, glance, status
 ):
-    client = Client(glance)
+    client, set_replica = Client(glance), zone.server.set_replica
     image_id = client.new_image()
     if status == 'saving':
         glance.execute(
@@ -185,7 +185,7 @@ def test_what_a_dead_upload_left_is_removed_at_the_next_look(
     glance.stop()
     for path, state in ((place, 0), (locked, 2)):
         zone.server.put(path, IMAGE, user=irods.USER)
-        zone.server.set_replica(path, status=state, size=0, modified=LONG_AGO)
+        set_replica(path, status=state, size=0, modified=LONG_AGO)
     _status, rows, _said = auditing.command(glance)
     assert [row['Detail'].partition(';')[0] for row in rows][0] == (
         f'{len(IMAGE)} bytes'
@@ -197,7 +197,7 @@ def test_what_a_dead_upload_left_is_removed_at_the_next_look(
         lambda: f'{locked} ' in helpers.log_of(glance)[said:],
         'the locked one is told',
     )
-    zone.server.set_replica(locked, status=0)
+    set_replica(locked, status=0)
     assert auditing.command(glance, '--fix')[1][0]['Action'] == 'removed'
     assert in_vault(zone) == []
     if status != 'gone':

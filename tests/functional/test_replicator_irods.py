@@ -78,6 +78,26 @@ def test_a_refusal_tells_the_setting_and_leaves_no_object(
     )
 
 
+def test_a_copy_that_the_zone_has_locked_is_made_under_another_name(
+    zone, source, target, image
+):
+    """A run that was killed has left one; the agent of another dies."""
+    left = f'{zone.vault}/{image}.0123456789ab.part'
+    faults = zone.server.faults
+    zone.server.put(left, b'half of it', user=irods.USER)
+    zone.server.set_replica(left, status=2)
+    faults.agent_dies_on('copy', after_bytes=MIB)
+    done = livecopy(source, target)
+    assert done.by_image() == {image: 'copied'}, done
+    assert zone.server.content(f'{zone.vault}/{image}') == (
+        zone.server.content(f'{zone.collection}/{image}')
+    )
+    for path in in_vault(zone):
+        zone.server.set_replica(path, status=1)
+        if path.endswith('.part'):
+            zone.server.catalog.objects.pop(path)
+
+
 def test_a_wrong_object_is_found_by_a_careful_target(
     zone, source, target, image
 ):

@@ -97,7 +97,7 @@ def test_a_user_sees_all_agents_with_the_names_of_their_programs(
             connection, 'PROC_STAT_AN', ProcStatRequest()
         ).get_main_message(message.GenQueryResponse)
     columns = {
-        each.attriInx: [value for value in each.value]
+        each.attriInx: list(each.value)
         for each in answer.SqlResult_PI[:9]
     }
     assert columns[1000003] == ['rods', 'ann']
@@ -142,6 +142,7 @@ def test_an_offset_behind_the_end_is_the_end(server, session, path):
 def test_a_server_that_requires_tls_resets_who_does_not_ask_for_it(
     tmp_path, connect
 ):
-    with irods_server.IrodsServer(tmp_path, tls='require') as server:
-        with pytest.raises(exception.NetworkException):
-            connect(server).data_objects.exists('/tempZone/home/rods/image')
+    with irods_server.IrodsServer(tmp_path, tls='require') as server, (
+        pytest.raises(exception.NetworkException)
+    ):
+        connect(server).data_objects.exists('/tempZone/home/rods/image')

@@ -45,6 +45,10 @@ class Irods:
         self.server.catalog.make_collections((USER, self.server.zone), path)
         return path
 
+    def add_resource(self, name, capacity=None):
+        """Make a resource; return what a store calls it."""
+        return self.server.add_resource(name, capacity).name
+
     def options(self):
         """Return the options that a store needs for this zone."""
         return {

@@ -5,7 +5,7 @@
 import pytest
 
 from glance_store_irods import location
-from tests import irods_server
+from tests import real_irods
 from tests.parts import irods
 from tests.stores import conformance
 
@@ -44,9 +44,8 @@ class InAZone:
     @pytest.fixture
     def zone(self, tmp_path):
         """Yield a zone; no store keeps a connection or an object open."""
-        with irods_server.IrodsServer(tmp_path) as server:
-            yield irods.Irods(server)
-            assert server.open_files == 0
+        with real_irods.zone_or_double(tmp_path) as zone:
+            yield zone
 
     @pytest.fixture
     def make(self, configured, zone):
@@ -60,19 +59,20 @@ class InAZone:
 
     @staticmethod
     def _make(configured, zone, name, capacity, **more):
-        zone.server.add_resource(f'of-{name}', capacity)
+        resource = zone.add_resource(f'of-{name}', capacity)
         collection = zone.add_collection(name)
         told = {
-            **zone.options(), 'path': collection, 'primary_res': f'of-{name}',
-            'chunk_size': MIB, **more,
+            **zone.options(), 'path': collection, 'chunk_size': MIB, **more,
         }
+        if resource is not None:
+            told['primary_res'] = resource
         configured(name, 'irods', **{
             f'irods_store_{option}': value for option, value in told.items()
         })
         return IrodsTarget(name, zone, collection)
 
     def test_a_second_replica_is_made(self, make, zone, source, copy):
-        zone.server.add_resource('second')
+        zone.add_resource('second')
         target = make('s1', replica_res='second')
         self.succeed(
             copy([target], [source(conformance.IMAGE)]), target,
