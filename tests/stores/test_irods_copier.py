@@ -179,6 +179,16 @@ def test_it_copies_between_zones_that_know_each_other(
         far.end()
 
 
+def test_it_copies_in_a_zone_whose_checksums_are_cut(tmp_path):
+    with irods_server.IrodsServer(tmp_path, hash_scheme='sha512') as server:
+        zone = irods.Irods(server)
+        first = zone.store('first')
+        second = zone.store('second', path=zone.add_collection('second'))
+        stored = copy(second, located(first, IMAGE))
+        assert irods.read(second, stored.url) == IMAGE
+        zone.end()
+
+
 # What proves the copy.
 
 

@@ -321,15 +321,25 @@ def test_a_store_that_can_be_written_passes_its_check(zone):
     assert zone.objects() == []
 
 
-def test_a_check_says_what_is_wrong(zone):
-    zone.store().check()
+@pytest.mark.parametrize(('options', 'says'), [
+    ({'primary_res': 'none'}, 'has no resource none'),
+    ({'path': '/tempZone/home/glance/none'}, 'sees no collection'),
+    ({'password': 'wrong'}, 'did not accept user glance of zone tempZone'),
+    ({'user': 'nobody'}, 'did not accept user nobody'),
+    ({'zone': 'noZone'}, 'did not accept user glance of zone noZone'),
+])
+def test_a_check_says_what_is_wrong(zone, options, says):
+    with pytest.raises(exceptions.BadStoreConfiguration, match=says):
+        zone.store(**options).check()
+
+
+def test_a_check_finds_a_collection_that_may_only_be_read(zone):
     zone.server.permit(zone.collection, irods.USER, 'read')
     with pytest.raises(exceptions.StorageWriteDenied):
-        zone.store('s2').check()
-    with pytest.raises(exceptions.BadStoreConfiguration, match='resource'):
-        zone.store('s3', primary_res='none').check()
-    with pytest.raises(exceptions.BadStoreConfiguration, match='collection'):
-        zone.store('s4', path=f'{zone.collection}/none').check()
+        zone.store().check()
+
+
+def test_a_check_finds_a_zone_that_is_away(zone):
     zone.server.stop()
     with pytest.raises(exceptions.RemoteServiceUnavailable):
-        zone.store('s5').check()
+        zone.store().check()
