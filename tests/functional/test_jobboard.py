@@ -158,7 +158,7 @@ def test_a_service_that_dies_loses_no_copy_and_posts_none_twice(
     helpers.wait_until(lambda: process not in server.worker_pids, 'its end')
     journal = server.staging / 'copy-image' / 'journal'
     helpers.wait_until(
-        lambda: not list(journal.glob('*')), 'an empty journal'
+        lambda: not list(journal.glob('*-*-*')), 'an empty journal'
     )
     asked = server.tasks(image_id)
     assert len(asked) <= 1
