@@ -7,6 +7,8 @@ import errno
 import fcntl
 import os
 
+from glance_copy_plugin.transfer import holes
+
 # Linux: <linux/fs.h> FICLONE.
 _FICLONE = 0x40049409
 _UNSUPPORTED = {
@@ -91,7 +93,7 @@ def copy_range(source_fd, source_offset, target_fd, target_offset, count):
         the source ends here. The caller has the target truncated to its full
         size, so that a hole at the end exists.
     """
-    data = _next_data(source_fd, source_offset, count)
+    data = holes.next_data(source_fd, source_offset, count)
     if data > source_offset:
         return data - source_offset
     try:
@@ -111,16 +113,6 @@ def copy_range(source_fd, source_offset, target_fd, target_offset, count):
     return _copy_through(
         source_fd, source_offset, target_fd, target_offset, count
     )
-
-
-def _next_data(fd, offset, count):
-    """Return where data begins at or after ``offset``, within ``count``."""
-    try:
-        return min(os.lseek(fd, offset, os.SEEK_DATA), offset + count)
-    except OSError as exc:
-        if exc.errno == errno.ENXIO:   # nothing but a hole up to the end
-            return min(os.fstat(fd).st_size, offset + count)
-        raise
 
 
 def _copy_through(source_fd, source_offset, target_fd, target_offset, count):

@@ -8,8 +8,11 @@ It needs Ceph's bindings, which come with Ceph and not from PyPI.
 import contextlib
 import json
 
+from glance_store import exceptions
 import rados
 import rbd
+
+from glance_copy_plugin.backends import rbd_io
 
 ERRORS = (rados.Error, rbd.Error)
 # What a user's rights or an older cluster say to a task for the manager.
@@ -148,11 +151,58 @@ class Cluster:
             return False
         return True
 
-    def read(self, name, size=8 * 1024 * 1024):
-        """Yield the bytes of an image, ``size`` at a time."""
-        with self._open(name, read_only=True) as image:
-            for offset in range(0, image.size(), size):
-                yield image.read(offset, min(size, image.size() - offset))
+    def create(self, name, size, object_size):
+        """Make an image as the driver of glance_store does.
+
+        :param object_size: bytes in each of its objects, a power of two
+        """
+        features = int(
+            self._connection.conf_get('rbd_default_features') or 0
+        )
+        # Otherwise a full pool is waited for and not told.
+        self._ioctx.set_osdmap_full_try()
+        with _told_if_full():
+            rbd.RBD().create(
+                self._ioctx, name, size, object_size.bit_length() - 1,
+                old_format=False,
+                features=features or rbd.RBD_FEATURE_LAYERING,
+            )
+
+    def read(self, name, offset=0, *, pool=None, snapshot=None, in_flight=8):
+        """Yield the bytes of an image from ``offset`` on.
+
+        :param pool: its pool; that of the store if None
+        :param in_flight: how many requests at the same time
+        :raises NotFound: if there is no such image or snapshot
+        """
+        with contextlib.ExitStack() as held:
+            ioctx = self._ioctx
+            try:
+                if pool is not None:
+                    ioctx = held.enter_context(
+                        self._connection.open_ioctx(pool)
+                    )
+                image = held.enter_context(rbd.Image(
+                    ioctx, name, snapshot=snapshot, read_only=True
+                ))
+            except (rados.ObjectNotFound, rbd.ImageNotFound):
+                raise exceptions.NotFound(image=name) from None
+            yield from rbd_io.read(image, offset, in_flight)
+
+    @contextlib.contextmanager
+    def writing(self, name, in_flight):
+        """Yield the :class:`Writes` of an image; all of it is written then.
+
+        :raises: StorageFull, OSError
+        """
+        with self._open(name) as image:
+            writes = rbd_io.Writes(image, in_flight)
+            try:
+                with _told_if_full():
+                    yield writes
+                    writes.finish()
+            finally:
+                writes.abandon()
 
     def _open(self, name, **more):
         return rbd.Image(self._ioctx, name, **more)
@@ -167,6 +217,16 @@ class Cluster:
         if code:
             raise TaskFailed(why.strip() or f'error {code}')
         return json.loads(answer or '{}')
+
+
+@contextlib.contextmanager
+def _told_if_full():
+    try:
+        yield
+    except (rbd.NoSpace, rbd.DiskQuotaExceeded):
+        raise exceptions.StorageFull(
+            message='no space left in the pool'
+        ) from None
 
 
 def _remove_snapshots(image):

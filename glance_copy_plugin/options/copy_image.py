@@ -167,6 +167,17 @@ come to an end. Choose it longer than the slowest store needs to begin and to
 complete an object. The image cannot be copied again while the request that
 was given up still hangs in the store.
 """),
+    cfg.IntOpt(
+        'rbd_requests_in_flight',
+        default=8,
+        min=1,
+        max=64,
+        help="""
+How many requests of 4 MiB to a Ceph cluster are under way at the same time.
+
+That holds for reading an image and for writing one, each. More can help over a
+long distance; each needs its 4 MiB of memory.
+"""),
     cfg.FloatOpt(
         'progress_interval',
         default=1.0,

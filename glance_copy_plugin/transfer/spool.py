@@ -6,7 +6,8 @@ The spool holds one image as a row of *pieces*. A piece is either a segment
 file that the spool wrote, or a local file of the source store that it
 *borrows*: bytes that are on this machine already are not written a second
 time. Followers read bytes as soon as they are there; the end of the image is
-withheld from them until the writer has approved the whole.
+withheld from them until the writer has approved the whole. Zeroes take no room
+on the disk: they are holes of the files.
 
 With a window, the spool never holds more than that many bytes: a segment that
 every follower has passed is removed, and the writer waits for the slowest.
@@ -19,6 +20,7 @@ import threading
 
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import follower
+from glance_copy_plugin.transfer import holes
 
 
 @dataclasses.dataclass
@@ -278,6 +280,9 @@ class Spool:
     def _write_all(self, piece, view):
         offset = piece.length
         with _staging_errors():
+            if holes.is_zero(view):
+                os.ftruncate(piece.fd, offset + len(view))
+                return
             while view:
                 written = os.pwrite(piece.fd, view, offset)
                 view = view[written:]

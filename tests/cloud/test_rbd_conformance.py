@@ -8,7 +8,9 @@ import pytest
 
 from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import drivers
-from glance_copy_plugin.backends import rbd as rbd_backend
+from glance_copy_plugin.backends import rbd_copier
+from glance_copy_plugin.backends import rbd_objects
+from glance_copy_plugin.backends import rbd_streams
 from glance_copy_plugin.transfer import errors
 from tests.cloud import pools
 from tests.stores import conformance
@@ -21,16 +23,22 @@ class TestStreamingToTheDriver(
     """glance_store's own driver for rbd reads what was staged."""
 
 
+class TestWritingNatively(pools.InPools, conformance.StoreConformance):
+    """Several requests are in flight, and zeroes are left out."""
+
+    writer = rbd_streams.RbdWriter()
+
+
 class RbdCopierConformance(
     pools.InPools, server_side.ServerSide, conformance.StoreConformance
 ):
     """The source is an image of another pool."""
 
-    copier = rbd_backend.RbdCopier()
+    copier = rbd_copier.RbdCopier()
 
     @pytest.fixture(autouse=True)
     def look_often(self, monkeypatch):
-        monkeypatch.setattr(rbd_backend, 'LOOK', 0.05)
+        monkeypatch.setattr(rbd_objects, 'LOOK', 0.05)
 
     def test_several_images_are_written_while_one_is_read(self):
         pytest.skip('there are not as many pools as it has sources')
@@ -50,7 +58,7 @@ class TestCopying(RbdCopierConformance):
         self, make, source, copy, monkeypatch
     ):
         """Somebody has the copy open, as a client that died had."""
-        monkeypatch.setattr(rbd_backend, 'FORGOTTEN', 0.5)
+        monkeypatch.setattr(rbd_objects, 'FORGOTTEN', 0.5)
         target = make('s1')
         copied = copy([target], [source(conformance.IMAGE)])
         reason = errors.Cancelled('the image was deleted')
@@ -70,7 +78,7 @@ class TestCopying(RbdCopierConformance):
 
     def test_a_task_that_has_ended_can_be_cancelled(self, make, bindings):
         make('s1')
-        cluster = rbd_backend._module()
+        cluster = rbd_objects.module()
         with cluster.connected(drivers.of_store('s1')) as connected:
             connected.cancel(str(uuid.uuid4()))
 

@@ -7,6 +7,7 @@ from oslo_config import cfg
 import pytest
 
 from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.options import copy_image
 
 CONF = cfg.CONF
 
@@ -15,6 +16,7 @@ CONF = cfg.CONF
 def configured():
     """Return a function that configures one more store of glance_store."""
     CONF([], project='glance', default_config_files=[])
+    copy_image.register_opts(CONF)
     backends, changed = {}, []
 
     def add(name, kind, **options):

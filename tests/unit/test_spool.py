@@ -217,7 +217,7 @@ def test_no_space_is_an_error_that_says_what_to_do(spool_of):
         with pytest.raises(
             errors.StagingError, match='No space left.*staging_window'
         ):
-            spooled.write(bytes(4 * 1024 ** 2))
+            spooled.write(os.urandom(4 * 1024 ** 2))
         spooled.close()
         assert files(place / 'copy') == []
 
