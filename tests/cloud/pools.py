@@ -2,11 +2,13 @@
 
 """Pools of Ceph for one process of tests, and stores in them."""
 
+import contextlib
 import importlib
 import json
 
 import pytest
 
+from tests.functional import helpers
 from tests.stores import conformance
 
 USER, READER = 'conformance', 'conformance-reader'
@@ -54,6 +56,49 @@ class Pools:
                 with self._cluster.open_ioctx(pool.name) as ioctx:
                     self._rbd.pool_init(ioctx, False)
         return found
+
+    def evict(self, pool, image):
+        """Evict the clients that have an image open."""
+        with self._cluster.open_ioctx(pool.name) as ioctx, self._opened(
+            ioctx, image
+        ) as opened:
+            clients = [each['addr'] for each in opened.watchers_list()]
+        for client in clients:
+            self._ask('osd blocklist', blocklistop='add', addr=client)
+
+    def _opened(self, ioctx, image):
+        return importlib.import_module('rbd').Image(
+            ioctx, image, read_only=True
+        )
+
+    @contextlib.contextmanager
+    def quota(self, pool, count):
+        """Let a pool hold so many bytes, and have it be full now."""
+        self._set_quota(pool, count)
+        with self._cluster.open_ioctx(pool.name) as ioctx:
+            ioctx.write_full('filler', bytes(count))
+        try:
+            helpers.wait_until(
+                lambda: 'full_quota' in self._ask(
+                    'osd pool ls', detail='detail'
+                ), 'a full pool',
+            )
+            yield
+        finally:
+            self._set_quota(pool, 0)
+            helpers.wait_until(
+                lambda: 'full_quota' not in self._ask(
+                    'osd pool ls', detail='detail'
+                ), 'a pool with room',
+            )
+            with self._cluster.open_ioctx(pool.name) as ioctx:
+                ioctx.remove_object('filler')
+
+    def _set_quota(self, pool, count):
+        self._ask(
+            'osd pool set-quota', pool=pool.name, field='max_bytes',
+            val=str(count),
+        )
 
     def allow(self, user, *rights):
         """Make a user, or give one that is there other rights."""
@@ -113,7 +158,59 @@ class Pool:
                 image.write(content, 0)
                 image.create_snap('snap')
                 image.protect_snap('snap')
+        return self.url(name)
+
+    def put_sparse(self, name, size, content):
+        """Make such an image with so much at its begin, and a hole."""
+        with self._opened() as ioctx:
+            self._rbd.RBD().create(
+                ioctx, name, size, old_format=False, features=61
+            )
+            with self._rbd.Image(ioctx, name) as image:
+                image.write(content, 0)
+                image.create_snap('snap')
+                image.protect_snap('snap')
+
+    def url(self, name):
+        """Return the URL of an image of Glance."""
         return f'rbd://{self._cluster.get_fsid()}/{self.name}/{name}/snap'
+
+    def objects_of(self, name):
+        """Return how many objects an image has."""
+        found = []
+        with self._opened() as ioctx, self._rbd.Image(
+            ioctx, name, snapshot='snap', read_only=True
+        ) as image:
+            # Of nothing at all, librbd asks with an assertion that fails.
+            if image.size():
+                image.diff_iterate(
+                    0, image.size(), None,
+                    lambda start, length, exists: found.append(start),
+                    whole_object=True,
+                )
+        return len(found)
+
+    def unprotect(self, name):
+        """Let the snapshot be removed, as long as nobody does."""
+        with self._opened() as ioctx, self._rbd.Image(ioctx, name) as image:
+            image.unprotect_snap('snap')
+
+    def clone(self, name, to):
+        """Make a volume of an image, as Nova and Cinder do."""
+        with self._opened() as ioctx:
+            self._rbd.RBD().clone(
+                ioctx, name, 'snap', ioctx, to, features=61
+            )
+
+    def flatten(self, name):
+        """Let a volume no longer depend on an image."""
+        with self._opened() as ioctx, self._rbd.Image(ioctx, name) as image:
+            image.flatten()
+
+    def remove(self, name):
+        """Remove an image without snapshots."""
+        with self._opened() as ioctx:
+            self._rbd.RBD().remove(ioctx, name)
 
     def content(self, name, snapshot='snap'):
         with self._opened() as ioctx, self._rbd.Image(
