@@ -14,6 +14,7 @@ from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.backends import registry
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import instrumentation
+from glance_copy_plugin.transfer import limits
 from glance_copy_plugin.transfer import timeouts
 
 LOG = logging.getLogger(__name__)
@@ -81,13 +82,30 @@ class StoreWriter:
         raise AssertionError('attempts() ends by raising')
 
     def _write_from(self, writer, follower, token, idle):
+        asked = self._asked(token, idle)
         return writer.write(base.WriteRequest(
-            **self._asked(token, idle),
+            **{**asked, 'on_bytes': self._limited(asked['on_bytes'], token)},
             follower=follower,
             checksum=self._run.plan.checksum,
             context=self._run.copy.context,
             discard=self._discard,
         ))
+
+    def _limited(self, on_bytes, token):
+        """Return ``on_bytes``, waiting as the limit of the store says."""
+        options = self._run.copy.options
+        limit = limits.BandwidthLimit(
+            options.store_bandwidth_limits.get(self._store), token
+        )
+        passed = 0
+
+        def limited(count):
+            nonlocal passed
+            limit.consume(max(count - passed, 0))
+            passed = max(count, passed)
+            on_bytes(count)
+
+        return limited
 
     def _asked(self, token, idle):
         """Return what each way of copying is asked for."""

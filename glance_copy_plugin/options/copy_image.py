@@ -6,10 +6,40 @@ import dataclasses
 
 from oslo_config import cfg
 from oslo_config import types
+from oslo_utils import strutils
 
 from glance_copy_plugin.options import jobboard as jobboard_options
 
 GROUP = 'copy_image'
+
+
+class _Bytes(types.ConfigType):
+    """A positive number of bytes, such as ``50M``: 50 million."""
+
+    BASE_TYPES = (int,)
+
+    def __init__(self):
+        super().__init__(type_name='bytes')
+
+    def __call__(self, value):
+        count = value if isinstance(value, int) else (
+            strutils.string_to_bytes(
+                f'{value.strip()}B', unit_system='SI', return_int=True
+            )
+        )
+        if count < 1:
+            raise ValueError(f'{value} is not a positive number of bytes')
+        return count
+
+    def __repr__(self):
+        return 'Bytes'
+
+    def __eq__(self, other):
+        return type(self) is type(other)
+
+    def _formatter(self, value):
+        return str(value)
+
 
 COPY_IMAGE_OPTS = [
     cfg.StrOpt(
@@ -130,6 +160,21 @@ Possible values:
     * A positive number of bytes per second
     * Not set: no limit
 """),
+    cfg.Opt(
+        'store_bandwidth_limits',
+        type=types.Dict(value_type=_Bytes()),
+        default={},
+        help="""
+The most bytes per second that one copy writes to a store, for some stores.
+
+The other stores are written as fast as they can be, as long as there is room
+in the staging area. What a store copies by itself is not limited.
+
+Possible values:
+    * Names of stores with a number of bytes per second each, which may end in
+      ``k``, ``M`` or ``G``: ``edge1:50M, edge2:20M``
+    * Not set: no limit
+"""),
     cfg.IntOpt(
         'retries',
         default=3,
@@ -220,6 +265,7 @@ class CopyOptions:
     verify: str = 'backend'
     max_parallel_stores: int | None = None
     bandwidth_limit: int | None = None
+    store_bandwidth_limits: dict = dataclasses.field(default_factory=dict)
     retries: int = 3
     retry_interval: float = 1.0
     store_timeout: float = 600.0
@@ -261,6 +307,7 @@ def copy_options(conf, staging_dir):
         verify=group.verify,
         max_parallel_stores=group.max_parallel_stores,
         bandwidth_limit=group.bandwidth_limit,
+        store_bandwidth_limits=group.store_bandwidth_limits,
         retries=group.retries,
         retry_interval=group.retry_interval,
         store_timeout=group.store_timeout,

@@ -247,3 +247,23 @@ def test_the_owner_is_told_of_a_deleted_image_if_the_policy_lets_him_copy(
     helpers.wait_ended(custom, task_id)
     assert client.copy(image_id, ['s1']).status_code == 410
     helpers.assert_untouched(custom, image_id, ['s1'])
+
+
+def test_a_store_with_a_limit_of_its_own_does_not_slow_the_others(
+    start_glance
+):
+    server = start_glance('slow-store', {
+        'copy_image': {'store_bandwidth_limits': 's1:10k,s3:1G'},
+    })
+    client = Client(server)
+    image_id = client.create_image(helpers.data(3 * MIB))
+    task_id = helpers.start(client, image_id, TARGETS)
+    helpers.wait_until(
+        lambda: {'s2', 's3'} <= set(
+            client.image(image_id)['stores'].split(',')
+        ), 'the quick stores',
+    )
+    assert 's1' not in client.image(image_id)['stores'].split(',')
+    client.delete(image_id)
+    helpers.wait_ended(server, task_id)
+    server.invariants.wait_settled()

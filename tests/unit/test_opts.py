@@ -32,7 +32,7 @@ def test_the_sample_configuration_shows_every_option():
     assert '[copy_image]' in done.stdout
     missing = [
         option.name for option in copy_image.COPY_IMAGE_OPTS
-        if f'\n#{option.name} = ' not in done.stdout
+        if f'\n#{option.name} =' not in done.stdout
     ]
     assert missing == []
 
@@ -82,6 +82,8 @@ def test_stores_are_written_at_once_as_far_as_workers_allow(
 @pytest.mark.parametrize(('name', 'value'), [
     ('staging_window', 4095), ('max_parallel_stores', 0),
     ('max_concurrent_copies', 0), ('bandwidth_limit', 0),
+    ('store_bandwidth_limits', 's1:0'), ('store_bandwidth_limits', 's1:fast'),
+    ('store_bandwidth_limits', 's1'),
     ('progress_interval', 0), ('progress_interval', 61),
     ('verify', 'maybe'), ('all_stores', 'every'),
 ])
