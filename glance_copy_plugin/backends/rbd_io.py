@@ -91,7 +91,10 @@ class _Read:
 
     def result(self):
         _check(self._completion)
-        return self._data
+        data, self._data = self._data, None
+        # It refers to us: the data would wait for the garbage collector.
+        self._completion = None
+        return data
 
     def wait(self):
         self._completion.wait_for_complete_and_cb()
