@@ -193,7 +193,7 @@ class ServerSideCopier(typing.Protocol):
 class Inventory(typing.Protocol):
     """Knows what lies in the stores of a driver.
 
-    All methods MAY raise what the driver does.
+    All methods MAY raise what the driver does. A backend inherits this.
     """
 
     def list_objects(self, driver) -> typing.Iterable[KeptObject]:
@@ -218,7 +218,11 @@ class Inventory(typing.Protocol):
         """
 
     def list_stale(self, driver) -> typing.Iterable[KeptObject]:
-        """Return the objects that are ``stale``, without listing all."""
+        """Return the objects that are ``stale``, without listing all.
+
+        Where that is known only of a copy that is taken over: none.
+        """
+        return ()
 
     def unrecorded_url(
         self, driver, image_id: str, locations: typing.Iterable[Location]

@@ -80,7 +80,7 @@ def _volumes(locations):
     ]
 
 
-class CinderInventory:
+class CinderInventory(base.Inventory):
     """The volumes of a store, and what interrupted copies have left."""
 
     def list_objects(self, driver):
@@ -137,10 +137,6 @@ class CinderInventory:
                 driver.remove_volume(volume.id)
         for snapshot in driver.snapshots(image_id):
             driver.remove_snapshot(snapshot.id)
-        return ()
-
-    def list_stale(self, driver):
-        """Return nothing: when a writer is gone is known only of a copy."""
         return ()
 
     def unrecorded_url(self, driver, image_id, locations):

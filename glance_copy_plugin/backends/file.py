@@ -229,7 +229,7 @@ def _sync_folder(folder):
         os.close(fd)
 
 
-class FileInventory:
+class FileInventory(base.Inventory):
     """The files in the directories of a store."""
 
     def list_objects(self, driver):
@@ -280,10 +280,6 @@ class FileInventory:
             pattern = f'.{glob.escape(image_id)}.*{_PARTIAL_SUFFIX}'
             for path in glob.glob(os.path.join(glob.escape(folder), pattern)):
                 os.unlink(path)
-        return ()
-
-    def list_stale(self, driver):
-        """Return nothing: when a writer is gone is known only of a copy."""
         return ()
 
     def unrecorded_url(self, driver, image_id, locations):

@@ -112,7 +112,7 @@ def _is_visible(location, target):
         return False
 
 
-class IrodsInventory:
+class IrodsInventory(base.Inventory):
     """The data objects in the collection of a store."""
 
     def list_objects(self, driver):

@@ -10,7 +10,7 @@ from glance_copy_plugin.backends import rbd_objects
 from glance_copy_plugin.backends import rbd_streams
 
 
-class RbdInventory:
+class RbdInventory(base.Inventory):
     """The images in the pool of a store."""
 
     def list_objects(self, driver):
@@ -50,10 +50,6 @@ class RbdInventory:
         # The driver writes under the final name; the caller removes that.
         with rbd_objects.module().connected(driver) as cluster:
             rbd_objects.until_free(lambda: not cluster.is_open(image_id))
-        return ()
-
-    def list_stale(self, driver):
-        """Return nothing: when a writer is gone is known only of a copy."""
         return ()
 
     def unrecorded_url(self, driver, image_id, locations):

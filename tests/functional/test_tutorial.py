@@ -128,7 +128,7 @@ def command(glance, *words):
 def test_the_check_names_the_copier(server):
     status, said = command(server[1], 'check')
     assert status == 0, said
-    assert said.count('| copier shelf |') == 2
+    assert said.count('| server-side shelf |') == 2
 
 
 def test_the_audit_removes_what_a_killed_process_left(server):
