@@ -8,6 +8,7 @@ from glance_store import capabilities
 from glance_store import driver
 from glance_store import exceptions
 from glance_store._drivers.cinder import store as stock
+from glance_store.common import utils
 from oslo_config import cfg
 
 from glance_store_cinder import attachments
@@ -165,15 +166,42 @@ class Store(stock.Store):
 
         :returns: URL, bytes written, md5, hash by ``hashing_algo``, metadata
         """
+        checksum = utils.get_hasher('md5', False)
+        multihash = utils.get_hasher(hashing_algo, False)
+        data = writing.Incoming(
+            image_file, image_size,
+            [each for each in (checksum, multihash, verifier)
+             if each is not None],
+        )
+        url = self._write(image_id, image_size, data, context)
+        metadata = {}
+        if self.backend_group:
+            metadata['store'] = self.backend_group
+        return (
+            url, data.count, checksum.hexdigest(), multihash.hexdigest(),
+            metadata,
+        )
+
+    def write_verified(self, image_id, source, size, context=None):
+        """Write an image that others have hashed into a new volume.
+
+        :param source: has ``read(size)``, which returns the last bytes only
+            if all of them are right
+        :param size: bytes
+        :returns: the URL of the image
+        """
+        return self._write(
+            image_id, size, writing.Incoming(source, size), context
+        )
+
+    def _write(self, image_id, size, data, context):
+        """Return the URL of a new volume with the data of an Incoming."""
         volumes = self.volumes(context)
         self._check_type(volumes)
-        data = writing.Incoming(
-            image_file, image_size, hashing_algo, verifier
-        )
         volume = volumes.create(
-            cinder.gigabytes_for(image_size),
+            cinder.gigabytes_for(size),
             provenance.of_new(
-                image_id, image_size, getattr(context, 'project_id', None),
+                image_id, size, getattr(context, 'project_id', None),
                 self.name,
             ),
         )
@@ -187,13 +215,7 @@ class Store(stock.Store):
             self._remove(volumes, volume.id)
             raise
         LOG.debug('Wrote %d bytes to volume %s', data.count, volume.id)
-        metadata = {}
-        if self.backend_group:
-            metadata['store'] = self.backend_group
-        return (
-            self.url_of(volume.id), data.count, data.checksum,
-            data.multihash, metadata,
-        )
+        return self.url_of(volume.id)
 
     def delete(self, location, context=None):
         """Delete the volume of an image.

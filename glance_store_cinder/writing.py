@@ -5,7 +5,6 @@
 import logging
 
 from glance_store import exceptions
-from glance_store.common import utils
 from oslo_utils import units
 
 LOG = logging.getLogger(__name__)
@@ -14,33 +13,19 @@ _LARGEST_STEP = 64
 
 
 class Incoming:
-    """An image on its way in: read from a source once, counted and hashed.
+    """An image on its way in: read from a source once, and counted.
 
     :param source: has ``read(size)``
     :param size: how many bytes it should have; 0 if that is not known
-    :param algorithm: of the image's own hash
-    :param verifier: gets all bytes by its ``update``; or None
+    :param updated: hashes and the like, which get all bytes by their
+        ``update``
     """
 
-    def __init__(self, source, size, algorithm, verifier):
+    def __init__(self, source, size, updated=()):
         self.count = 0
         self._source = source
         self._size = size
-        self._md5 = utils.get_hasher('md5', False)
-        self._hash = utils.get_hasher(algorithm, False)
-        self._updated = [self._md5, self._hash]
-        if verifier:
-            self._updated.append(verifier)
-
-    @property
-    def checksum(self):
-        """The md5 of what came, in hexadecimal."""
-        return self._md5.hexdigest()
-
-    @property
-    def multihash(self):
-        """The image's own hash of what came, in hexadecimal."""
-        return self._hash.hexdigest()
+        self._updated = updated
 
     def pieces(self, size):
         """Yield pieces of at most ``size`` bytes.

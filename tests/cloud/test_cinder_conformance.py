@@ -26,6 +26,14 @@ class TestStreamingToTheDriver(
     """The driver writes what was staged into a volume."""
 
 
+class TestWritingWhatStagingHasHashed(
+    VolumesOfAnyName, volumes.InCinder, conformance.StoreConformance
+):
+    """The plugin itself writes what was staged into a volume."""
+
+    writer = cinder_backend.CinderWriter()
+
+
 class TestCopyingAndReadingBack(
     VolumesOfAnyName, volumes.InCinder, server_side.ServerSide,
     conformance.StoreConformance,
