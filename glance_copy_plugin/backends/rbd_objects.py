@@ -74,10 +74,7 @@ def discard(cluster, partial):
     try:
         remove_when_free(cluster, partial)
     except (*module().ERRORS, exceptions.InUseByStore) as exc:
-        LOG.error(
-            'An incomplete copy stays behind in Ceph as %(name)s: %(why)s',
-            {'name': partial, 'why': exc},
-        )
+        _say_left_behind(partial, exc)
 
 
 def discard_anew(driver, partial):
@@ -85,11 +82,18 @@ def discard_anew(driver, partial):
     try:
         with module().connected(driver) as cluster:
             discard(cluster, partial)
-    except (*module().ERRORS, exceptions.BackendException) as exc:
-        LOG.error(
-            'An incomplete copy stays behind in Ceph as %(name)s: %(why)s',
-            {'name': partial, 'why': exc},
-        )
+    except (
+        *module().ERRORS, exceptions.GlanceStoreException,
+        exceptions.BackendException,
+    ) as exc:
+        _say_left_behind(partial, exc)
+
+
+def _say_left_behind(partial, error):
+    LOG.error(
+        'An incomplete copy stays behind in Ceph as %(name)s: %(why)s',
+        {'name': partial, 'why': error},
+    )
 
 
 def remove_when_free(cluster, name):

@@ -108,7 +108,7 @@ def _fill(writes, request):
         count = holes.next_data(
             extent.fd, extent.offset, extent.length
         ) - extent.offset
-        if not count:
+        if count <= 0:
             data = os.pread(extent.fd, extent.length, extent.offset)
             if not data:
                 raise errors.StagingError('the staged file became shorter')
