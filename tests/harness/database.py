@@ -147,7 +147,9 @@ def _run_sync(conf):
 def _engine(url):
     # A statement commits by itself, so that no lock outlives it.
     return sa.create_engine(
-        url, poolclass=sa.pool.NullPool, isolation_level='AUTOCOMMIT'
+        url, poolclass=sa.pool.NullPool, isolation_level='AUTOCOMMIT',
+        # On a busy machine a server may keep SQLite locked for some seconds.
+        connect_args={'timeout': 120} if url.startswith('sqlite') else {},
     )
 
 
