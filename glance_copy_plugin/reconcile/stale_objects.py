@@ -77,14 +77,14 @@ class StaleObjects:
                 self._remove(store, kept)
 
     def _remove(self, store, kept):
-        if (store, kept.place) in self._told:
-            return
         said = {
             'image': kept.image_id, 'store': store, 'place': kept.place,
         }
         try:
             registry.remove_object(store, kept.place)
         except Exception as exc:
+            if (store, kept.place) in self._told:
+                return
             self._told.add((store, kept.place))
             LOG.error(
                 'An unfinished object of image %(image)s stays in store '
