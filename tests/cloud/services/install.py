@@ -116,9 +116,9 @@ def link_bindings(packages):
     """Make Debian's librados and librbd importable, and nothing more."""
     for name in ('rados', 'rbd'):
         for source in BINDINGS.glob(f'{name}.cpython-*.so'):
-            target = packages / source.name
-            if not target.exists():
-                target.symlink_to(source)
+            # Another process of the tests may do the same just now.
+            with contextlib.suppress(FileExistsError):
+                (packages / source.name).symlink_to(source)
 
 
 def bindings_reason():
