@@ -41,9 +41,11 @@ def find(lease):
 
 
 def _is_stale(found, oldest):
+    # What is good may be a whole image, maybe the last data of it.
+    if found.good:
+        return False
     # The server sees that a client is gone, and calls what it wrote outdated.
-    given_up = not found.is_locked and not found.good
-    return given_up or found.modified < oldest
+    return not found.is_locked or found.modified < oldest
 
 
 def advice(found):
