@@ -17,11 +17,13 @@ class Unfinished:
     """An object whose name says that it is not finished.
 
     :param is_stale: its writer is gone, as far as can be known
+    :param is_old: nothing has changed for longer than any operation takes
     :param advice: what only an administrator of the zone can do; or empty
     """
 
     path: str
     is_stale: bool
+    is_old: bool
     advice: str
 
 
@@ -33,7 +35,7 @@ def find(lease):
     return [
         Unfinished(
             path=found.path, is_stale=_is_stale(found, oldest),
-            advice=advice(found),
+            is_old=found.modified < oldest, advice=advice(found),
         ) for found in catalog.list_ending(
             lease, settings.collection, location.PARTIAL
         )

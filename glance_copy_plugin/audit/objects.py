@@ -77,7 +77,7 @@ def _is_accounted_for(scope, store, kept):
     if scope.in_journal(kept.image_id):
         return True
     image = scope.image(kept.image_id)
-    return not kept.stale and image is not None and (
+    return not (kept.stale or kept.old) and image is not None and (
         scope.is_busy(image) or registry.is_named(
             store, kept, [location['url'] for location in image.locations]
         )

@@ -67,6 +67,7 @@ class KeptObject:
     :param place: its path in the store
     :param url: what a location of it says
     :param stale: it is partial, and whoever wrote it is known to be gone
+    :param old: it is partial, and was not written for very long
     :param advice: what has to be done by others before it can be removed
     """
 
@@ -75,6 +76,7 @@ class KeptObject:
     place: str
     url: str
     stale: bool = False
+    old: bool = False
     advice: str = ''
 
 

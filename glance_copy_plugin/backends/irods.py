@@ -137,7 +137,7 @@ class IrodsInventory(base.Inventory):
                 yield base.KeptObject(
                     image_id=image_id, partial=True, place=found.path,
                     url=driver.url_of(found.path), stale=found.is_stale,
-                    advice=found.advice,
+                    old=found.is_old, advice=found.advice,
                 )
 
     def is_named(self, kept, urls):

@@ -186,6 +186,14 @@ def test_what_a_dead_upload_left_is_removed_at_the_next_look(
     for path, state in ((place, 0), (locked, 2)):
         zone.server.put(path, IMAGE, user=irods.USER)
         set_replica(path, status=state, size=0, modified=LONG_AGO)
+    if status != 'gone':
+        # What may be a whole image is shown, and touched by nobody.
+        set_replica(place, status=1, size=len(IMAGE))
+        rows = auditing.command(glance, '--fix')[1]
+        assert len(rows) == 2
+        assert 'removed' not in [row['Action'] for row in rows]
+        assert place in in_vault(zone)
+        set_replica(place, status=0, size=0, modified=LONG_AGO)
     _status, rows, _said = auditing.command(glance)
     assert [row['Detail'].partition(';')[0] for row in rows][0] == (
         f'{len(IMAGE)} bytes'

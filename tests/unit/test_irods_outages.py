@@ -304,6 +304,7 @@ def test_what_has_been_locked_for_very_long_is_stale(zone):
         each.path.rpartition('/')[2]: each.is_stale
         for each in store.unfinished()
     } == {'b.part': False, 'c.part': True}
+    assert all(each.is_old for each in store.unfinished())
 
 
 def test_the_size_of_what_is_not_finished_is_that_of_the_file(zone, store):
