@@ -91,7 +91,7 @@ demo: venv ## Copy an image in a real Glance, and compare (IMAGE=file)
 bench: venv ## Measure it (ROUNDS=3 SIZES=256M,2G STORES=1,3 PARTS= XFS=1)
 	@$(BIN)/python -m tools.bench
 
-bench-cloud: $(CLOUD_STAMP) ## Measure it there (ROUNDS=3 SIZES=300M,1G PARTS=)
+bench-cloud: $(CLOUD_STAMP) ## Measure it there (ROUNDS=3 SIZES=512M,2G PARTS=)
 	@$(BIN)/python -m tests.cloud.services install
 	@$(BIN)/python -m tools.cloud_bench
 

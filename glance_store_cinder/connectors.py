@@ -15,7 +15,10 @@ from os_brick.initiator import connector
 from oslo_privsep import priv_context
 from oslo_utils import netutils
 
+from glance_store_cinder import rbd_writes
+
 _RBD = 'rbd'
+_WRITES_IN_FLIGHT = 8  # of 4 MiB each
 _STORAGE_ERRORS = {
     errno.EFBIG: exceptions.StorageFull,
     errno.ENOSPC: exceptions.StorageFull,
@@ -104,7 +107,7 @@ class Device:
         return data
 
     def write(self, offset, data):
-        """Write all of ``data``."""
+        """Write all of ``data``, which is there after :meth:`flush`."""
         with self._translated('write'):
             self._write(offset, data)
 
@@ -141,6 +144,7 @@ class RbdDevice(Device):
 
     Not by os-brick, which writes the key of the user into a temporary file
     that stays when the process is killed. Ceph tells librbd of a new size.
+    What is written is there after :meth:`flush`; the volume must be a new one.
 
     :param info: ``connection_info`` of Cinder
     """
@@ -148,6 +152,7 @@ class RbdDevice(Device):
     def __init__(self, volume, info):
         super().__init__(volume)
         self._info = info
+        self._writes = None
 
     @contextlib.contextmanager
     def _open(self, _writable, _chown):
@@ -172,7 +177,11 @@ class RbdDevice(Device):
             client.open_ioctx(pool) as context,
             rbd.Image(context, name) as image,
         ):
-            yield image
+            self._writes = rbd_writes.Writes(image, _WRITES_IN_FLIGHT)
+            try:
+                yield image
+            finally:
+                self._writes.abandon()
 
     def _size(self):
         return self._file.size()
@@ -183,10 +192,10 @@ class RbdDevice(Device):
         return self._file.read(offset, size) if size else b''
 
     def _write(self, offset, data):
-        self._file.write(bytes(data), offset)
+        self._writes.write(offset, bytes(data))
 
     def _flush(self):
-        self._file.flush()
+        self._writes.finish()
 
 
 class HostDevice(Device):

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The benchmark with a real OpenStack: stock against the plugin.
+"""The benchmark with a real OpenStack: stock, the plugin, and ``rbd``.
 
-Stock Glance with glance_store's cinder driver, and Glance with the plugin and
-``cinder_multi``, copy the same images in the same cloud, in turns.
+Stock Glance with glance_store's drivers, Glance with the plugin and
+``cinder_multi``, and ``rbd export`` and ``import`` copy the same images in the
+same cloud, in turns.
 
-Environment variables: ``ROUNDS`` (3), ``SIZES`` (300M,1G), ``PARTS``
-(cinder,rbd), ``CLOUD_FOLDER`` (.cloud), ``BENCH_DIR`` (.bench) for the result.
+Environment variables: ``ROUNDS`` (3), ``SIZES`` (512M,2G), ``PARTS``
+(cinder,rbd,sites,far), ``CLOUD_FOLDER`` (.cloud), ``BENCH_DIR`` (.bench) for
+the result.
 """
 
 import json
@@ -54,10 +56,11 @@ def read_plan():
     rounds = int(os.environ.get('ROUNDS') or 3)
     if rounds < 1:
         raise ValueError('ROUNDS is 1 or more')
-    text = os.environ.get('SIZES') or '300M,1G'
-    parts = (os.environ.get('PARTS') or 'cinder,rbd').split(',')
-    if not set(parts) <= set(cloud_contenders.PARTS):
-        raise ValueError('PARTS holds some of cinder, rbd')
+    text = os.environ.get('SIZES') or '512M,2G'
+    known = cloud_contenders.PARTS
+    parts = (os.environ.get('PARTS') or ','.join(known)).split(',')
+    if not set(parts) <= set(known):
+        raise ValueError(f'PARTS holds some of {", ".join(known)}')
     sizes = sorted({images.parse_size(each) for each in text.split(',')})
     return rounds, sizes, parts
 
@@ -72,7 +75,10 @@ def measure(cloud, rounds, sizes, parts):
                 found.measure(who, number, sizes)
     runs = sorted(found.runs, key=cloud_contenders.rank)
     return {
-        'machine': {**machine, 'stores': 'Cinder and Ceph on the same disk'},
+        'machine': {
+            **machine, 'stores': 'Cinder and Ceph on the same disk',
+            **found.distance(),
+        },
         'floor': cloud_contenders.PLUGIN,
         'summary': results.summarize(runs, cloud_contenders.PLUGIN),
         'runs': runs,
@@ -95,7 +101,7 @@ def report(found):
     print(
         f'  round {found["round"] + 1}  '
         f'{images.show_size(found["size"]):>8}  {found["stores"]:22} '
-        f'{found["who"]:8} {found["wall"]:8.2f} s wall '
+        f'{found["who"]:18} {found["wall"]:8.2f} s wall '
         f'{found["cpu"]:8.2f} s CPU',
         flush=True,
     )

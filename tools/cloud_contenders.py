@@ -2,11 +2,14 @@
 
 """Who takes part in the benchmark with a real OpenStack, and what is copied.
 
-Both have the same records, the same stores and the same images.
+All have the same records, the same stores and the same images.
 """
 
 import contextlib
+import dataclasses
 import hashlib
+import json
+import pathlib
 import shutil
 import time
 
@@ -18,37 +21,77 @@ from tests.harness import Client
 from tests.harness.client import ENDED
 from tools import contenders
 from tools import images
+from tools import rbd_tool
 
 NAME = 'bench'
-STOCK, PLUGIN = 'stock', 'plugin'
+STOCK, PLUGIN, TOOL = 'stock', 'plugin', rbd_tool.WHO
 # {who: (with the plugin, the driver of the Cinder stores)}
 GLANCES = {STOCK: (False, 'cinder'), PLUGIN: (True, 'cinder_multi')}
-# {part: {what the table says: (source, targets)}}
-PARTS = {
-    'cinder': {
-        'file -> fast, slow': ('local', ('fast', 'slow')),
-        'fast -> slow': ('fast', ('slow',)),
-    },
-    'rbd': {'images-a -> images-b': ('images-a', ('images-b',))},
+EVERYBODY = (*GLANCES, TOOL)
+CENTRAL, EDGE, FAR = 'ceph', 'edge', 'far'
+# {store: the cluster that it has a pool in}
+STORES = {
+    'rbd-a': CENTRAL, 'rbd-b': CENTRAL, 'edge': EDGE, 'archive': EDGE,
+    'far': FAR,
 }
-POOLS = ('images-a', 'images-b')
+# Of each cluster; it may use all pools there, or could not copy within it.
 USER = 'bench'
 LOOK_INTERVAL = 0.05
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Way:
+    """From a store to others.
+
+    :param says: what the table says
+    :param zeroes: half of the image is zeroes
+    :param tool: ``rbd`` can do that, too
+    """
+
+    says: str
+    source: str
+    targets: tuple[str, ...]
+    zeroes: bool = False
+    tool: bool = True
+
+
+# {part: the ways}
+PARTS = {
+    'cinder': (
+        Way(says='file -> fast, slow', source='local',
+            targets=('fast', 'slow'), tool=False),
+        Way(says='fast -> slow', source='fast', targets=('slow',),
+            tool=False),
+    ),
+    'rbd': (
+        Way(says='rbd -> rbd', source='rbd-a', targets=('rbd-b',)),
+        Way(says='file -> rbd', source='local', targets=('rbd-a',)),
+        Way(says='rbd -> file', source='rbd-a', targets=('copies',)),
+    ),
+    'sites': (
+        Way(says='rbd -> edge', source='rbd-a', targets=('edge',)),
+        Way(says='rbd, half zeroes -> edge', source='rbd-a',
+            targets=('edge',), zeroes=True),
+        Way(says='rbd -> edge, archive', source='rbd-a',
+            targets=('edge', 'archive'), tool=False),
+    ),
+    'far': (Way(says='rbd -> far', source='rbd-a', targets=('far',)),),
+}
+WAYS = tuple(way for ways in PARTS.values() for way in ways)
+
+
 def order(number):
     """Return the contenders in the order of a round; each has its turns."""
-    names = (*GLANCES,)
-    first = number % len(names)
-    return names[first:] + names[:first]
+    first = number % len(EVERYBODY)
+    return EVERYBODY[first:] + EVERYBODY[:first]
 
 
 def rank(run):
     """Sort runs as the table shows them."""
-    ways = [way for ways in PARTS.values() for way in ways]
+    ways = [way.says for way in WAYS]
     return (
-        run['size'], ways.index(run['stores']),
-        (*GLANCES,).index(run['who']), run['round'],
+        run['size'], ways.index(run['stores']), EVERYBODY.index(run['who']),
+        run['round'],
     )
 
 
@@ -62,8 +105,12 @@ class CloudBench:
 
     def __init__(self, cloud, parts, report):
         self.runs = []
-        self._ways = {
-            way: PARTS[part][way] for part in parts for way in PARTS[part]
+        self._ways = [way for part in parts for way in PARTS[part]]
+        used = {each for way in self._ways for each in way.targets}
+        used |= {way.source for way in self._ways}
+        self._clusters = {
+            store: {CENTRAL: cloud.ceph, EDGE: cloud.edge, FAR: cloud.far}[at]
+            for store, at in STORES.items() if store in used
         }
         self._cloud = cloud
         self._report = report
@@ -72,64 +119,97 @@ class CloudBench:
 
     @contextlib.contextmanager
     def uploaded(self, sizes):
-        """Have an image of each size in each source, and small ones."""
+        """Have an image of each kind in each source, and small ones."""
         found = leftovers.Leftovers(self._cloud)
-        left = found.find(pools=POOLS)
-        if left:
+        if left := found.find():
             raise contenders.BenchFailed(
                 'the OpenStack is not empty: ' + ', '.join(left)
             )
-        _make_user(self._cloud)
-        path = self._cloud.place.path('tmp', 'image.raw')
+        self._make_pools()
         try:
             with self._glance(PLUGIN, keep=False) as (_server, client):
                 for size in sorted({contenders.WARM_UP, *sizes}):
-                    images.make_image(path, size)
-                    for source, _targets in self._ways.values():
-                        self._images[source, size] = client.create_image(
-                            path, store=source
-                        )
+                    self._upload(client, size)
             self._rest = len(self._cloud.cinder('glance').volumes.list())
             yield
         finally:
-            path.unlink(missing_ok=True)
-            found.remove(pools=POOLS)
+            found.remove()
+            for store, ceph in self._clusters.items():
+                ceph.remove_pool(_pool(store))
             shutil.rmtree(
                 self._cloud.place.path('glance', NAME), ignore_errors=True
             )
 
+    def _make_pools(self):
+        for ceph in (self._cloud.edge, self._cloud.far):
+            if ceph in self._clusters.values():
+                self._cloud.start_site(ceph)
+        for store, ceph in self._clusters.items():
+            ceph.make_pool(_pool(store))
+        for ceph in set(self._clusters.values()):
+            ceph.make_user(USER, [
+                _pool(store) for store, at in self._clusters.items()
+                if at is ceph
+            ])
+
+    def _upload(self, client, size):
+        path = self._cloud.place.path('tmp', 'image.raw')
+        kinds = {(way.source, way.zeroes) for way in self._ways}
+        try:
+            for zeroes in {zeroes for _source, zeroes in kinds}:
+                images.make_image(path, size, zeroes)
+                for source, kind in kinds:
+                    if kind == zeroes:
+                        self._images[source, zeroes, size] = (
+                            client.create_image(path, store=source)
+                        )
+        finally:
+            path.unlink(missing_ok=True)
+
     def measure(self, who, number, sizes):
         """Let one contender copy all sizes in all ways."""
-        with self._glance(who) as (server, client):
-            runner = Runner(server, who, client, self._cloud)
-            for source, targets in self._ways.values():
-                runner.copy(self._images[source, contenders.WARM_UP], targets)
+        with self._glance(PLUGIN if who == TOOL else who) as (server, client):
+            runner = Runner(server, who, client, self._cloud, self._clusters)
+            ways = [way for way in self._ways if way.tool or who != TOOL]
+            for way in ways:
+                self._copy(runner, way, contenders.WARM_UP)
             for size in sizes:
-                for way, (source, targets) in self._ways.items():
+                for way in ways:
                     self._settle()
                     first = (who, size, way) not in self._checked
                     self._checked.add((who, size, way))
-                    found = runner.copy(
-                        self._images[source, size], targets, first
-                    )
+                    found = self._copy(runner, way, size, first)
                     self.runs.append({
                         'who': who, 'round': number, 'size': size,
-                        'stores': way, **found,
+                        'stores': way.says, **found,
                     })
                     self._report(self.runs[-1])
             self._settle()
+
+    def distance(self):
+        """Return what there is to say of the link to the cluster far away."""
+        if self._cloud.far not in self._clusters.values():
+            return {}
+        seconds = self._cloud.far.link.round_trip()
+        return {'far': f'{1000 * seconds:.1f} ms away'}
+
+    def _copy(self, runner, way, size, compare=False):
+        image_id = self._images[way.source, way.zeroes, size]
+        if runner.who == TOOL:
+            return runner.copy_with_tool(image_id, way)
+        return runner.copy(image_id, way.targets, compare)
 
     @contextlib.contextmanager
     def _glance(self, who, keep=True):
         plugin, driver = GLANCES[who]
         cloud = self._cloud
         with services.CloudGlance(cloud, NAME, {
-            'local': stores.file(),
+            'local': stores.file(), 'copies': stores.file(),
             'fast': stores.cinder(cloud, 'glance-fast', driver=driver),
             'slow': stores.cinder(cloud, 'glance-slow', driver=driver),
             **{
-                pool: stores.rbd(cloud, pool, rbd_store_user=USER)
-                for pool in POOLS
+                store: stores.rbd(ceph, _pool(store), rbd_store_user=USER)
+                for store, ceph in self._clusters.items()
             },
         }, keep=keep, plugin=plugin) as server:
             yield server, Client(server, cloud.token())
@@ -144,15 +224,44 @@ class CloudBench:
 
 
 class Runner(contenders.Runner):
-    """Copies with one Glance, and removes the copies again.
+    """Copies with one Glance, or with a tool, and removes the copies again.
 
     :param cloud: where the copies are
+    :param clusters: {store: its Ceph cluster}
     """
 
-    def __init__(self, server, who, client, cloud):
+    def __init__(self, server, who, client, cloud, clusters):
         super().__init__(server, who)
         self._client = client
         self._cloud = cloud
+        self._clusters = clusters
+
+    def copy(self, image_id, stores, compare=False):
+        self._stored = None
+        return {**super().copy(image_id, stores, compare),
+                'stored': self._stored}
+
+    def copy_with_tool(self, image_id, way):
+        """Copy an image with ``rbd``; return what that took."""
+        source = self._place(way.source, image_id, '@snap')
+        target = self._place(way.targets[0], f'{image_id}-copy')
+        found = rbd_tool.copy(source, target)
+        stored = None
+        if isinstance(target, pathlib.Path):
+            target.unlink()
+        else:
+            ceph, name = self._clusters[way.targets[0]], target[-1]
+            stored = _stored(ceph, name)
+            ceph.run('rbd', 'rm', '--no-progress', name)
+        return {**found, 'stored': stored}
+
+    def _place(self, store, name, snapshot=''):
+        """Return what ``rbd_tool`` calls an image of a store."""
+        if store not in self._clusters:
+            return pathlib.Path(self._server.store_file(store, name))
+        return rbd_tool.image_in(
+            self._clusters[store], _pool(store), name + snapshot
+        )
 
     def wait_ended(self, image_id, timeout=3600):
         """Look at the task in the database, which costs Glance nothing.
@@ -173,39 +282,44 @@ class Runner(contenders.Runner):
             for row in self._server.locations(image_id)
         }
         for store in stores:
-            place = _place(store, urls[store])
-            if compare and image['os_hash_value'] != _hash(
-                self._cloud, place, image['size']
+            ceph = self._clusters.get(store, self._cloud.ceph)
+            name = _image(store, urls[store])
+            if store in self._clusters:
+                self._stored = _stored(ceph, name)
+            if compare and image['os_hash_value'] != (
+                images.file_hash(self._server.store_file(store, image_id))
+                if name is None else
+                _hash(self._cloud, ceph, name, image['size'])
             ):
                 raise contenders.BenchFailed(
                     f'{self.who}: wrong data in {store}'
                 )
 
 
-def _make_user(cloud):
-    """Make a user of both pools: only such a one can copy between them."""
-    rights = ', '.join(f'profile rbd pool={pool}' for pool in POOLS)
-    key = cloud.ceph.run(
-        'ceph', 'auth', 'get-or-create', f'client.{USER}',
-        'mon', 'profile rbd', 'mgr', 'profile rbd', 'osd', rights,
-    )
-    cloud.place.write_private(cloud.ceph.user_keyring(USER), key)
+def _pool(store):
+    return f'bench-{store}'
 
 
-def _place(store, url):
-    """Return what Ceph calls the copy that a location names."""
+def _image(store, url):
+    """Return what Ceph calls the copy of a location; None for a file."""
     if url.startswith('cinder://'):
         return f'{store}/volume-{url.rpartition("/")[2]}'
-    return url.removeprefix('rbd://').partition('/')[2].rpartition('/')[0]
+    if url.startswith('rbd://'):
+        return '/'.join(url.split('/')[3:5])
+    return None
 
 
-def _hash(cloud, place, size):
+def _stored(ceph, name):
+    """Return how many bytes an image takes in its cluster."""
+    found = json.loads(ceph.run('rbd', 'du', '--format', 'json', name))
+    return sum(each['used_size'] for each in found['images'])
+
+
+def _hash(cloud, ceph, name, size):
     """Return the hash of the first bytes of an image in Ceph."""
     path = cloud.place.path('tmp', 'exported.raw')
     try:
-        cloud.ceph.run(
-            'rbd', 'export', '--no-progress', place, path, timeout=600
-        )
+        ceph.run('rbd', 'export', '--no-progress', name, path, timeout=600)
         found = hashlib.sha512()
         with path.open('rb') as stream:
             while size and (data := stream.read(min(size, 4 * images.MIB))):

@@ -28,13 +28,18 @@ def show_size(count):
     return f'{count / MIB:.3g} MiB'
 
 
-def make_image(path, size):
-    """Write ``size`` bytes: two thirds random, one third repetitive."""
+def make_image(path, size, zeroes=False):
+    """Write ``size`` bytes: two thirds random, one third repetitive.
+
+    :param zeroes: every other 64 MiB are zeroes instead
+    """
     source = random.Random(size)  # noqa: S311 - test data, not a secret
     left = size
     with path.open('wb') as stream:
         for number in range(-(-size // MIB)):
-            if number % 3 == 2:
+            if zeroes and number // 64 % 2:
+                block = bytes(MIB)
+            elif number % 3 == 2:
                 block = source.randbytes(4096) * (MIB // 4096)
             else:
                 block = source.randbytes(MIB)

@@ -12,19 +12,6 @@ import statistics
 
 from tools import images
 
-COLUMNS = (
-    'Image',
-    'Stores',
-    'Who',
-    'Wall s',
-    'Wall / {}',
-    'CPU s',
-    'CPU / {}',
-    'Read',
-    'Written',
-    'RSS growth',
-    'Peak staging',
-)
 PACKAGES = ('glance', 'glance_store', 'taskflow', 'gunicorn')
 
 
@@ -50,12 +37,18 @@ def summarize(runs, floor='floor'):
         for field in ('wall', 'cpu'):
             row[field] = _spread(run[field] for run in own)
             row[f'{field}_ratio'] = _spread(_ratios(own, base, field))
-        for field in ('rchar', 'wchar', 'rss', 'staging'):
-            row[field] = statistics.median(run[field] for run in own)
-        row['rss'] = max(run['rss'] for run in own)
-        row['staging'] = max(run['staging'] for run in own)
+        for field in ('rchar', 'wchar', 'stored'):
+            row[field] = _over(statistics.median, own, field)
+        for field in ('rss', 'staging'):
+            row[field] = _over(max, own, field)
         summary.append(row)
     return summary
+
+
+def _over(function, runs, field):
+    """Apply a function to what some runs have of a field, if they have."""
+    values = [run[field] for run in runs if run.get(field) is not None]
+    return function(values) if values else None
 
 
 def _ratios(own, base, field):
@@ -79,38 +72,48 @@ def table(summary, floor='floor'):
 
     :param floor: what the ratios compare with
     """
-    columns = [column.format(floor) for column in COLUMNS]
-    lines = [_line(columns), _line('---' for _ in columns)]
+    columns = {
+        name: (field, show) for name, (field, show) in _COLUMNS.items()
+        if any(row[field] is not None for row in summary)
+    }
+    lines = [
+        _line(name.format(floor) for name in columns),
+        _line('---' for _ in columns),
+    ]
     for row in summary:
-        lines.append(
-            _line(
-                (
-                    images.show_size(row['size']),
-                    row['stores'],
-                    row['who'],
-                    _show(row['wall'], 2),
-                    _show(row['wall_ratio'], 2),
-                    _show(row['cpu'], 2),
-                    _show(row['cpu_ratio'], 2),
-                    images.show_size(row['rchar']),
-                    images.show_size(row['wchar']),
-                    images.show_size(row['rss']),
-                    images.show_size(row['staging']),
-                )
-            )
-        )
+        lines.append(_line(_cell(row, *each) for each in columns.values()))
     return '\n'.join(lines)
+
+
+def _cell(row, field, show):
+    value = row[field]
+    return '' if value is None else show(value)
 
 
 def _line(cells):
     return '| ' + ' | '.join(str(cell) for cell in cells) + ' |'
 
 
-def _show(spread, digits):
-    if spread is None:
-        return ''
-    middle, low, high = (f'{value:.{digits}f}' for value in spread)
+def _show(spread):
+    middle, low, high = (f'{value:.2f}' for value in spread)
     return middle if low == high else f'{middle} ({low} to {high})'
+
+
+# {what the head of the table says: (field, how it is shown)}
+_COLUMNS = {
+    'Image': ('size', images.show_size),
+    'Stores': ('stores', str),
+    'Who': ('who', str),
+    'Wall s': ('wall', _show),
+    'Wall / {}': ('wall_ratio', _show),
+    'CPU s': ('cpu', _show),
+    'CPU / {}': ('cpu_ratio', _show),
+    'Read': ('rchar', images.show_size),
+    'Written': ('wchar', images.show_size),
+    'Stored': ('stored', images.show_size),
+    'RSS growth': ('rss', images.show_size),
+    'Peak staging': ('staging', images.show_size),
+}
 
 
 def machine(folder):

@@ -6,17 +6,20 @@ It needs Ceph's bindings, which come with Ceph and not from PyPI.
 """
 
 import contextlib
+import errno
 import json
 
 from glance_store import exceptions
 import rados
 import rbd
 
-from glance_copy_plugin.backends import rbd_io
+from glance_copy_plugin.backends import rbd_reads
+from glance_store_cinder import rbd_writes
 
 ERRORS = (rados.Error, rbd.Error)
 # What a user's rights or an older cluster say to a task for the manager.
 _REFUSALS = (-1, -13, -22, -95)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class TaskRefused(Exception):
@@ -72,6 +75,23 @@ class Cluster:
                 return image.size()
         except ERRORS:
             return None
+
+    def sees(self, pool):
+        """True if this user may list the images of a pool of the cluster."""
+        try:
+            with self._connection.open_ioctx(pool) as ioctx:
+                rbd.RBD().list(ioctx)
+        except ERRORS:
+            return False
+        return True
+
+    def may_have_tasks(self):
+        """True if the manager works for this user."""
+        try:
+            self._ask('rbd task list')
+        except (TaskRefused, TaskFailed):
+            return False
+        return True
 
     def clone(self, pool, name, snapshot, to):
         """Make an image of this pool that refers to a protected snapshot.
@@ -187,7 +207,7 @@ class Cluster:
                 ))
             except (rados.ObjectNotFound, rbd.ImageNotFound):
                 raise exceptions.NotFound(image=name) from None
-            yield from rbd_io.read(image, offset, in_flight)
+            yield from rbd_reads.read(image, offset, in_flight)
 
     @contextlib.contextmanager
     def writing(self, name, in_flight):
@@ -196,7 +216,7 @@ class Cluster:
         :raises: StorageFull, OSError
         """
         with self._open(name) as image:
-            writes = rbd_io.Writes(image, in_flight)
+            writes = rbd_writes.Writes(image, in_flight)
             try:
                 with _told_if_full():
                     yield writes
@@ -223,7 +243,9 @@ class Cluster:
 def _told_if_full():
     try:
         yield
-    except (rbd.NoSpace, rbd.DiskQuotaExceeded):
+    except (rbd.OSError, OSError) as exc:
+        if exc.errno not in _FULL:
+            raise
         raise exceptions.StorageFull(
             message='no space left in the pool'
         ) from None

@@ -19,15 +19,15 @@ class RbdCopier:
     """Copies images within one Ceph cluster."""
 
     def can_copy(self, locations, target):
-        """True if the target's user sees a snapshot of the image."""
+        """True if the target's user sees the image and may ask the manager."""
+        ceph = [each for each in locations if _is_in_ceph(each)]
         try:
-            sources = _protected(locations)
-            if not sources:
+            if not ceph:
                 return False
             with rbd_objects.module().connected(target.driver) as cluster:
                 return any(
-                    _size(cluster, source) is not None for source in sources
-                )
+                    _is_visible(cluster, each) for each in ceph
+                ) and cluster.may_have_tasks()
         except (
             *rbd_objects.module().ERRORS, exceptions.GlanceStoreException,
             exceptions.BackendException,
@@ -108,17 +108,32 @@ def _flatten(cluster, partial, request):
     request.on_bytes(size)
 
 
+def _is_in_ceph(location):
+    if location.url and not location.url.startswith(rbd_objects.SCHEME):
+        return False
+    driver = location.driver
+    return 'rbd' in driver.get_schemes() and rbd_objects.is_configured(driver)
+
+
+def _is_visible(cluster, location):
+    """Ask with the account of the target, which is the one that copies."""
+    if location.url:
+        return any(
+            _size(cluster, source) is not None
+            for source in _protected([location])
+        )
+    with rbd_objects.module().connected(location.driver) as other:
+        if other.identifier != cluster.identifier:
+            return False
+    return cluster.sees(location.driver.pool)
+
+
 def _protected(locations):
     """Return the snapshots that locations name, as parsed locations."""
-    found = []
-    for location in locations:
-        if not location.url.startswith(rbd_objects.SCHEME):
-            continue
-        if rbd_objects.is_configured(location.driver):
-            parsed = rbd_objects.parsed(location)
-            if parsed.snapshot:
-                found.append(parsed)
-    return found
+    parsed = [
+        rbd_objects.parsed(each) for each in locations if _is_in_ceph(each)
+    ]
+    return [each for each in parsed if each.snapshot]
 
 
 def _size(cluster, source):

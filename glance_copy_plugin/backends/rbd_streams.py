@@ -113,8 +113,7 @@ def _fill(writes, request):
             if not data:
                 raise errors.StagingError('the staged file became shorter')
             count = len(data)
-            if not holes.is_zero(data):
-                writes.write(position, data)
+            writes.write(position, data)
         follower.took(count)
         request.on_bytes(follower.position)
 

@@ -143,7 +143,15 @@ def glance(cloud, start_glance):
 @pytest.fixture(scope='package')
 def new_pools(cloud, bindings):
     """Pools of Ceph that only this process uses: :class:`pools.Pools`."""
-    with contextlib.closing(pools.Pools(cloud)) as made:
+    with contextlib.closing(pools.Pools(cloud.place, cloud.ceph)) as made:
+        yield made
+
+
+@pytest.fixture(scope='package')
+def edge_pools(cloud, bindings):
+    """The same in the Ceph cluster of another site."""
+    cloud.start_site(cloud.edge)
+    with contextlib.closing(pools.Pools(cloud.place, cloud.edge)) as made:
         yield made
 
 

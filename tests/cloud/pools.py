@@ -19,14 +19,15 @@ COUNT = 4
 class Pools:
     """Makes pools and users of them; their names end with the share.
 
-    :param cloud: ``Cloud``
+    :param place: ``Place`` of the cloud
+    :param ceph: ``Ceph``
     """
 
-    def __init__(self, cloud):
-        self._place, self._ceph = cloud.place, cloud.ceph
+    def __init__(self, place, ceph):
+        self._place, self._ceph = place, ceph
         self._rbd = importlib.import_module('rbd').RBD()
         self._cluster = importlib.import_module('rados').Rados(
-            conffile=str(cloud.ceph.conf), rados_id='admin'
+            conffile=str(ceph.conf), rados_id='admin'
         )
         self._cluster.connect(timeout=300)
 
@@ -48,7 +49,9 @@ class Pools:
 
     def make(self, *names):
         """Make pools that are missing; return them all."""
-        found = [Pool(self._cluster, self.name(name)) for name in names]
+        found = [
+            Pool(self._cluster, self.name(name), self._ceph) for name in names
+        ]
         known = self._cluster.list_pools()
         for pool in found:
             if pool.name not in known:
@@ -58,13 +61,31 @@ class Pools:
         return found
 
     def evict(self, pool, image):
-        """Evict the clients that have an image open."""
+        """Evict the clients that have an image open for writing."""
         with self._cluster.open_ioctx(pool.name) as ioctx, self._opened(
             ioctx, image
         ) as opened:
             clients = [each['addr'] for each in opened.watchers_list()]
         for client in clients:
-            self._ask('osd blocklist', blocklistop='add', addr=client)
+            self.evict_client(client)
+
+    def evict_client(self, address):
+        """Have the cluster refuse a client, as soon as it has heard of it."""
+        self._ask('osd blocklist', blocklistop='add', addr=address)
+
+    @contextlib.contextmanager
+    def wrong_key(self, user):
+        """Let a user's file hold a key that is not the user's."""
+        keyring = self._ceph.user_keyring(self.name(user))
+        right = keyring.read_text()
+        other = self._ceph.user_keyring('admin').read_text()
+        keyring.write_text(other.replace(
+            '[client.admin]', f'[client.{self.name(user)}]'
+        ))
+        try:
+            yield
+        finally:
+            keyring.write_text(right)
 
     def _opened(self, ioctx, image):
         return importlib.import_module('rbd').Image(
@@ -134,12 +155,16 @@ class RbdTarget(conformance.Target):
 
 
 class Pool:
-    """A pool, as its administrator sees it."""
+    """A pool, as its administrator sees it.
 
-    def __init__(self, cluster, name):
+    :param ceph: ``Ceph``, the cluster it is in
+    """
+
+    def __init__(self, cluster, name, ceph):
         self._cluster = cluster
         self._rbd = importlib.import_module('rbd')
         self.name = name
+        self.ceph = ceph
 
     def _opened(self):
         return self._cluster.open_ioctx(self.name)
@@ -174,6 +199,13 @@ class Pool:
     def url(self, name):
         """Return the URL of an image of Glance."""
         return f'rbd://{self._cluster.get_fsid()}/{self.name}/{name}/snap'
+
+    def size_of(self, name):
+        """Return the size of an image in bytes."""
+        with self._opened() as ioctx, self._rbd.Image(
+            ioctx, name, read_only=True
+        ) as image:
+            return image.size()
 
     def objects_of(self, name):
         """Return how many objects an image has."""
@@ -268,11 +300,16 @@ def for_conformance(pools):
 
 
 class InPools:
-    """Inherit this too; each store has a pool of one cluster."""
+    """Inherit this too; each store has a pool of its own."""
 
     @pytest.fixture
-    def make(self, configured, cloud, new_pools, conformance_pools):
-        free = iter(conformance_pools)
+    def free_pools(self, conformance_pools):
+        """Pools for the stores, in the order in which these are made."""
+        return conformance_pools
+
+    @pytest.fixture
+    def make(self, configured, new_pools, free_pools):
+        free = iter(free_pools)
         made = []
 
         def make_store(name):
@@ -283,7 +320,7 @@ class InPools:
                 configured(name, 'rbd', **{
                     'rbd_store_pool': pool.name,
                     'rbd_store_user': new_pools.name(USER),
-                    'rbd_store_ceph_conf': str(cloud.ceph.conf),
+                    'rbd_store_ceph_conf': str(pool.ceph.conf),
                     'rbd_store_chunk_size': 1, 'rados_connect_timeout': 120,
                     **more,
                 })

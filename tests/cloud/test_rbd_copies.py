@@ -55,8 +55,8 @@ def server(cloud, start_glance, pools, allow):
     with filesystems.small('16m') as folder:
         yield start_glance('rbd-copies', {
             'local': given.file(),
-            'a': given.rbd(cloud, pools['a']),
-            'b': given.rbd(cloud, pools['b']),
+            'a': given.rbd(cloud.ceph, pools['a']),
+            'b': given.rbd(cloud.ceph, pools['b']),
         }, {'copy_image': {'recovery_interval': 0.5}}, store_dirs={
             'os_glance_staging_store': folder,
         })

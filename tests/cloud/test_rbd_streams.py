@@ -2,7 +2,6 @@
 
 """Images of Ceph read and written natively, beside glance_store's driver."""
 
-import hashlib
 import io
 
 import glance_store
@@ -76,23 +75,6 @@ class TestStreams(pools.InPools, copies.Copying):
         )
         self.succeed(copied, again, content=content)
         assert again.pool.objects_of(copies.IMAGE_ID) <= 7
-
-    def test_a_sparse_image_of_gibibytes_costs_what_is_in_it(
-        self, make, source, copy
-    ):
-        target = make('s1')
-        target.pool.put_sparse(copies.IMAGE_ID, 3 * 1024 * MIB, IMAGE)
-        url = target.pool.url(copies.IMAGE_ID)
-        digest, size = hashlib.sha256(), 0
-        for chunk in self.source_in(target, url).read_from(0):
-            digest.update(chunk)
-            size += len(chunk)
-        assert size == 3 * 1024 * MIB
-        expected = hashlib.sha256(IMAGE)
-        for _ in range(3 * 1024 - 6):
-            expected.update(bytes(MIB))
-        expected.update(bytes(6 * MIB - len(IMAGE)))
-        assert digest.digest() == expected.digest()
 
     def test_a_snapshot_that_is_not_protected_is_read(self, make):
         target = make('s1')

@@ -88,7 +88,7 @@ def test_a_start_that_fails_stops_all_that_it_has_started(
     monkeypatch.setattr(install, 'install', lambda _processes: None)
     monkeypatch.setattr(other.broker, 'up', broker_up)
     monkeypatch.setattr(other.database, 'up', database_up)
-    monkeypatch.setattr(other.ceph, 'up', ceph_up)
+    monkeypatch.setattr(other.ceph, 'up_for_cinder', ceph_up)
     with pytest.raises(services.CloudError, match='no space'):
         other.up()
     assert other.processes.recorded() == []

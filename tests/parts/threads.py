@@ -25,6 +25,10 @@ class Running:
         except BaseException as exc:
             self._error = exc
 
+    def is_alive(self):
+        """True until it has ended."""
+        return self._thread.is_alive()
+
     def result(self, patience=PATIENCE):
         """Wait for the end; return the value, or raise the error."""
         self._thread.join(patience)

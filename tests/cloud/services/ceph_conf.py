@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The configuration of the Ceph cluster."""
+"""The configuration of a Ceph cluster."""
 
 SIZE = 40 * 1024 ** 3  # of the OSD's file, which is sparse
 
@@ -8,8 +8,8 @@ TEMPLATE = """\
 [global]
 fsid = {fsid}
 mon_host = {monitor}
-public_addr = 127.0.0.1
-cluster_addr = 127.0.0.1
+public_addr = {address}
+cluster_addr = {address}
 ms_bind_ipv6 = false
 ms_bind_port_min = {first_port}
 ms_bind_port_max = {last_port}
@@ -20,8 +20,8 @@ auth_allow_insecure_global_id_reclaim = false
 run_dir = {folder}
 admin_socket =
 pid_file =
-log_file = {logs}/ceph-$name.log
-mon_cluster_log_file = {logs}/ceph-cluster.log
+log_file = {logs}/{name}-$name.log
+mon_cluster_log_file = {logs}/{name}-cluster.log
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_autoscale_mode = off
@@ -65,19 +65,21 @@ log_file =
 """
 
 
-def monitor_addresses(place):
+def monitor_addresses(place, name, address):
     """Return the addresses of the monitor in both protocols."""
-    first, second = place.port('mon-v1'), place.port('mon-v2')
-    return f'[v2:127.0.0.1:{second},v1:127.0.0.1:{first}]'
+    first, second = place.port(f'{name}-mon-v1'), place.port(f'{name}-mon-v2')
+    return f'[v2:{address}:{second},v1:{address}:{first}]'
 
 
-def text(place, folder, fsid):
+def text(place, name, address, folder, fsid):
     """Return the whole file.
 
+    :param name: of the cluster
     :param folder: where the daemons' data and the keys are
     """
-    first, last = place.ceph_ports()
+    first, last = place.ceph_ports(name)
     return TEMPLATE.format(
-        fsid=fsid, monitor=monitor_addresses(place), first_port=first,
-        last_port=last, folder=folder, logs=place.make('logs'), size=SIZE,
+        fsid=fsid, monitor=monitor_addresses(place, name, address),
+        first_port=first, last_port=last, folder=folder, name=name,
+        address=address, logs=place.make('logs'), size=SIZE,
     )

@@ -13,6 +13,7 @@ from tests.cloud.services import errors
 from tests.cloud.services import identity
 from tests.cloud.services import install
 from tests.cloud.services import keystone
+from tests.cloud.services import link
 from tests.cloud.services import mariadb
 from tests.cloud.services import place as places
 from tests.cloud.services import processes
@@ -25,10 +26,12 @@ SERVICES = (
 # In the order in which they are stopped: who uses others first.
 STOP = (SERVICES[:4], SERVICES[4:8], SERVICES[8:])
 DATA = (
-    'cache', 'ceph', 'cinder', 'done', 'glance', 'keystone', 'mariadb',
-    'rabbitmq', 'record', 'run', 'shares', 'tmp',
+    'cache', 'ceph', 'cinder', 'done', 'edge', 'far', 'glance', 'keystone',
+    'mariadb', 'rabbitmq', 'record', 'run', 'shares', 'tmp',
 )
 READY = 'ready'
+# Seconds of one way to the cluster far away.
+LINK_DELAY = 0.0125
 
 
 class Cloud:
@@ -42,6 +45,11 @@ class Cloud:
         self.place = places.Place(folder)
         self.processes = processes.Processes(self.place)
         self.ceph = ceph.Ceph(self.processes)
+        # Clusters at other sites: beside it, and at the end of a slow link.
+        self.edge = ceph.Ceph(self.processes, 'edge')
+        self.far = ceph.Ceph(
+            self.processes, 'far', link.Link(self.processes, LINK_DELAY)
+        )
         self.database = mariadb.MariaDB(self.processes)
         self.broker = rabbitmq.RabbitMQ(self.processes)
         self.keystone = keystone.Keystone(self.processes, self.database)
@@ -85,7 +93,9 @@ class Cloud:
         with self._threads() as pool:
             steps = [
                 pool.submit(step)
-                for step in (self.ceph.up, self.broker.up, identity_up)
+                for step in (
+                    self.ceph.up_for_cinder, self.broker.up, identity_up,
+                )
             ]
             done, _ = futures.wait(
                 steps, return_when=futures.FIRST_EXCEPTION
@@ -125,6 +135,14 @@ class Cloud:
                     shutil.rmtree(
                         self.place.folder / name, ignore_errors=True
                     )
+
+    def start_site(self, site):
+        """Start the cluster of another site, unless it runs.
+
+        :param site: ``self.edge`` or ``self.far``
+        """
+        with self.place.locked(wait=True):
+            site.up()
 
     def _down(self):
         self.place.path('done', READY).unlink(missing_ok=True)
@@ -209,8 +227,7 @@ class Cloud:
         for name in places.PORTS:
             service = {
                 'amqp': 'rabbitmq', 'erlang': 'rabbitmq',
-                'mon-v1': 'ceph-mon', 'mon-v2': 'ceph-mon',
-            }.get(name, name)
+            }.get(name, name.partition('-v')[0])
             port = self.place.port(name)
             if name == 'glance' or self.processes.members(service):
                 continue

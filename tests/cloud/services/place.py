@@ -22,11 +22,13 @@ FIRST_PORT = 25000
 LAST_PORT = 32000
 BLOCK = 64
 PORTS = (
-    'keystone', 'cinder', 'glance', 'amqp', 'epmd', 'erlang', 'mon-v1',
-    'mon-v2', 'mariadb',
+    'keystone', 'cinder', 'glance', 'amqp', 'epmd', 'erlang', 'ceph-mon-v1',
+    'ceph-mon-v2', 'mariadb', 'edge-mon-v1', 'edge-mon-v2', 'far-mon-v1',
+    'far-mon-v2',
 )
-# The Ceph daemons take theirs from the rest of the block.
-CEPH_PORTS = (16, BLOCK - 1)
+# The other daemons of each Ceph cluster take theirs from the rest.
+CEPH_PORTS = {'ceph': 16, 'edge': 32, 'far': 48}
+CEPH_COUNT = 16
 # A Unix socket's path holds 107 bytes, and daemons add to the folder's.
 LONGEST_FOLDER = 70
 
@@ -90,9 +92,15 @@ class Place:
         """Return the port of a service, the same as long as data are kept."""
         return self._base() + PORTS.index(name)
 
-    def ceph_ports(self):
-        """Return the first and the last port of the Ceph daemons."""
-        return tuple(self._base() + offset for offset in CEPH_PORTS)
+    def ceph_ports(self, cluster):
+        """Return the first and the last port of a cluster's daemons."""
+        first = self._base() + CEPH_PORTS[cluster]
+        return first, first + CEPH_COUNT - 1
+
+    @property
+    def number(self):
+        """A number below 256 that no other cloud of this machine has."""
+        return (self._base() - FIRST_PORT) // BLOCK
 
     def url(self, name, suffix=''):
         """Return the HTTP address of a service."""

@@ -34,13 +34,16 @@ def cinder(cloud, volume_type, user='glance', driver='cinder', **more):
     }
 
 
-def rbd(cloud, pool, **more):
-    """Return a store in a pool of Ceph, with the user of that name."""
+def rbd(ceph, pool, **more):
+    """Return a store in a pool of Ceph, with the user of that name.
+
+    :param ceph: ``Ceph``
+    """
     return {
         'driver': 'rbd',
         'rbd_store_pool': pool,
         'rbd_store_user': pool,
-        'rbd_store_ceph_conf': cloud.ceph.conf,
+        'rbd_store_ceph_conf': ceph.conf,
         'rados_connect_timeout': 120,
         **more,
     }
@@ -52,6 +55,6 @@ def usual(cloud):
         'local': file(),
         'fast': cinder(cloud, 'glance-fast'),
         'slow': cinder(cloud, 'glance-slow'),
-        'images-a': rbd(cloud, 'images-a'),
-        'images-b': rbd(cloud, 'images-b'),
+        'images-a': rbd(cloud.ceph, 'images-a'),
+        'images-b': rbd(cloud.ceph, 'images-b'),
     }

@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Reading and writing images of Ceph with several requests in flight.
-
-It needs Ceph's bindings, as the module rbd_cluster does.
-"""
+"""Reading images of Ceph with several requests in flight."""
 
 import collections
-import errno
-import os
-
-from glance_store import exceptions
 
 from glance_copy_plugin.backends.rbd_objects import REQUEST
+from glance_store_cinder import rbd_writes
 
 _ZEROES = bytes(REQUEST)
 # Which objects there are is asked of so many bytes at a time: an image can
 # have millions.
 _WINDOW = 16 * 1024 ** 3
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def read(image, offset, in_flight):
@@ -45,42 +38,6 @@ def read(image, offset, in_flight):
             each.wait()
 
 
-class Writes:
-    """Writes to an image, some of them at the same time.
-
-    :param image: ``rbd.Image``
-    :param in_flight: how many
-    """
-
-    def __init__(self, image, in_flight):
-        self._image = image
-        self._in_flight = in_flight
-        self._pending = collections.deque()
-
-    def write(self, offset, data):
-        """Begin to write; wait if there is too much in flight.
-
-        :raises: what one before failed with
-        """
-        while len(self._pending) >= self._in_flight:
-            _check(self._pending.popleft())
-        self._pending.append(self._image.aio_write(data, offset, _ignore))
-
-    def finish(self):
-        """Return when all of it is in the cluster."""
-        while self._pending:
-            _check(self._pending.popleft())
-        self._image.flush()
-
-    def abandon(self):
-        """Return when nothing is in flight any more, whatever became of it.
-
-        The image must not be closed before.
-        """
-        while self._pending:
-            self._pending.popleft().wait_for_complete_and_cb()
-
-
 class _Read:
     def __init__(self, image, offset, length):
         self._data = None
@@ -90,7 +47,7 @@ class _Read:
         self._data = data
 
     def result(self):
-        _check(self._completion)
+        rbd_writes.check(self._completion)
         data, self._data = self._data, None
         # It refers to us: the data would wait for the garbage collector.
         self._completion = None
@@ -148,17 +105,3 @@ def _extents(image, offset, end):
     if position < end:
         found.append((position, end, False))
     return found
-
-
-def _check(completion):
-    completion.wait_for_complete_and_cb()
-    code = completion.get_return_value()
-    if code >= 0:
-        return
-    if -code in _FULL:
-        raise exceptions.StorageFull(message='no space left in the pool')
-    raise OSError(-code, os.strerror(-code))
-
-
-def _ignore(_completion):
-    """What became of a request is asked of it later."""

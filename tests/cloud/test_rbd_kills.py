@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""A real Glance that is killed while it copies to the Ceph of another site."""
+
+import random
+import threading
+
+import pytest
+
+from tests.cloud.services import stores as given
+from tests.functional import helpers
+from tests.functional.helpers import MIB
+
+pytestmark = pytest.mark.usefixtures('nothing_left')
+
+# Each kill interrupts so many copies.
+ROUNDS, COPIES = 4, 5
+# Slow enough to be killed half-way.
+BYTES_PER_SECOND = 40 * MIB
+SIZE = 24 * MIB + 5
+RIGHTS = ('mon', 'profile rbd', 'mgr', 'profile rbd', 'osd')
+
+
+@pytest.fixture(scope='module')
+def pools(new_pools, edge_pools):
+    """A pool beside Cinder, and two at another site."""
+    central, = new_pools.make('kills')
+    new_pools.allow('kills', *RIGHTS, f'profile rbd pool={central.name}')
+    edge, archive = edge_pools.make('kills', 'kills-archive')
+    edge_pools.allow('kills', *RIGHTS, (
+        f'profile rbd pool={edge.name}, profile rbd pool={archive.name}'
+    ))
+    return {'central': central, 'edge': edge, 'archive': archive}
+
+
+@pytest.fixture(scope='module')
+def server(cloud, start_glance, pools, new_pools):
+    user = new_pools.name('kills')
+    made = start_glance('rbd-kills', {
+        'local': given.file(),
+        **{name: given.rbd(pool.ceph, pool.name, rbd_store_user=user)
+           for name, pool in pools.items()},
+    }, {'copy_image': {
+        'recovery_interval': 0.5,
+        'store_bandwidth_limits': f'edge:{BYTES_PER_SECOND}',
+    }})
+    made.invariants.stores = ['central', 'edge', 'archive']
+    return made
+
+
+@pytest.fixture
+def own_pools(pools):
+    return [pools['central'].name]
+
+
+def test_a_glance_killed_at_random_moments_finishes_all_copies(
+    server, as_user, pools
+):
+    dice = random.Random()  # noqa: S311
+    client = as_user(server)
+    images = set()
+    for _ in range(ROUNDS):
+        for _ in range(COPIES):
+            image_id = client.create_image(
+                helpers.data(SIZE), store='central'
+            )
+            images.add(image_id)
+            helpers.start(client, image_id, ['edge', 'archive'])
+        helpers.wait_until(
+            lambda: [name for name in pools['edge'].names() if '.' in name],
+            'an unfinished image',
+        )
+        threading.Event().wait(dice.uniform(0, 2))
+        server.kill()
+        server.start()
+        server.invariants.wait_settled(300)
+    server.invariants.assert_hold()
+    for image_id in images:
+        (task,) = server.tasks(image_id)
+        assert task['status'] == 'success', task
+    for pool in pools.values():
+        assert set(pool.names()) == images
+    for image_id in images:
+        client.delete(image_id)
+    assert [pool.names() for pool in pools.values()] == [[], [], []]
