@@ -63,6 +63,9 @@ def _refusing():
     """Raise Refused for what Cinder does not do in this state of things."""
     try:
         yield
+    except exceptions.NotFound as exc:
+        # Who deletes the image from the source's store removes the snapshot.
+        raise Refused(str(exc)) from exc
     except (exceptions.BackendException, exceptions.Forbidden) as exc:
         if isinstance(exc.__cause__, (
             cinder_exceptions.BadRequest, cinder_exceptions.Forbidden,

@@ -18,6 +18,7 @@ import signal
 import sys
 
 from tests.cloud import services
+from tests.cloud.services import install
 from tests.harness import RequestFailed
 from tests.harness import ServerError
 from tools import bench
@@ -38,6 +39,8 @@ def main():
     try:
         plan = read_plan()
         with services.Cloud().used() as cloud:
+            # The servers are copies of a process that has loaded Glance.
+            os.environ['PYTHONPATH'] = str(install.own_bindings(cloud.place))
             keep(measure(cloud, *plan))
     except services.Unavailable as error:
         print(f'Skipped: {error}.')

@@ -30,7 +30,7 @@ def copy(source, target):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
     done = subprocess.run(
-        ['bash', '-o', 'pipefail', '-c', _command(source, target)],
+        ['/bin/bash', '-o', 'pipefail', '-c', _command(source, target)],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         check=False,
     )
