@@ -4,6 +4,7 @@
 
 import glance_store
 from glance_store import capabilities
+from glance_store import driver
 from glance_store import exceptions as store_exceptions
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -111,10 +112,19 @@ def size_of(store, url, context):
     )
 
 
-def set_acls(store, url, image, members, context):
-    """Let those read the object who may read the image."""
-    public = image.visibility in ('public', 'community')
+def set_acls(target, url, read_access, context):
+    """Let those read the object who may read the image.
+
+    :param target: :class:`~base.Target`
+    :param read_access: returns whether everybody may, and who else may; only
+        called if that kind of store knows it
+    """
+    if getattr(type(target.driver), 'set_acls', None) is (
+        driver.Store.set_acls
+    ):
+        return
+    public, members = read_access()
     glance_store.set_acls_for_multi_store(
-        url, store, public=public,
+        url, target.store, public=public,
         read_tenants=[] if public else members, context=context,
     )

@@ -20,8 +20,11 @@ class RbdCopier:
 
     def can_copy(self, locations, target):
         """True if the target's user sees the image and may ask the manager."""
-        ceph = [each for each in locations if _is_in_ceph(each)]
         try:
+            ceph = [
+                each for each in locations
+                if _is_in_ceph(each) and _may_be_near(each, target.driver)
+            ]
             if not ceph:
                 return False
             with rbd_objects.module().connected(target.driver) as cluster:
@@ -74,6 +77,7 @@ def _copy(cluster, source, request):
         _flatten(cluster, partial, request)
         if request.verify == 'full':
             read_back.check(cluster.read(partial), request)
+        cluster.protect(partial, rbd_objects.SNAPSHOT)
         return rbd_objects.publish(cluster, partial, request)
     except rbd_objects.module().TaskRefused as exc:
         rbd_objects.discard(cluster, partial)
@@ -113,6 +117,12 @@ def _is_in_ceph(location):
         return False
     driver = location.driver
     return 'rbd' in driver.get_schemes() and rbd_objects.is_configured(driver)
+
+
+def _may_be_near(location, driver):
+    """False for a location in a cluster that is not the driver's."""
+    fsid = location.url and rbd_objects.parsed(location).fsid
+    return not fsid or f'/{fsid}/' in (driver.url_prefix or f'/{fsid}/')
 
 
 def _is_visible(cluster, location):

@@ -57,9 +57,11 @@ def partial_name(image_id):
 
 
 def publish(cluster, partial, request):
-    """Give a complete image its name; return the :class:`StoredObject`."""
+    """Give a complete image its name; return the :class:`StoredObject`.
+
+    Its snapshot is there.
+    """
     name = request.image_id
-    cluster.protect(partial, SNAPSHOT)
     request.cancel.check()
     if not cluster.rename(partial, name):
         raise exceptions.Duplicate(image=name)

@@ -84,17 +84,19 @@ class RbdWriter:
                 raise exceptions.Duplicate(image=name)
             try:
                 cluster.create(partial, request.size, driver.WRITE_CHUNKSIZE)
-                with cluster.writing(partial, _in_flight()) as writes:
-                    _fill(writes, request)
-                if request.verify == 'full':
-                    read_back.check(cluster.read(partial), request)
+                with cluster.writing(partial, _in_flight()) as image:
+                    _fill(image, request)
+                    image.finish()
+                    if request.verify == 'full':
+                        read_back.check(cluster.read(partial), request)
+                    image.protect(rbd_objects.SNAPSHOT)
                 return rbd_objects.publish(cluster, partial, request)
             except BaseException:
                 rbd_objects.discard_anew(driver, partial)
                 raise
 
 
-def _fill(writes, request):
+def _fill(image, request):
     """Write all that is staged, and return when it was found to be right."""
     follower = request.follower
     while True:
@@ -113,7 +115,7 @@ def _fill(writes, request):
             if not data:
                 raise errors.StagingError('the staged file became shorter')
             count = len(data)
-            writes.write(position, data)
+            image.write(position, data)
         follower.took(count)
         request.on_bytes(follower.position)
 

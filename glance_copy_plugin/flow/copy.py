@@ -52,6 +52,7 @@ class Plan:
     :param unrecorded: algorithms of the hashes that the record lacks
     :param locations: readable :class:`Location` objects, best first
     :param sources: the same as :class:`Source` objects
+    :param targets: ``{store: Target}`` of all stores
     :param copiers: ``{store: ServerSideCopier}`` of the stores that have one
     :param writers: ``{store: Writer}`` of all stores
     """
@@ -63,6 +64,7 @@ class Plan:
     unrecorded: tuple
     locations: tuple
     sources: tuple
+    targets: dict
     copiers: dict
     writers: dict
 

@@ -9,6 +9,10 @@ from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import space
 from glance_copy_plugin.transfer import staging
 
+# What one store has taken is not kept: nobody else reads it. Memory that the
+# kernel has just got back is also much faster than memory for a whole image.
+_WINDOW_OF_ONE = 128 * 1024 ** 2
+
 
 class CopyStaging:
     """Stages the image of a copy, for groups of stores or for one again.
@@ -46,9 +50,7 @@ class CopyStaging:
         :raises: :class:`StagingError` if it can never be there
         """
         self._plan = plan
-        if not self._reads_first_in_place() and any(
-            plan.needs_staging(store) for store in self._copy.stores
-        ):
+        if not self._reads_first_in_place() and self._readers():
             self._reserve_once()
 
     def start(self, stores):
@@ -59,7 +61,7 @@ class CopyStaging:
             stores,
             options=staging.StagingOptions(
                 folder=self._copy.staging_folder,
-                window=self._options.staging_window,
+                window=self._window(len(stores)),
                 algorithms=self._plan.algorithms(stores),
                 retries=self._options.retries,
                 retry_interval=self._options.retry_interval,
@@ -115,12 +117,20 @@ class CopyStaging:
             while self._reserved:
                 self._reserved.pop().release()
 
+    def _readers(self):
+        """Return how many stores will read what is staged first."""
+        return sum(
+            self._plan.needs_staging(store) for store in self._copy.stores
+        )
+
     def _reads_first_in_place(self):
         return self._plan.sources[0].local_file() is not None
 
     def _reserve_once(self):
         if not self._has_space:
-            self._reserve(lambda: self._progress.wait(progress.SPACE))
+            self._reserve(
+                lambda: self._progress.wait(progress.SPACE), self._readers()
+            )
             self._has_space = True
             self._progress.go_on()
 
@@ -134,11 +144,19 @@ class CopyStaging:
         else:
             self._progress.read(count)
 
-    def _reserve(self, on_wait):
+    def _window(self, count):
+        """Return how many bytes may be staged for so many stores, or None."""
+        if self._options.staging_window:
+            return self._options.staging_window
+        if count == 1 and self._plan.size > _WINDOW_OF_ONE:
+            return _WINDOW_OF_ONE
+        return None
+
+    def _reserve(self, on_wait, count=1):
         size = self._plan.size
         self._reserved.append(
             space.StagingSpace(self._options.staging_dir).reserve(
-                min(size, self._options.staging_window or size),
+                min(size, self._window(count) or size),
                 folder=self._copy.staging_folder, cancel=self._cancel,
                 on_wait=on_wait,
             )

@@ -267,9 +267,14 @@ class StoreImport:
 
     def _set_acls(self, stored):
         run = self._run
+
+        def read_access():
+            visibility = run.record.domain_image().visibility
+            return visibility in ('public', 'community'), run.record.members()
+
         drivers.set_acls(
-            self._store, stored.url, run.record.domain_image(),
-            run.record.members(), run.copy.context,
+            run.plan.targets[self._store], stored.url, read_access,
+            run.copy.context,
         )
 
     def _discard(self, url):

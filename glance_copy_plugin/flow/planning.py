@@ -43,7 +43,12 @@ def make_plan(run):
         size = measure(run, facts, locations)
     quotas.enforce(run.copy.user_context, run.copy.image_id, size)
     stores = run.copy.stores
-    ways = {store: _way_for(run, store, locations) for store in stores}
+    # Making one can mean to connect to its storage: it is done once.
+    targets = {store: drivers.target(store) for store in stores}
+    ways = {
+        store: _way_for(run, target, locations)
+        for store, target in targets.items()
+    }
     copiers = {store: copier for store, (copier, _) in ways.items() if copier}
     writers = {store: writer for store, (_, writer) in ways.items()}
     hash_algorithm = _hash_algorithm(facts)
@@ -66,14 +71,15 @@ def make_plan(run):
             _source(location, run.copy.options.copiers, run.copy.context)
             for location in locations
         ),
+        targets=targets,
         copiers=copiers,
         writers=writers,
     )
 
 
-def _way_for(run, store, locations):
+def _way_for(run, target, locations):
     """Return the server-side copier of a store, or None, and its writer."""
-    target = drivers.target(store)
+    store = target.store
     copier = writer = None
     names = run.copy.options.copiers
     for name, backend in registry.serving(target.driver, names):

@@ -119,7 +119,7 @@ class StoreWriter:
             'size': run.plan.size,
             'expected': run.plan.expected,
             'locations': run.plan.locations,
-            'target': drivers.target(self._store),
+            'target': run.plan.targets[self._store],
             'verify': run.copy.options.verify,
             'cancel': token,
             'on_bytes': on_bytes,

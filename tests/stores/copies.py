@@ -109,6 +109,7 @@ class Copy(copy_run.CopyRun):
             hash_algorithm='sha512',
             unrecorded=(),
             sources=tuple(candidates),
+            targets={name: drivers.target(name) for name in names},
             copiers=dict.fromkeys(names, copier) if copier else {},
             writers=dict.fromkeys(names, writer),
         )

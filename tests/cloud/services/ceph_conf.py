@@ -2,7 +2,8 @@
 
 """The configuration of a Ceph cluster."""
 
-SIZE = 40 * 1024 ** 3  # of the OSD's file, which is sparse
+# Of the OSD's file, which is sparse, and grows until it has had that much.
+SIZES = {'ceph': 40 * 1024 ** 3, 'edge': 16 * 1024 ** 3, 'far': 8 * 1024 ** 3}
 
 TEMPLATE = """\
 [global]
@@ -81,5 +82,5 @@ def text(place, name, address, folder, fsid):
     return TEMPLATE.format(
         fsid=fsid, monitor=monitor_addresses(place, name, address),
         first_port=first, last_port=last, folder=folder, name=name,
-        address=address, logs=place.make('logs'), size=SIZE,
+        address=address, logs=place.make('logs'), size=SIZES[name],
     )
