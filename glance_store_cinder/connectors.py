@@ -18,7 +18,7 @@ from oslo_utils import netutils
 from glance_store_cinder import rbd_writes
 
 _RBD = 'rbd'
-_WRITES_IN_FLIGHT = 8  # of 4 MiB each
+_WRITES_IN_FLIGHT = 4  # of 4 MiB each
 _STORAGE_ERRORS = {
     errno.EFBIG: exceptions.StorageFull,
     errno.ENOSPC: exceptions.StorageFull,

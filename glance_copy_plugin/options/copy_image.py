@@ -65,8 +65,9 @@ Possible values:
 The most bytes of one image that the staging area holds at a time.
 
 With a window, an image of any size passes through this much space: reading
-the image waits for the slowest store. Without one, the whole image is staged,
-which is faster when stores differ in speed.
+the image waits for the slowest store. Without one, the whole image is staged
+for several stores, which is faster when these differ in speed; for one store,
+128 MiB of it at the most.
 
 When fewer stores can be written at the same time than were requested (see
 ``max_parallel_stores`` and ``[taskflow_executor] max_workers``), the image is
@@ -74,7 +75,7 @@ read once for each group of stores.
 
 Possible values:
     * A number of bytes, 4096 or more
-    * Not set: no window
+    * Not set: no window, unless there is one store only
 """),
     cfg.ListOpt(
         'copiers',
@@ -214,7 +215,7 @@ was given up still hangs in the store.
 """),
     cfg.IntOpt(
         'rbd_requests_in_flight',
-        default=8,
+        default=4,
         min=1,
         max=64,
         help="""

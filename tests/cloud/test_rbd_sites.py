@@ -110,10 +110,12 @@ class TestSites(pools.InPools, copies.Copying):
         for source, target, can in (
             (edge, archive, True), (central, edge, False),
         ):
-            url = source.plant(copies.IMAGE_ID, IMAGE)
-            assert can == copier.can_copy(
-                (self.location(source, url),), drivers.target(target.name)
-            )
+            planted = source.plant(copies.IMAGE_ID, IMAGE)
+            # Without a URL: whatever lies in that store.
+            for url in (planted, ''):
+                assert can == copier.can_copy(
+                    (self.location(source, url),), drivers.target(target.name)
+                )
 
     def test_a_location_of_another_cluster_is_not_tried_again(self, sites):
         central, edge, _archive = sites

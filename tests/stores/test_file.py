@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import contextlib
 import os
 import stat
 import subprocess
@@ -10,6 +11,7 @@ from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.backends import file as file_backend
 from glance_copy_plugin.transfer import errors
+from tests.functional.helpers import MIB
 from tests.parts import data
 from tests.parts import filesystems
 from tests.parts.sources import Stream
@@ -218,6 +220,18 @@ class TestFromALocalFile(
 class TestFromAStream(sourced.SourceConformance, FileWriterConformance):
     """The image comes through a driver and is staged as a whole."""
 
+    def test_what_one_store_has_taken_does_not_stay_staged(self, make, copy):
+        target = make('s1')
+        content = data.some(160 * MIB)
+        copied = copy([target], [Stream(content)], content)
+        staged = []
+        copied.progress.when_copied = lambda store, count: staged.append(
+            sum(_sizes(copied.copy.staging_folder))
+        )
+        copied.run()
+        assert target.read(copied.stored['s1'].url) == content
+        assert 0 < max(staged) <= 128 * MIB
+
 
 class TestFromAStreamThroughAWindow(FileWriterConformance):
     window = conformance.WINDOW
@@ -235,3 +249,10 @@ class TestStreamingToTheDriverThroughAWindow(
     """It reads what is overwritten as soon as it was read."""
 
     window = conformance.WINDOW
+
+
+def _sizes(folder):
+    for entry in os.scandir(folder):
+        # It goes while others look.
+        with contextlib.suppress(FileNotFoundError):
+            yield entry.stat().st_size
