@@ -121,8 +121,9 @@ def _is_in_ceph(location):
 
 def _may_be_near(location, driver):
     """False for a location in a cluster that is not the driver's."""
-    fsid = location.url and rbd_objects.parsed(location).fsid
-    return not fsid or f'/{fsid}/' in (driver.url_prefix or f'/{fsid}/')
+    its = location.url and rbd_objects.parsed(location).fsid
+    ours = (driver.url_prefix or '').removeprefix(rbd_objects.SCHEME)
+    return not its or not ours or ours.startswith(f'{its}/')
 
 
 def _is_visible(cluster, location):
