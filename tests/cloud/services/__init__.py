@@ -7,6 +7,9 @@ Ceph, RabbitMQ, MariaDB, Keystone, and Cinder with the backends ``fast`` and
 ``glance-slow``, and ``glance-private``, which no project may use. Pools
 ``images-a`` and ``images-b`` are for rbd stores. It needs Debian 12 and root.
 
+Two more Ceph clusters are started when they are needed, by
+``cloud.start_site``: ``cloud.edge``, and ``cloud.far`` at the end of a slow link.
+
 By hand: ``make cloud``, and ``make cloud-down``; or ``python -m
 tests.cloud.services up|down|status [--folder DIR]``. Tests find it running
 and leave it so. Logs are in ``logs`` below the folder.
