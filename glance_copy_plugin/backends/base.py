@@ -40,14 +40,6 @@ class Location:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Target:
-    """The store that shall receive an image: its name and its driver."""
-
-    store: str
-    driver: object
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class StoredObject:
     """What a store holds now.
 
@@ -57,6 +49,18 @@ class StoredObject:
 
     url: str
     metadata: dict
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """The store that shall receive an image: its name and its driver."""
+
+    store: str
+    driver: object
+
+    def stored(self, url):
+        """Return the :class:`StoredObject` that is there now."""
+        return StoredObject(url=url, metadata={'store': self.store})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,19 +139,21 @@ class Reader(typing.Protocol):
 
 
 class Writer(typing.Protocol):
-    """Writes staged images into a store.
+    """Writes staged images into a store. A backend inherits this.
 
     ``algorithms`` names the hashes that staging has to compute for it beside
     the image's own.
     """
 
-    algorithms: tuple[str, ...]
+    algorithms: tuple[str, ...] = ()
 
     def can_write(self, target: Target) -> bool:
         """Say whether it writes to that store as it is configured.
 
-        MUST be cheap, MUST NOT change anything and MUST NOT raise.
+        MUST be cheap, MUST NOT change anything and MUST NOT raise. It does,
+        unless a writer has more to say.
         """
+        return True
 
     def write(self, request: WriteRequest) -> StoredObject:
         """Write the image; return where it is.

@@ -53,25 +53,16 @@ class CinderCopier:
         )
 
 
-class CinderWriter:
+class CinderWriter(base.Writer):
     """Writes what staging has hashed into a volume; hashes nothing twice."""
-
-    algorithms = ()
-
-    def can_write(self, target):
-        """True: every store is written in the same way."""
-        return True
 
     def write(self, request):
         """Send the staged bytes; the last ones come when all are right."""
-        url = request.target.driver.write_verified(
+        return request.target.stored(request.target.driver.write_verified(
             request.image_id,
             staged_reader.StagedReader(request.follower, request.on_bytes),
             request.size, request.context,
-        )
-        return base.StoredObject(
-            url=url, metadata={'store': request.target.store}
-        )
+        ))
 
 
 def _copy(volume_id, request):
@@ -91,7 +82,7 @@ def _copy(volume_id, request):
     url = target.driver.copy_here(
         volume_id, request.image_id, request.size, beat=beat, check=check
     )
-    return base.StoredObject(url=url, metadata={'store': target.store})
+    return target.stored(url)
 
 
 def _volumes(locations):

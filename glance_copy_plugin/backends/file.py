@@ -42,10 +42,8 @@ class FileReader:
         return FileSource(location, context)
 
 
-class FileWriter:
+class FileWriter(base.Writer):
     """Reflinks where the file system can, else copies within the kernel."""
-
-    algorithms = ()
 
     def can_write(self, target):
         """True for a file store whose files are written in the plain way."""

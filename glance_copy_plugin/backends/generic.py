@@ -70,7 +70,7 @@ class DriverReader:
         return DriverSource(location, context)
 
 
-class DriverWriter:
+class DriverWriter(base.Writer):
     """Streams to every kind of store.
 
     The driver hashes what it writes; its hash has to be that of the staging.
@@ -80,10 +80,6 @@ class DriverWriter:
     def algorithms(self):
         """The hash that the driver's is compared with."""
         return (digests.cheapest_algorithm(),)
-
-    def can_write(self, target):
-        """True: that is what drivers are for."""
-        return True
 
     def write(self, request):
         """Hand the staged image to the driver."""

@@ -67,30 +67,21 @@ def _copy(source, request):
         source, request.image_id, request.size, beat=beat, check=check,
         wait=request.cancel.wait,
     )
-    return base.StoredObject(
-        url=url, metadata={'store': request.target.store}
-    )
+    return request.target.stored(url)
 
 
-class IrodsWriter:
+class IrodsWriter(base.Writer):
     """Writes what staging has hashed, with the zone's usual hash too."""
 
     algorithms = ('sha256',)
 
-    def can_write(self, target):
-        """True: every store is written in the same way."""
-        return True
-
     def write(self, request):
         """Send the staged bytes; the zone's checksum proves them."""
-        url = request.target.driver.write_verified(
+        return request.target.stored(request.target.driver.write_verified(
             request.image_id,
             staged_reader.StagedReader(request.follower, request.on_bytes),
             lambda: request.follower.hexdigests, wait=request.cancel.wait,
-        )
-        return base.StoredObject(
-            url=url, metadata={'store': request.target.store}
-        )
+        ))
 
 
 def path_of(location):

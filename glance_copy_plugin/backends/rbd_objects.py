@@ -11,8 +11,6 @@ from glance_store import exceptions
 from oslo_log import log as logging
 import tenacity
 
-from glance_copy_plugin.backends import base
-
 LOG = logging.getLogger(__name__)
 
 SCHEME = 'rbd://'
@@ -65,10 +63,7 @@ def publish(cluster, partial, request):
     request.cancel.check()
     if not cluster.rename(partial, name):
         raise exceptions.Duplicate(image=name)
-    return base.StoredObject(
-        url=url(cluster, request.target.driver, name),
-        metadata={'store': request.target.store},
-    )
+    return request.target.stored(url(cluster, request.target.driver, name))
 
 
 def discard(cluster, partial):

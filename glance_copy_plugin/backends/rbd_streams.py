@@ -11,6 +11,7 @@ import os
 from glance_store import exceptions
 from oslo_config import cfg
 
+from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import rbd_objects
 from glance_copy_plugin.backends import read_back
 from glance_copy_plugin.transfer import errors
@@ -62,17 +63,11 @@ class RbdReader:
         return RbdSource(location)
 
 
-class RbdWriter:
+class RbdWriter(base.Writer):
     """Writes staged images with several requests in flight.
 
     Zeroes are not written: what was never written is read as zeroes.
     """
-
-    algorithms = ()
-
-    def can_write(self, target):
-        """True: the driver is usable, so that Ceph's bindings are there."""
-        return True
 
     def write(self, request):
         """Write to an image beside; it gets its name when all is right."""
