@@ -13,10 +13,10 @@ from tests.functional.helpers import MIB
 
 pytestmark = pytest.mark.usefixtures('nothing_left')
 
-# Each kill interrupts so many copies.
-ROUNDS, COPIES = 4, 5
+# So many copies are interrupted, so many of them at the most by one kill.
+INTERRUPTED, COPIES = 20, 5
 # Slow enough to be killed half-way.
-BYTES_PER_SECOND = 40 * MIB
+BYTES_PER_SECOND = 3 * MIB
 SIZE = 24 * MIB + 5
 RIGHTS = ('mon', 'profile rbd', 'mgr', 'profile rbd', 'osd')
 
@@ -58,13 +58,14 @@ def test_a_glance_killed_at_random_moments_finishes_all_copies(
 ):
     dice = random.Random()  # noqa: S311
     client = as_user(server)
-    images = set()
-    for _ in range(ROUNDS):
-        for _ in range(COPIES):
-            image_id = client.create_image(
-                helpers.data(SIZE), store='central'
-            )
-            images.add(image_id)
+    images, interrupted = set(), 0
+    while interrupted < INTERRUPTED:
+        begun = [
+            client.create_image(helpers.data(SIZE), store='central')
+            for _ in range(COPIES)
+        ]
+        images.update(begun)
+        for image_id in begun:
             helpers.start(client, image_id, ['edge', 'archive'])
         helpers.wait_until(
             lambda: [name for name in pools['edge'].names() if '.' in name],
@@ -72,6 +73,9 @@ def test_a_glance_killed_at_random_moments_finishes_all_copies(
         )
         threading.Event().wait(dice.uniform(0, 2))
         server.kill()
+        statuses = [server.tasks(each)[-1]['status'] for each in begun]
+        assert 'processing' in statuses
+        interrupted += statuses.count('processing')
         server.start()
         server.invariants.wait_settled(300)
     server.invariants.assert_hold()
