@@ -2,11 +2,9 @@
 
 """What the real boards of the tests have in common."""
 
-import os
 import pathlib
 import secrets
 import shutil
-import signal
 import time
 
 from glance_copy_plugin.jobboard import board_client
@@ -116,15 +114,11 @@ class Server:
 
     def pause(self):
         """Stop the time for it: it takes requests and does not answer."""
-        self._signal(signal.SIGSTOP)
+        self._group.pause()
 
     def go_on(self):
         """Let its time run again."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number):
-        for member in self._group.members():
-            os.kill(member.pid, number)
+        self._group.go_on()
 
     def _wait(self, deadline):
         while True:

@@ -90,6 +90,24 @@ class ProcessGroup:
         while any(_alive(member) for member in members):
             time.sleep(0.01)
 
+    def pause(self):
+        """Stop the time for the whole group (SIGSTOP); return when it stands.
+
+        A process takes the signal in one of its threads, which stops the
+        others; on a busy machine those may answer a request before that.
+        """
+        members = self.members()
+        os.killpg(self.pid, signal.SIGSTOP)
+        while any(_runs(member) for member in members):
+            time.sleep(0.01)
+
+    def go_on(self):
+        """Let its time run again (SIGCONT)."""
+        try:
+            os.killpg(self.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
     def members(self):
         """Return all processes of the group."""
         found = []
@@ -110,6 +128,18 @@ def _alive(process):
         return process.is_running()
     except (psutil.NoSuchProcess, OSError):
         return False
+
+
+def _runs(process):
+    """Tell whether any thread of a process has not been stopped."""
+    states = []
+    for file in pathlib.Path(f'/proc/{process.pid}/task').glob('*/stat'):
+        try:
+            states.append(file.read_text().rpartition(')')[2].split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            # The thread has ended.
+            pass
+    return not set(states) <= {'T', 'Z', 'X'}
 
 
 def listen(port=0):

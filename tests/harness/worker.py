@@ -2,8 +2,6 @@
 
 """Real worker processes, as if on hosts of their own."""
 
-import os
-import signal
 
 from tests.harness import config
 from tests.harness import loaded
@@ -114,19 +112,15 @@ class Worker:
 
     def pause(self):
         """Stop the time for all its processes (SIGSTOP)."""
-        self._signal(signal.SIGSTOP)
+        self._group.pause()
 
     def go_on(self):
         """Let its time run again (SIGCONT)."""
-        self._signal(signal.SIGCONT)
+        self._group.go_on()
 
     def processes(self):
         """Return the process that keeps the others, and those."""
         return self._group.members()
-
-    def _signal(self, number):
-        for member in self._group.members():
-            os.kill(member.pid, number)
 
     def _write(self):
         self.conf.parent.mkdir(parents=True, exist_ok=True)
