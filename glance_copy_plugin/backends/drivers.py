@@ -6,6 +6,7 @@ import glance_store
 from glance_store import capabilities
 from glance_store import driver
 from glance_store import exceptions as store_exceptions
+from glance_store import location as location_map
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -34,11 +35,24 @@ def of_store(name):
 
 
 def is_writable(name):
-    """True if data can be put into the store of that name."""
-    found = of_store(name)
-    return found is not None and found.is_capable(
-        capabilities.BitMasks.WRITE_ACCESS
+    """True if data can be put into the store of that name.
+
+    What its driver said when it was loaded is enough, if that was yes: some
+    connect to their storage each time that they are made, which takes long
+    if that is far away. Storage that was away by then may be back.
+    """
+    return any(
+        found is not None and found.is_capable(
+            capabilities.BitMasks.WRITE_ACCESS
+        ) for found in (look(name) for look in (_loaded, of_store))
     )
+
+
+def _loaded(name):
+    """Return the driver of a store as it is, or None."""
+    kind = CONF.enabled_backends.get(name)
+    stores = location_map.SCHEME_TO_CLS_BACKEND_MAP.get(kind, {})
+    return stores.get(name, {}).get('store')
 
 
 def readable(recorded):

@@ -144,9 +144,7 @@ def _fill(fd, request):
     behind = file_io.WriteBehind(fd)
     while extent := follower.extent(request.size):
         request.cancel.check()
-        count = file_io.copy_range(
-            extent.fd, extent.offset, fd, follower.position, extent.length
-        )
+        count = file_io.copy_extent(extent, fd, follower.position)
         if not count:
             raise errors.StagingError('the staged file became shorter')
         follower.took(count)

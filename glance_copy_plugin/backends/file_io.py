@@ -86,6 +86,21 @@ class WriteBehind:
         )
 
 
+def copy_extent(extent, target_fd, target_offset):
+    """Put bytes of a spool into a file that has nothing there yet.
+
+    :param extent: :class:`~transfer.pieces.Extent`
+    :returns: how many of them are dealt with, as :func:`copy_range` does
+    """
+    if extent.data is None:
+        return copy_range(
+            extent.fd, extent.offset, target_fd, target_offset, extent.length
+        )
+    if not holes.is_zero(extent.data):
+        _write(target_fd, extent.data, target_offset)
+    return extent.length
+
+
 def copy_range(source_fd, source_offset, target_fd, target_offset, count):
     """Copy up to ``count`` bytes between files; a hole stays a hole.
 
@@ -118,8 +133,12 @@ def copy_range(source_fd, source_offset, target_fd, target_offset, count):
 def _copy_through(source_fd, source_offset, target_fd, target_offset, count):
     """Copy where the kernel cannot, as between two kinds of file system."""
     chunk = os.pread(source_fd, min(count, 1024 * 1024), source_offset)
-    view, offset = memoryview(chunk), target_offset
-    while view:
-        written = os.pwrite(target_fd, view, offset)
-        view, offset = view[written:], offset + written
+    _write(target_fd, chunk, target_offset)
     return len(chunk)
+
+
+def _write(fd, data, offset):
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written

@@ -6,8 +6,6 @@ glance_store's driver reads and writes 8 MiB, waits, and does so again. Here
 several requests are in flight, and zeroes neither travel nor take room.
 """
 
-import os
-
 from glance_store import exceptions
 from oslo_config import cfg
 
@@ -15,7 +13,6 @@ from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import rbd_objects
 from glance_copy_plugin.backends import read_back
 from glance_copy_plugin.transfer import errors
-from glance_copy_plugin.transfer import holes
 
 CONF = cfg.CONF
 
@@ -97,21 +94,14 @@ def _fill(image, request):
     while True:
         request.cancel.check()
         position = follower.position
-        extent = follower.extent(
-            rbd_objects.REQUEST - position % rbd_objects.REQUEST
-        )
+        wanted = rbd_objects.REQUEST - position % rbd_objects.REQUEST
+        extent = follower.extent(wanted)
         if extent is None:
             return
-        count = holes.next_data(
-            extent.fd, extent.offset, extent.length
-        ) - extent.offset
-        if count <= 0:
-            data = os.pread(extent.fd, extent.length, extent.offset)
-            if not data:
-                raise errors.StagingError('the staged file became shorter')
-            count = len(data)
-            image.write(position, data)
-        follower.took(count)
+        if hole := extent.hole():
+            follower.took(hole)
+        else:
+            image.write(position, follower.take(wanted))
         request.on_bytes(follower.position)
 
 

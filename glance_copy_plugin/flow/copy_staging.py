@@ -9,10 +9,6 @@ from glance_copy_plugin.transfer import progress
 from glance_copy_plugin.transfer import space
 from glance_copy_plugin.transfer import staging
 
-# What one store has taken is not kept: nobody else reads it. Memory that the
-# kernel has just got back is also much faster than memory for a whole image.
-_WINDOW_OF_ONE = 128 * 1024 ** 2
-
 
 class CopyStaging:
     """Stages the image of a copy, for groups of stores or for one again.
@@ -33,35 +29,40 @@ class CopyStaging:
         self._cancel = cancel
         self._progress = told
         self._plan = None
-        self._has_space = False
-        self._stages = False
-        self._reserved = []
+        self._in_place = False
+        self._reserved = None
         self._of_store = {}
         self._all = []
         self._closed = threading.Lock()
 
     def prepare(self, plan):
-        """Reserve what staging will need; wait until it is there.
+        """Reserve what staging may need; wait until it is there.
 
-        An image that is read in place needs nothing, unless reading has to go
-        on elsewhere: then it is reserved when that is known.
+        One store needs nothing: it reads what is in memory. An image that is
+        read in place needs nothing, unless reading has to go on elsewhere:
+        then it is reserved when that is known.
 
         :param plan: :class:`Plan`
         :raises: :class:`StagingError` if it can never be there
         """
         self._plan = plan
-        if not self._reads_first_in_place() and self._readers():
+        self._in_place = plan.sources[0].local_file() is not None
+        if not self._in_place and self._readers() > 1:
             self._reserve_once()
 
     def start(self, stores):
-        """Start to stage the image for ``stores``; return the Staging."""
+        """Start to stage the image for ``stores``; return the Staging.
+
+        For one of them again: what the others had passed is gone.
+        """
         started = staging.Staging(
             self._plan.sources,
             self._plan.expected,
             stores,
             options=staging.StagingOptions(
                 folder=self._copy.staging_folder,
-                window=self._window(len(stores)),
+                memory=self._options.staging_memory,
+                window=self._options.staging_window,
                 algorithms=self._plan.algorithms(stores),
                 retries=self._options.retries,
                 retry_interval=self._options.retry_interval,
@@ -70,23 +71,12 @@ class CopyStaging:
             limit=self.limit,
             cancel=self._cancel,
             on_bytes=self._on_read,
-            reserve=self._before_staged,
+            reserve=self._reserve_once,
         )
         self._all.append(started)
         self._of_store.update(dict.fromkeys(stores, started))
         started.start()
         return started
-
-    def start_again(self, store):
-        """Stage the image once more, for one store.
-
-        :raises: :class:`StagingError` if there is no space for it
-        """
-        if not self._reads_first_in_place():
-            # Waiting for more while holding some is how two copies would
-            # wait for each other for ever.
-            self._reserve(None)
-        return self.start((store,))
 
     def of(self, store):
         """Return the Staging that was started for ``store``."""
@@ -114,8 +104,9 @@ class CopyStaging:
         with self._closed:
             while self._all:
                 self._all.pop().close()
-            while self._reserved:
-                self._reserved.pop().release()
+            if self._reserved is not None:
+                self._reserved.release()
+                self._reserved = None
 
     def _readers(self):
         """Return how many stores will read what is staged first."""
@@ -123,41 +114,19 @@ class CopyStaging:
             self._plan.needs_staging(store) for store in self._copy.stores
         )
 
-    def _reads_first_in_place(self):
-        return self._plan.sources[0].local_file() is not None
-
     def _reserve_once(self):
-        if not self._has_space:
-            self._reserve(
-                lambda: self._progress.wait(progress.SPACE), self._readers()
-            )
-            self._has_space = True
-            self._progress.go_on()
-
-    def _before_staged(self):
-        self._reserve_once()
-        self._stages = True
+        if self._reserved is not None:
+            return
+        size = self._plan.size
+        self._reserved = space.StagingSpace(self._options.staging_dir).reserve(
+            min(size, self._options.staging_window or size),
+            folder=self._copy.staging_folder, cancel=self._cancel,
+            on_wait=lambda: self._progress.wait(progress.SPACE),
+        )
+        self._progress.go_on()
 
     def _on_read(self, count):
-        if self._stages:
-            self._progress.staged(count)
-        else:
+        if self._in_place:
             self._progress.read(count)
-
-    def _window(self, count):
-        """Return how many bytes may be staged for so many stores, or None."""
-        if self._options.staging_window:
-            return self._options.staging_window
-        if count == 1 and self._plan.size > _WINDOW_OF_ONE:
-            return _WINDOW_OF_ONE
-        return None
-
-    def _reserve(self, on_wait, count=1):
-        size = self._plan.size
-        self._reserved.append(
-            space.StagingSpace(self._options.staging_dir).reserve(
-                min(size, self._window(count) or size),
-                folder=self._copy.staging_folder, cancel=self._cancel,
-                on_wait=on_wait,
-            )
-        )
+        else:
+            self._progress.staged(count)

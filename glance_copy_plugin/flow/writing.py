@@ -56,16 +56,14 @@ class StoreWriter:
                 {'store': self._store, 'why': errors.redact(exc)},
             )
             return self._write_staged(
-                self._run.staging.start_again(self._store)
+                self._run.staging.start((self._store,))
             )
 
     def _staging(self):
         """Return the Staging to follow, which may have to be a new one."""
         staging = self._run.staging.of(self._store)
         again, self._written_before = self._written_before, True
-        if again and not staging.follow_again(self._store):
-            return self._run.staging.start_again(self._store)
-        return staging
+        return self._run.staging.start((self._store,)) if again else staging
 
     def _write_staged(self, staging):
         """Write each attempt at staging, until one is the image."""

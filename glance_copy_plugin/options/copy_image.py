@@ -47,16 +47,30 @@ COPY_IMAGE_OPTS = [
         help="""
 Directory in which copies stage image data.
 
-Only needed where an image cannot be read in place from a local file. Every
-copy uses a folder of its own below ``copy-image`` in this directory and
-removes it when it ends. Data is written with mode 0600. Space is reserved
-before a copy begins to read; a copy that does not fit beside those that run
-on this host waits for its turn.
+Only needed where an image that cannot be read in place from a local file is
+copied to several stores. Every copy uses a folder of its own below
+``copy-image`` in this directory and removes it when it ends. Data is written
+with mode 0600. Space is reserved before a copy begins to read; a copy that
+does not fit beside those that run on this host waits for its turn.
 
 Possible values:
     * Absolute path of a directory that the Image service can write
     * Not set: the directory of Glance's own staging store
       (``[os_glance_staging_store] filesystem_store_datadir``)
+"""),
+    cfg.Opt(
+        'staging_memory',
+        type=types.Integer(min=4096),
+        default=16 * 1024 ** 2,
+        help="""
+The most bytes of one image that a copy holds in memory.
+
+The image is read this far ahead of the fastest store. What a slower store
+still needs then is written to the staging area; a copy to one store never
+needs that.
+
+Possible values:
+    * A number of bytes, 4096 or more
 """),
     cfg.Opt(
         'staging_window',
@@ -65,9 +79,10 @@ Possible values:
 The most bytes of one image that the staging area holds at a time.
 
 With a window, an image of any size passes through this much space: reading
-the image waits for the slowest store. Without one, the whole image is staged
-for several stores, which is faster when these differ in speed; for one store,
-128 MiB of it at the most.
+the image waits for the slowest store. Without one, reading waits for the
+fastest store only, and the staging area holds all that the slowest still
+needs, at worst the whole image. ``staging_memory`` is never more than the
+window.
 
 When fewer stores can be written at the same time than were requested (see
 ``max_parallel_stores`` and ``[taskflow_executor] max_workers``), the image is
@@ -75,7 +90,7 @@ read once for each group of stores.
 
 Possible values:
     * A number of bytes, 4096 or more
-    * Not set: no window, unless there is one store only
+    * Not set: no window
 """),
     cfg.ListOpt(
         'copiers',
@@ -261,6 +276,7 @@ class CopyOptions:
     """
 
     staging_dir: str
+    staging_memory: int = 16 * 1024 ** 2
     staging_window: int | None = None
     copiers: tuple = ('file', 'irods', 'cinder', 'rbd')
     verify: str = 'backend'
@@ -303,6 +319,7 @@ def copy_options(conf, staging_dir):
     executor = conf.taskflow_executor
     return CopyOptions(
         staging_dir=group.staging_dir or staging_dir,
+        staging_memory=group.staging_memory,
         staging_window=group.staging_window,
         copiers=tuple(group.copiers),
         verify=group.verify,

@@ -57,6 +57,20 @@ class Follower:
         with self._waiting():
             self.spool.wait_approved()
 
+    def take(self, count):
+        """Wait for ``count`` bytes, and take them; fewer at the end.
+
+        :raises: as :meth:`extent`
+        """
+        left = min(count, self.size - self.position)
+        taken = []
+        while left:
+            data = self.extent(left).read()
+            self.took(len(data))
+            taken.append(data)
+            left -= len(data)
+        return taken[0] if len(taken) == 1 else b''.join(taken)
+
     def took(self, count):
         """Say that ``count`` bytes were taken."""
         self.position += count

@@ -32,15 +32,14 @@ class StagingSpace:
         self._area = folder
         self._folder = os.path.join(folder, 'copy-image', 'space')
 
-    def reserve(self, size, *, folder, cancel, on_wait=None):
+    def reserve(self, size, *, folder, cancel, on_wait):
         """Reserve ``size`` bytes; wait until they are there.
 
         :param folder: directory that this copy will stage to
         :param cancel: :class:`CancelToken`; ends waiting
-        :param on_wait: called if it has to wait; None: do not wait
+        :param on_wait: called if it has to wait
         :returns: :class:`Reservation`
-        :raises StagingError: if so much can never be there, or not now and
-            there is no waiting
+        :raises StagingError: if so much can never be there
         """
         ticket = None
         try:
@@ -54,11 +53,6 @@ class StagingSpace:
                         ticket.grant(size)
                         return ticket
                     self._refuse_what_never_fits(size)
-                if on_wait is None:
-                    raise errors.StagingError(
-                        f'has {max(0, free)} bytes left beside other copies '
-                        f'and {size} are needed; {_HINT}'
-                    )
                 on_wait()
                 cancel.wait(_LOOK_SECONDS)
         except OSError as exc:

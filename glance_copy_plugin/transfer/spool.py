@@ -1,51 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A growing staging area with one writer and several followers.
+"""A growing image with one writer and several followers.
 
-The spool holds one image as a row of *pieces*. A piece is either a segment
-file that the spool wrote, or a local file of the source store that it
-*borrows*: bytes that are on this machine already are not written a second
-time. Followers read bytes as soon as they are there; the end of the image is
-withheld from them until the writer has approved the whole. Zeroes take no room
-on the disk: they are holes of the files.
+The spool holds what some follower still needs of an image, as a row of
+*pieces* (see :mod:`pieces`). What was read last is in memory. The writer is
+never further ahead of the fastest follower than that; what a slower one still
+needs then goes to the staging area, where zeroes take no room. A local file of
+the source store is *borrowed*: bytes that are on this machine already are not
+written a second time.
 
-With a window, the spool never holds more than that many bytes: a segment that
-every follower has passed is removed, and the writer waits for the slowest.
+Followers read bytes as soon as they are there; the end of the image is
+withheld from them until the writer has approved the whole.
 """
 
 import contextlib
-import dataclasses
 import os
 import threading
 
 from glance_copy_plugin.transfer import errors
 from glance_copy_plugin.transfer import follower
-from glance_copy_plugin.transfer import holes
+from glance_copy_plugin.transfer import pieces
 
-
-@dataclasses.dataclass
-class _Piece:
-    start: int          # offset of its first byte within the image
-    fd: int
-    path: str | None    # None: borrowed, not ours to remove
-    length: int = 0
-
-    @property
-    def end(self):
-        return self.start + self.length
-
-    def fd_offset(self, offset):
-        """Where in the file the image's byte ``offset`` is."""
-        return offset if self.path is None else offset - self.start
-
-
-@dataclasses.dataclass(frozen=True)
-class Extent:
-    """A run of bytes that can be read now: file, offset in it, length."""
-
-    fd: int
-    offset: int
-    length: int
+# The staging area gets room back in steps of so much, or of a part of a very
+# large image: each step is an open file.
+_SEGMENT_BYTES = 64 * 1024 ** 2
+_SEGMENTS = 64
 
 
 class Spool:
@@ -57,6 +36,7 @@ class Spool:
     :param cancel: the copy's :class:`CancelToken`
     :param followers: names of those who will follow; until one of them is
         closed, nothing that it has not passed is removed
+    :param memory: the most bytes to keep in memory
     :param window: the most bytes that segment files may hold together, or
         None for no limit
     :param reserve: called before the first segment file is made; returns
@@ -64,7 +44,8 @@ class Spool:
     """
 
     def __init__(
-        self, folder, *, size, cancel, followers, window=None, reserve=None
+        self, folder, *, size, cancel, followers, memory, window=None,
+        reserve=None,
     ):
         self.folder = folder
         self.size = size
@@ -74,11 +55,16 @@ class Spool:
         self.error = None
         self._ended = False     # the writer is done with it
         self._cancel = cancel
+        self._memory = min(memory, window or memory)
+        # A quarter: some can be read while one is being filled.
+        self._block_size = max(1, self._memory // 4)
         self._window = window
+        self._segment_size = max(1, window // 4) if window else max(
+            _SEGMENT_BYTES, size // _SEGMENTS
+        )
         self._reserve = reserve
-        # A quarter: one segment can be filled while others are being read.
-        self._segment_size = max(1, window // 4) if window else None
         self._pieces = []
+        self._filling = None    # the segment that a block is written to
         self._made = 0
         self._changed = threading.Condition()
         self._followers = {
@@ -89,22 +75,18 @@ class Spool:
     # The writer's side.
 
     def write(self, data):
-        """Append ``data``; wait for room if there is a window.
+        """Append ``data``; wait until there is room for it.
 
-        :raises: :class:`StagingError` if the staging area cannot take it
+        :raises: :class:`StagingError` if the staging area cannot take what
+            has to go there
         """
-        view = memoryview(data)
-        while view:
+        for start in range(0, len(data), self._block_size):
+            part = bytes(data[start:start + self._block_size])
+            self._make_room(len(part))
             with self._changed:
                 self._check()
-            piece = self._open_segment()
-            count = len(view)
-            if self._segment_size:
-                count = min(count, self._segment_size - piece.length)
-                self._wait_for_room(count)
-            self._write_all(piece, view[:count])
-            view = view[count:]
-            self._grow(piece, count)
+                self._pieces.append(pieces.Block(self.position, part))
+                self._grow(len(part))
 
     def borrow(self, fd):
         """Take what follows ``position`` from the local file ``fd``.
@@ -112,11 +94,13 @@ class Spool:
         The spool closes ``fd``. Bytes become readable by :meth:`advance`.
         """
         with self._changed:
-            self._pieces.append(_Piece(self.position, fd, None))
+            self._pieces.append(pieces.BorrowedFile(self.position, fd))
 
     def advance(self, count):
         """Say that ``count`` more bytes of the borrowed file were checked."""
-        self._grow(self._pieces[-1], count)
+        with self._changed:
+            self._pieces[-1].length += count
+            self._grow(count)
 
     def approve(self, hexdigests=None):
         """Release the end: the staged bytes are those of the image.
@@ -161,14 +145,12 @@ class Spool:
         """Remove every file, for a writer that may still hold it open."""
         with self._changed:
             for piece in self._pieces:
-                _unlink(piece)
+                piece.unlink()
 
     def close(self):
         """Remove every file; call it when nobody writes or reads any more."""
         with self._changed:
-            pieces, self._pieces = self._pieces, []
-            for piece in pieces:
-                _discard(piece)
+            self._drop_all()
 
     # The followers' side.
 
@@ -176,18 +158,13 @@ class Spool:
         """Return the follower of that name."""
         return self._followers[name]
 
-    def follow_again(self, name):
-        """Let that follower begin anew; only possible without a window."""
-        with self._changed:
-            self._followers[name] = follower.Follower(self, name)
-
     @property
     def sole_file(self):
         """The file that alone holds the whole image so far, if one does."""
         with self._changed:
             if len(self._pieces) == 1:
-                piece = self._pieces[0]
-                if piece.path is None and piece.start == 0:
+                (piece,) = self._pieces
+                if isinstance(piece, pieces.BorrowedFile) and not piece.start:
                     return piece.fd
         return None
 
@@ -215,22 +192,16 @@ class Spool:
             self._check()
 
     def extent(self, offset, count):
-        """Return an :class:`Extent` of at most ``count`` bytes."""
+        """Return a :class:`pieces.Extent` of at most ``count`` bytes."""
         with self._changed:
             self._check()
             for piece in self._pieces:
                 if piece.start <= offset < piece.end:
-                    return Extent(
-                        piece.fd,
-                        piece.fd_offset(offset),
-                        min(count, piece.end - offset),
-                    )
+                    return piece.extent(offset, count)
         raise errors.StagingError(f'byte {offset} is not staged')
 
     def passed(self):
-        """Remove segments that no follower needs any more."""
-        if self._window is None and self.error is None:
-            return
+        """Remove what no follower needs any more."""
         with self._changed:
             self._drop_rejected()
             self._drop_passed()
@@ -247,89 +218,106 @@ class Spool:
         with self._changed:
             self._changed.notify_all()
 
-    def _grow(self, piece, count):
+    def _grow(self, count):
+        self.position += count
+        self._drop_passed()
+        self._changed.notify_all()
+
+    def _make_room(self, count):
+        """Have memory for so many bytes: wait, or write to the disk."""
+        while block := self._block_to_spill(count):
+            self._spill(block)
+
+    def _block_to_spill(self, count):
+        """Return the block that has to leave memory, once one may."""
         with self._changed:
-            piece.length += count
-            self.position += count
+            while True:
+                self._check()
+                blocks = [
+                    each for each in self._pieces
+                    if isinstance(each, pieces.Block)
+                ]
+                held = sum(each.length for each in blocks)
+                if not blocks or held + count <= self._memory:
+                    return None
+                if self._may_spill(blocks[0]):
+                    return blocks[0]
+                self._changed.wait()
+
+    def _may_spill(self, block):
+        """True if somebody is past it, and there is room in the window."""
+        if not any(each.position >= block.end for each in self._open()):
+            return False
+        held = sum(
+            each.length for each in self._pieces
+            if isinstance(each, pieces.Segment)
+        )
+        return self._window is None or held + block.length <= self._window
+
+    def _spill(self, block):
+        """Move a block from memory into a segment of the staging area."""
+        if not self._made and self._reserve is not None:
+            self._reserve()
+        with self._changed:
+            if block not in self._pieces:
+                # Everybody has passed it meanwhile.
+                return
+            # It, and what follows it, stays until this is done.
+            self._filling = self._segment_for(block)
+        try:
+            with _staging_errors():
+                self._filling.append(block.data)
+        except BaseException:
+            self._filling = None
+            raise
+        with self._changed:
+            self._filling.length += block.length
+            self._pieces.remove(block)
+            self._filling = None
             self._drop_passed()
             self._changed.notify_all()
 
-    def _open_segment(self):
-        last = self._pieces[-1] if self._pieces else None
-        full = (
-            last is None
-            or last.path is None
-            or (self._segment_size and last.length >= self._segment_size)
-        )
-        if not full:
-            return last
-        if not self._made and self._reserve is not None:
-            self._reserve()
+    def _segment_for(self, block):
+        """Return the segment that ends where the block begins, or a new one.
+        """
+        index = self._pieces.index(block)
+        before = self._pieces[index - 1] if index else None
+        if (
+            isinstance(before, pieces.Segment)
+            and before.length + block.length <= self._segment_size
+        ):
+            return before
+        path = os.path.join(self.folder, f'{id(self):x}-{self._made:06d}')
         with _staging_errors():
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            path = os.path.join(self.folder, f'{id(self):x}-{self._made:06d}')
-            fd = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600
-            )
+            made = pieces.Segment(block.start, path)
         self._made += 1
-        piece = _Piece(self.position, fd, path)
-        with self._changed:
-            self._pieces.append(piece)
-        return piece
+        self._pieces.insert(index, made)
+        return made
 
-    def _write_all(self, piece, view):
-        offset = piece.length
-        with _staging_errors():
-            if holes.is_zero(view):
-                os.ftruncate(piece.fd, offset + len(view))
-                return
-            while view:
-                written = os.pwrite(piece.fd, view, offset)
-                view = view[written:]
-                offset += written
-
-    def _wait_for_room(self, count):
-        with self._changed:
-            while self._held() + count > self._window:
-                self._check()
-                self._changed.wait()
-
-    def _held(self):
-        return sum(p.length for p in self._pieces if p.path is not None)
+    def _open(self):
+        return [each for each in self._followers.values() if not each.closed]
 
     def _drop_rejected(self):
-        if self.error is None or not self._ended:
-            return
-        if all(f.closed for f in self._followers.values()):
-            while self._pieces:
-                _discard(self._pieces.pop())
+        if self.error is not None and self._ended and not self._open():
+            self._drop_all()
+
+    def _drop_all(self):
+        while self._pieces:
+            self._pieces.pop().discard()
 
     def _drop_passed(self):
-        if self._window is None:
-            return
-        open_followers = [f for f in self._followers.values() if not f.closed]
         slowest = min(
-            (f.position for f in open_followers), default=self.position
+            (each.position for each in self._open()), default=self.position
         )
-        while self._pieces:
+        while self._pieces and self._pieces[0].end <= slowest:
             piece = self._pieces[0]
-            complete = self.approved or piece is not self._pieces[-1] or (
-                piece.path is not None and piece.length >= self._segment_size
+            grows = piece is self._filling or (
+                isinstance(piece, pieces.BorrowedFile)
+                and piece is self._pieces[-1] and not self._ended
             )
-            if not complete or piece.end > slowest:
+            if grows:
                 return
-            _discard(self._pieces.pop(0))
-
-
-def _discard(piece):
-    os.close(piece.fd)
-    _unlink(piece)
-
-
-def _unlink(piece):
-    if piece.path is not None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(piece.path)
+            self._pieces.pop(0).discard()
 
 
 @contextlib.contextmanager

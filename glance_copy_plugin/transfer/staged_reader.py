@@ -2,8 +2,6 @@
 
 """The file-like object that store drivers read a staged image from."""
 
-import os
-
 from glance_copy_plugin.transfer import errors
 
 
@@ -51,22 +49,10 @@ class StagedReader:
         """Nothing to do: the follower belongs to the caller."""
 
     def _read(self, size):
-        left = self._follower.size - self._follower.position
-        wanted = left if size is None or size < 0 else min(size, left)
-        chunks = []
-        while wanted:
-            chunk = self._take(wanted)
-            wanted -= len(chunk)
-            chunks.append(chunk)
+        if size is None or size < 0:
+            size = self._follower.size
+        data = self._follower.take(size)
         if self._follower.position >= self._follower.size:
             self._follower.wait_approved()
         self._on_bytes(self._follower.position)
-        return chunks[0] if len(chunks) == 1 else b''.join(chunks)
-
-    def _take(self, count):
-        extent = self._follower.extent(count)
-        chunk = os.pread(extent.fd, extent.length, extent.offset)
-        if not chunk:
-            raise errors.StagingError('the staged file became shorter')
-        self._follower.took(len(chunk))
-        return chunk
+        return data

@@ -25,7 +25,8 @@ class StagingOptions:
     """How to stage.
 
     :param folder: directory of this copy within the staging area
-    :param window: most bytes to hold there at once, or None
+    :param memory: most bytes to hold in memory
+    :param window: most bytes to hold in the directory at once, or None
     :param algorithms: hashes to compute beside the image's own
     :param retries: how often reading is tried again without getting further
     :param retry_interval: seconds before the first of these tries
@@ -33,6 +34,7 @@ class StagingOptions:
     """
 
     folder: str
+    memory: int = 16 * 1024 ** 2
     window: int | None = None
     algorithms: tuple = ()
     retries: int = 3
@@ -110,19 +112,6 @@ class Staging:
                     follower.close()
         finally:
             self._leave(name)
-
-    def follow_again(self, name):
-        """Let ``name`` loop over :meth:`attempts` once more.
-
-        :returns: False if what it would need first is not kept
-        """
-        if self._options.window:
-            return False
-        with self._changed:
-            self._left.discard(name)
-            for attempt in self._attempts:
-                attempt.follow_again(name)
-        return True
 
     def close(self):
         """Stop reading and remove every staged file. Safe to call twice.
@@ -235,6 +224,7 @@ class Staging:
                 size=self._expected.size,
                 cancel=self._cancel,
                 followers=self._names,
+                memory=self._options.memory,
                 window=self._options.window,
                 reserve=self._reserve,
             )

@@ -371,7 +371,8 @@ def test_space_that_stays_reserved_for_an_ended_copy_is_freed(server):
     # As a process that goes on, and one that has been killed.
     held, left = (
         space.StagingSpace(str(server.staging)).reserve(
-            1000, folder=str(folder), cancel=cancel_token.CancelToken()
+            1000, folder=str(folder), cancel=cancel_token.CancelToken(),
+            on_wait=pytest.fail,
         ) for _each in range(2)
     )
     assert found(server) == [('staging-leftover', '', '')] * 2

@@ -84,7 +84,9 @@ def by_copier(servers):
 
 @pytest.fixture
 def by_stream(servers):
-    return servers('crash-stream', {'copiers': ''})
+    return servers('crash-stream', {
+        'copiers': '', 'max_parallel_stores': 2, 'staging_memory': 65536,
+    })
 
 
 def assert_finished(server, switch, place):

@@ -2,6 +2,7 @@
 """What an operator sets: limits, quotas, policies and folders."""
 
 import hashlib
+import stat
 
 import pytest
 
@@ -32,6 +33,7 @@ def custom(start_glance, tmp_path_factory):
         'copy_image': {
             'max_concurrent_copies': 1, 'max_parallel_stores': 2,
             'all_stores': 'missing', 'staging_dir': folder / 'staging',
+            'staging_memory': 65536,
         },
         'oslo_policy': {'policy_file': rules},
     })
@@ -170,18 +172,28 @@ def test_staging_never_holds_more_than_the_window(windowed, source):
     helpers.assert_copied(windowed, client, image_id, TARGETS)
 
 
-def test_a_staging_area_of_its_own_is_used(custom, source):
+def test_what_waits_for_a_store_is_private_in_a_staging_area_of_its_own(
+    custom, source
+):
     client = Client(custom)
     folder = custom.settings['copy_image']['staging_dir']
     image_id, held = helpers.held_image(custom, client, source)
-    task_id = helpers.start(client, image_id, ['s1'])
+    # One more than can be written at the same time.
+    task_id = helpers.start(client, image_id, TARGETS)
     assert held.reached.wait(60)
-    helpers.wait_until(lambda: helpers.files(folder), 'a staged file')
+    # One has data, another says how much may come.
+    staged = helpers.wait_until(
+        lambda: len(helpers.files(folder)) >= 2 and helpers.files(folder),
+        'a staged file',
+    )
+    for path in staged:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert {path.parent.name for path in staged} == {task_id, 'space'}
     assert helpers.staged_files(custom) == []
     held.release()
     assert client.wait_copy(image_id, task_id)['status'] == 'success'
     assert helpers.files(folder) == []
-    helpers.assert_copied(custom, client, image_id, ['s1'])
 
 
 def test_the_quota_of_a_user_is_respected(custom):

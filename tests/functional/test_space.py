@@ -24,9 +24,14 @@ WAITING = 'until other copies leave room in the staging area'
 
 @pytest.fixture(scope='module')
 def shared(start_glance, mount_tmpfs):
-    """Two processes with 16 MiB to stage in."""
+    """Two processes with 16 MiB to stage in, which they need.
+
+    The second store waits for the first one.
+    """
     return start_glance(
-        'shared-space', workers=2, wsgi=gunicorn.Gunicorn('--preload'),
+        'shared-space',
+        {'copy_image': {'max_parallel_stores': 1, 'staging_memory': 65536}},
+        workers=2, wsgi=gunicorn.Gunicorn('--preload'),
         store_dirs={'os_glance_staging_store': mount_tmpfs(ROOM + 65536)},
     )
 

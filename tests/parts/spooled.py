@@ -2,8 +2,6 @@
 
 """Looking at a spool as its followers do, and as the disk does."""
 
-import os
-
 from glance_copy_plugin.transfer import staged_reader
 
 
@@ -22,14 +20,20 @@ def held(folder):
     return total
 
 
-def take(follower, count):
-    """Take ``count`` bytes, however many extents that needs."""
-    taken = b''
-    while len(taken) < count:
-        extent = follower.extent(count - len(taken))
-        taken += os.pread(extent.fd, extent.length, extent.offset)
-        follower.took(extent.length)
-    return taken
+def half_spilled(spool_of, content, size=None, **options):
+    """Return a spool that has half of what it holds on the disk.
+
+    ``quick`` has taken all of it, ``slow`` nothing.
+    """
+    half = len(content) // 2
+    spooled = spool_of(
+        size or len(content), followers=('quick', 'slow'), memory=half,
+        **options,
+    )
+    for part in (content[:half], content[half:]):
+        spooled.write(part)
+        assert spooled.follower('quick').take(len(part)) == part
+    return spooled
 
 
 def read_all(spooled, name, step):

@@ -115,10 +115,12 @@ def spool_of(folder, token):
     """Return a function that makes a spool, closed after the test."""
     made = []
 
-    def make(size, *, followers=('a',), window=None, place=folder):
+    def make(
+        size, *, followers=('a',), memory=1024 ** 2, place=folder, **options
+    ):
         made.append(spool.Spool(
             str(place), size=size, cancel=token, followers=followers,
-            window=window,
+            memory=memory, **options,
         ))
         return made[-1]
 

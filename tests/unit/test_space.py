@@ -25,13 +25,17 @@ def area():
 @pytest.fixture
 def reserve(area):
     """Return a function that reserves space for a copy of that name."""
-    def get(size, name='one', **options):
+    def get(size, name='one', token=None, on_wait=no_waiting):
         return space.StagingSpace(str(area)).reserve(
             size, folder=str(area / name),
-            cancel=options.pop('token', cancel_token.CancelToken()), **options,
+            cancel=token or cancel_token.CancelToken(), on_wait=on_wait,
         )
 
     return get
+
+
+def no_waiting():
+    raise AssertionError('it has to wait')
 
 
 def stage(area, name, size):
@@ -43,18 +47,10 @@ def waiting(reserve, *arguments, token=None):
     """Begin to reserve in a thread that has to wait; return the thread."""
     said = multiprocessing.Event()
     running = threads.Running(
-        reserve, *arguments, on_wait=said.set,
-        token=token or cancel_token.CancelToken(),
+        reserve, *arguments, on_wait=said.set, token=token
     )
     assert said.wait(threads.PATIENCE)
     return running
-
-
-def test_space_is_given_while_there_is_some(reserve):
-    reserve(3 * MIB, 'one')
-    reserve(3 * MIB, 'two')
-    with pytest.raises(errors.StagingError, match='left beside other copies'):
-        reserve(3 * MIB, 'three')
 
 
 def test_space_that_was_given_back_is_given_again(reserve):
@@ -74,14 +70,14 @@ def test_what_is_staged_already_counts_once(reserve, area):
 def test_what_others_keep_there_counts(reserve, area):
     stage(area, 'of nobody', 5 * MIB)
     with pytest.raises(errors.StagingError, match='bytes free'):
-        reserve(4 * MIB, on_wait=lambda: None)
+        reserve(4 * MIB)
 
 
 def test_what_can_never_fit_is_refused_while_others_run(reserve, area):
     reserve(4 * MIB, 'one')
     stage(area, 'one', 4 * MIB)
     with pytest.raises(errors.StagingError, match='staging_window'):
-        reserve(9 * MIB, 'two', on_wait=lambda: None)
+        reserve(9 * MIB, 'two')
 
 
 def test_what_fits_when_others_have_ended_waits_for_them(reserve, area):
@@ -123,7 +119,8 @@ def test_who_stops_waiting_holds_up_nobody(reserve):
 
 def _reserve_and_die(area, size):
     held = space.StagingSpace(area).reserve(
-        size, folder=f'{area}/dead', cancel=cancel_token.CancelToken()
+        size, folder=f'{area}/dead', cancel=cancel_token.CancelToken(),
+        on_wait=no_waiting,
     )
     with open(held.path, encoding='utf-8') as file:
         assert json.load(file)['size'] == size
@@ -167,5 +164,6 @@ def test_a_staging_area_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / 'area').write_text('a file')
     with pytest.raises(errors.StagingError, match='staging_dir'):
         space.StagingSpace(str(tmp_path / 'area')).reserve(
-            1, folder='', cancel=cancel_token.CancelToken()
+            1, folder='', cancel=cancel_token.CancelToken(),
+            on_wait=no_waiting,
         )

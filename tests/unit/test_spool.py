@@ -14,9 +14,9 @@ from tests.parts import data
 from tests.parts import filesystems
 from tests.parts import threads
 from tests.parts.spooled import files
+from tests.parts.spooled import half_spilled
 from tests.parts.spooled import held
 from tests.parts.spooled import read_all
-from tests.parts.spooled import take
 
 # Following.
 
@@ -25,15 +25,15 @@ def test_bytes_can_be_taken_as_soon_as_they_are_written(spool_of):
     spooled = spool_of(6)
     follower = spooled.follower('a')
     spooled.write(b'abc')
-    assert take(follower, 3) == b'abc'
+    assert follower.take(3) == b'abc'
     spooled.write(b'def')
-    assert take(follower, 3) == b'def'
+    assert follower.take(3) == b'def'
 
 
 def test_a_follower_that_is_ahead_is_woken_by_the_next_bytes(spool_of):
     spooled = spool_of(6)
     changed = threads.observe(spooled)
-    taking = threads.Running(take, spooled.follower('a'), 6)
+    taking = threads.Running(spooled.follower('a').take, 6)
     changed.wait_for_sleepers()
     spooled.write(b'abc')
     changed.wait_for_sleepers()
@@ -46,7 +46,7 @@ def test_the_end_is_withheld_until_the_whole_is_approved(spool_of):
     changed = threads.observe(spooled)
     spooled.write(b'abc')
     follower = spooled.follower('a')
-    take(follower, 3)
+    follower.take(3)
     asking = threads.Running(follower.extent, 10)
     changed.wait_for_sleepers()
     spooled.approve()
@@ -161,7 +161,7 @@ def test_a_follower_owes_an_answer_unless_it_waits_for_bytes(spool_of):
     waiting.result()
     now[0] = 5
     assert follower.idle.seconds == 5
-    take(follower, 3)
+    follower.take(3)
     waiting = threads.Running(follower.extent, 3)
     changed.wait_for_sleepers()
     now[0] = 100
@@ -178,57 +178,90 @@ def test_a_follower_owes_an_answer_unless_it_waits_for_bytes(spool_of):
 def test_staged_files_can_be_read_by_their_owner_only(spool_of, folder):
     previous = os.umask(0)
     try:
-        spool_of(3).write(b'abc')
+        half_spilled(spool_of, b'abcd')
     finally:
         os.umask(previous)
-    assert [stat.S_IMODE(each.stat().st_mode) for each in files(folder)] == (
-        [0o600]
-    )
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files(folder)} == {
+        0o600
+    }
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_nothing_is_made_before_the_first_byte(spool_of, folder):
-    spool_of(3).approve()
+def test_what_fits_into_memory_is_never_written(spool_of, folder):
+    spooled = spool_of(3, followers=('quick', 'slow'), memory=4)
+    spooled.write(b'abc')
+    spooled.follower('quick').take(3)
     assert not folder.exists()
 
 
+def test_the_writer_waits_for_the_only_one_who_reads(spool_of, folder):
+    content = data.some(10_000)
+    spooled = spool_of(10_000, memory=4096)
+    changed = threads.observe(spooled)
+    writing = threads.Running(spooled.write, content)
+    changed.wait_for_sleepers()
+    assert spooled.position == 4096
+    assert spooled.follower('a').take(10_000) == content
+    writing.result()
+    assert not folder.exists()
+
+
+def test_what_a_slower_one_still_needs_goes_to_the_disk(spool_of, folder):
+    content = data.some(10_000)
+    spooled = half_spilled(spool_of, content)
+    assert held(folder) == 5000
+    spooled.approve()
+    assert read_all(spooled, 'slow', 300) == content
+    assert files(folder) == []
+
+
+def test_zeroes_take_no_room_on_the_disk(spool_of, folder):
+    content = bytes(1024 ** 2) + data.some(1024 ** 2)
+    spooled = half_spilled(spool_of, content)
+    assert held(folder) == 1024 ** 2
+    assert sum(each.stat().st_blocks for each in files(folder)) == 0
+    assert spooled.follower('slow').extent(1024 ** 2).hole() == 1024 ** 2
+    assert spooled.follower('slow').take(2 * 1024 ** 2) == content
+
+
+def test_who_catches_up_while_space_is_waited_for_needs_none(
+    spool_of, folder
+):
+    spooled = spool_of(
+        8, followers=('quick', 'slow'), memory=4,
+        reserve=lambda: spooled.follower('slow').take(4),
+    )
+    spooled.write(b'abcd')
+    spooled.follower('quick').take(4)
+    spooled.write(b'efgh')
+    assert not folder.exists()
+    assert spooled.follower('slow').take(4) == b'efgh'
+
+
 def test_closing_removes_every_file(spool_of, folder):
-    spooled = spool_of(100, window=40)
-    spooled.write(bytes(40))
+    spooled = half_spilled(spool_of, b'abcd')
     assert files(folder)
     spooled.close()
     assert files(folder) == []
 
 
-def test_without_a_window_all_of_it_stays_for_whoever_comes_late(
-    spool_of, folder
-):
-    spooled = spool_of(1000, followers=('a', 'b'))
-    spooled.write(bytes(1000))
-    spooled.approve()
-    assert read_all(spooled, 'a', 100) == bytes(1000)
-    assert held(folder) == 1000
-    assert read_all(spooled, 'b', 100) == bytes(1000)
-
-
 def test_no_space_is_an_error_that_says_what_to_do(spool_of):
     with filesystems.small('1m') as place:
-        spooled = spool_of(4 * 1024 ** 2, place=place / 'copy')
         with pytest.raises(
             errors.StagingError, match='No space left.*staging_window'
         ):
-            spooled.write(os.urandom(4 * 1024 ** 2))
-        spooled.close()
-        assert files(place / 'copy') == []
+            half_spilled(
+                spool_of, os.urandom(4 * 1024 ** 2), place=place / 'copy'
+            ).close()
+        assert files(place / 'copy')
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_staging_area(
     spool_of, tmp_path
 ):
     (tmp_path / 'file').write_text('in the way')
-    spooled = spool_of(3, place=tmp_path / 'file' / 'below')
     with pytest.raises(errors.StagingError, match='Not a directory'):
-        spooled.write(b'abc')
+        half_spilled(spool_of, b'abcd', place=tmp_path / 'file' / 'below')
 
 
 # Ends.
@@ -251,23 +284,26 @@ def test_rejecting_fails_every_follower_for_the_same_reason(spool_of):
 
 
 def test_rejected_files_go_when_all_followers_have_noticed(spool_of, folder):
-    spooled = spool_of(9, followers=('a', 'b'))
-    spooled.write(b'abc')
+    spooled = half_spilled(spool_of, b'abcd')
     spooled.reject(errors.SourceMismatch('wrong bytes'))
-    spooled.follower('a').close()
-    assert held(folder) == 3
-    spooled.follower('b').close()
+    spooled.follower('quick').close()
+    assert held(folder) == 2
+    spooled.follower('slow').close()
     assert files(folder) == []
 
 
-def test_files_stay_open_for_a_writer_who_was_told_to_stop(spool_of, folder):
-    spooled = spool_of(9)
-    spooled.write(b'abc')
+def test_a_source_stays_open_for_a_reader_who_was_told_to_stop(
+    spool_of, borrowed
+):
+    spooled = spool_of(3)
+    fd = borrowed(b'abc')
+    spooled.borrow(fd)
     spooled.abandon(errors.StagingError('staging was closed'))
     spooled.follower('a').close()
-    assert held(folder) == 3
+    assert os.pread(fd, 3, 0) == b'abc'
     spooled.close()
-    assert files(folder) == []
+    with pytest.raises(OSError, match='Bad file descriptor'):
+        os.fstat(fd)
 
 
 def test_stopping_wakes_the_writer_and_every_follower(spool_of, token):

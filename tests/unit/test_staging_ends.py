@@ -21,7 +21,7 @@ from tests.parts.staged import IMAGE
 def test_closing_half_way_leaves_nothing(stage, staging_folder):
     go_on = threading.Event()
     staged = stage(
-        [Stream(IMAGE, paused_at=CHUNK, go_on=go_on)], followers=('a',)
+        [Stream(IMAGE, paused_at=CHUNK, go_on=go_on)], memory=CHUNK // 2
     )
     staged.start()
     attempts = staged.attempts('a')
@@ -55,13 +55,14 @@ def test_closing_twice_is_harmless(stage):
 def test_closing_leaves_what_another_staging_keeps_beside_it(
     stage, staging_folder
 ):
-    first, second = stage([Stream(IMAGE)]), stage([Stream(IMAGE)])
-    follow_all(first)
-    follow_all(second)
+    first, second = (stage([Stream(IMAGE)], memory=CHUNK) for _each in 'ab')
+    for each in (first, second):
+        each.start()
+        follow(each, 'a')
+    before = sorted(staging_folder.iterdir())
     first.close()
-    assert sum(each.stat().st_size for each in staging_folder.iterdir()) == (
-        len(IMAGE)
-    )
+    assert 0 < len(list(staging_folder.iterdir())) < len(before)
+    assert follow(second, 'b') == (IMAGE, 1)
     second.close()
     assert not staging_folder.exists()
 
@@ -140,7 +141,7 @@ def test_one_who_gave_up_does_not_hold_up_a_later_attempt(stage):
 
 
 def test_a_window_holds_for_all_attempts_together(stage, staging_folder):
-    content = data.some(CHUNK)
+    content = data.some(2 * CHUNK)
     go_on = threading.Event()
     held = []
 
@@ -152,17 +153,18 @@ def test_a_window_holds_for_all_attempts_together(stage, staging_folder):
     bad = Stream(data.flipped(content, -1), 'bad', paused_at=0, go_on=go_on)
     staged = stage(
         [bad, Good(content, 'good')], data.expected(content),
-        followers=('slow',), window=CHUNK,
+        followers=('quick', 'slow'), window=CHUNK,
     )
     slow = staged.attempts('slow')
     staged.start()
-    rejected = next(slow)
-    changed = threads.observe(rejected.spool)
+    rejected = next(slow).spool
+    changed = threads.observe(rejected)
+    quick = threads.Running(follow, staged, 'quick')
     go_on.set()
-    # The writer does, until what it wrote for nothing is gone.
-    changed.wait_for_sleepers()
+    threads.until(changed, lambda: rejected.error)
     assert list(staging_folder.iterdir())
     assert staged_reader.StagedReader(next(slow)).read() == content
+    assert quick.result() == (content, 2)
     assert held == [[]]
     slow.close()
 

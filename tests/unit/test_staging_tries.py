@@ -198,27 +198,21 @@ def test_who_does_not_read_is_no_reason_to_give_a_source_up(stage, clock):
     assert read(staged_reader.StagedReader(follower), CHUNK) == IMAGE
 
 
-def test_who_failed_to_write_may_follow_again(stage):
-    staged = stage([Stream(IMAGE)], followers=['a'])
-    staged.start()
-    with contextlib.closing(staged.attempts('a')) as attempts:
-        staged_reader.StagedReader(next(attempts)).read(CHUNK)
-    assert staged.follow_again('a')
-    assert follow(staged, 'a') == (IMAGE, 1)
-
-
-def test_with_a_window_nothing_is_kept_to_follow_again(stage):
-    staged = stage([Stream(IMAGE)], followers=['a'], window=CHUNK)
-    assert not staged.follow_again('a')
-
-
-def test_files_of_a_thread_that_hangs_are_closed_by_that_thread(
-    stage, clock
+def test_a_file_that_a_hanging_thread_reads_is_closed_by_that_thread(
+    stage, clock, local, monkeypatch
 ):
-    """Their numbers may belong to other files when it comes back."""
-    go_on = threading.Event()
-    hanging = Stream(IMAGE, paused_at=CHUNK, go_on=go_on)
-    staged = stage([hanging], followers=['a'])
+    """Its number may belong to another file when the thread comes back."""
+    hangs, go_on = threading.Event(), threading.Event()
+    preadv = os.preadv
+
+    def hang_half_way(fd, buffers, offset):
+        if offset:
+            hangs.set()
+            assert go_on.wait(threads.PATIENCE)
+        return preadv(fd, buffers, offset)
+
+    monkeypatch.setattr(os, 'preadv', hang_half_way)
+    staged = stage([local(IMAGE, 'one')], followers=['a'])
     before = set(threading.enumerate())
     staged.start()
     attempts = staged.attempts('a')
@@ -227,7 +221,8 @@ def test_files_of_a_thread_that_hangs_are_closed_by_that_thread(
         thread for thread in set(threading.enumerate()) - before
         if thread.name == 'copy-image-source'
     ]
-    let_hang(clock, hanging)
+    assert hangs.wait(threads.PATIENCE)
+    clock.now += 3600
     with pytest.raises(errors.SourceHangs):
         next(attempts)
     inode = os.fstat(fd).st_ino
