@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from tests.cloud import buckets as object_stores
 from tests.cloud import cinder_parts
 from tests.cloud import pools
 from tests.cloud import services
@@ -153,6 +154,12 @@ def edge_pools(cloud, bindings):
     cloud.start_site(cloud.edge)
     with contextlib.closing(pools.Pools(cloud.place, cloud.edge)) as made:
         yield made
+
+
+@pytest.fixture(scope='package')
+def buckets(cloud):
+    """Buckets of S3 that only this process uses: :class:`Buckets`."""
+    return object_stores.Buckets(cloud)
 
 
 @pytest.fixture(scope='package')

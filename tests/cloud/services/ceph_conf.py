@@ -26,6 +26,8 @@ mon_cluster_log_file = {logs}/{name}-cluster.log
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_autoscale_mode = off
+osd_pool_default_pg_num = 4
+osd_pool_default_pgp_num = 4
 osd_crush_chooseleaf_type = 0
 mon_allow_pool_size_one = true
 mon_allow_pool_delete = true
@@ -63,6 +65,17 @@ osd_client_watch_timeout = 10
 [client]
 keyring = {folder}/$name.keyring
 log_file =
+
+[client.rgw]
+log_file = {logs}/radosgw-ceph.log
+rgw_data = {folder}/radosgw
+# What was removed is gone soon, and a quota is what it is now.
+rgw_gc_obj_min_wait = 1
+rgw_gc_processor_period = 5
+rgw_gc_processor_max_time = 5
+rgw_bucket_quota_ttl = 0
+rgw_user_quota_bucket_sync_interval = 1
+rgw_dynamic_resharding = false
 """
 
 

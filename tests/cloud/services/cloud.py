@@ -18,6 +18,7 @@ from tests.cloud.services import mariadb
 from tests.cloud.services import place as places
 from tests.cloud.services import processes
 from tests.cloud.services import rabbitmq
+from tests.cloud.services import radosgw
 
 SERVICES = (
     'cinder', 'cinder-scheduler', 'cinder-volume', 'keystone', 'rabbitmq',
@@ -50,6 +51,8 @@ class Cloud:
         self.far = ceph.Ceph(
             self.processes, 'far', link.Link(self.processes, LINK_DELAY)
         )
+        # What has S3 stores starts it.
+        self.radosgw = radosgw.Radosgw(self.processes, self.ceph)
         self.database = mariadb.MariaDB(self.processes)
         self.broker = rabbitmq.RabbitMQ(self.processes)
         self.keystone = keystone.Keystone(self.processes, self.database)
@@ -143,6 +146,11 @@ class Cloud:
         """
         with self.place.locked(wait=True):
             site.up()
+
+    def start_radosgw(self):
+        """Start the server of S3, unless it runs."""
+        with self.place.locked(wait=True):
+            self.radosgw.up()
 
     def _down(self):
         self.place.path('done', READY).unlink(missing_ok=True)

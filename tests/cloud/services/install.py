@@ -15,7 +15,8 @@ from tests.cloud.services import errors
 PACKAGES = (
     'ceph-mon', 'ceph-mgr', 'ceph-osd', 'ceph-common', 'iproute2',
     'python3-rados', 'python3-rbd', 'python3-venv', 'qemu-utils',
-    'rabbitmq-server', 'mariadb-server-core', 'mariadb-client-core',
+    'rabbitmq-server', 'radosgw', 'mariadb-server-core',
+    'mariadb-client-core',
 )
 REQUIREMENTS = pathlib.Path(__file__).with_name('requirements.txt')
 # The services run with Debian's Python, which its bindings are made for.

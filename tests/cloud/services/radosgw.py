@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""radosgw: a server of S3, which keeps its objects in a Ceph cluster."""
+
+import contextlib
+import http.client
+import json
+
+NAME = 'radosgw'
+ACCOUNT = 'client.rgw'
+
+
+class Radosgw:
+    """The server.
+
+    :param processes: ``Processes``
+    :param ceph: ``Ceph``, which runs
+    """
+
+    def __init__(self, processes, ceph):
+        self._processes = processes
+        self._place = processes.place
+        self._ceph = ceph
+
+    @property
+    def url(self):
+        """The HTTP address."""
+        return self._place.url('radosgw')
+
+    def up(self):
+        """Start it, unless it runs; return once it answers."""
+        self._once('account', self._make_account)
+        self._start()
+        if not self._place.is_done(f'{NAME}-compression'):
+            # Its first start makes the zone, and a start reads what it says.
+            self._compress()
+            self.stop()
+            self._start()
+            self._place.done(f'{NAME}-compression')
+
+    def _start(self):
+        self._processes.start(NAME, [
+            'radosgw', '-f', '-c', self._ceph.conf, '-n', ACCOUNT,
+            '--rgw-frontends',
+            f'beast endpoint=127.0.0.1:{self._place.port("radosgw")}',
+        ])
+        self._processes.wait(NAME, self._answers)
+
+    def stop(self):
+        """Stop it; what it has acknowledged stays."""
+        self._processes.stop(NAME)
+
+    def make_user(self, name, key, secret):
+        """Make a user with this key, unless it was made before."""
+        self._once(f'user-{name}', lambda: self._admin(
+            'user', 'create', '--uid', name, '--display-name', name,
+            '--access-key', key, '--secret-key', secret,
+        ))
+
+    def set_quota(self, name, count):
+        """Let a user have so many bytes in all; no limit if None."""
+        if count is None:
+            self._admin('quota', 'disable', '--quota-scope', 'user',
+                        '--uid', name)
+            return
+        self._admin('quota', 'set', '--quota-scope', 'user', '--uid', name,
+                    '--max-size', str(count))
+        self._admin('quota', 'enable', '--quota-scope', 'user',
+                    '--uid', name)
+
+    def _admin(self, *words):
+        return json.loads(self._ceph.run('radosgw-admin', *words) or 'null')
+
+    def _make_account(self):
+        self._ceph.run('ceph', 'auth', 'get-or-create', ACCOUNT)
+        self._ceph.run(
+            'ceph', 'auth', 'caps', ACCOUNT, 'mon', 'allow rw',
+            'osd', 'allow rwx', 'mgr', 'allow rw',
+        )
+        self._place.write_private(
+            self._ceph.user_keyring('rgw'),
+            self._ceph.run('ceph', 'auth', 'get', ACCOUNT),
+        )
+
+    def _compress(self):
+        """Have images of many zeroes take no room on the disk."""
+        self._admin(
+            'zone', 'placement', 'modify', '--rgw-zone', 'default',
+            '--placement-id', 'default-placement', '--compression', 'zlib',
+        )
+
+    def _answers(self):
+        connection = http.client.HTTPConnection(
+            '127.0.0.1', self._place.port('radosgw'), timeout=30
+        )
+        with contextlib.closing(connection):
+            try:
+                connection.request('GET', '/')
+                return connection.getresponse().status == 200
+            except OSError:
+                return False
+
+    def _once(self, step, make):
+        step = f'{NAME}-{step}'
+        if not self._place.is_done(step):
+            make()
+            self._place.done(step)
