@@ -4,8 +4,8 @@
 
 ``cinder://<volume>`` becomes ``cinder://<store>/<volume>``: the store whose
 volume type is the volume's. ``irods://user:password@host/...`` becomes a URL
-of the path alone. Glance's own lazy update does the first when an image is
-used, if ever.
+of the path alone, and ``s3://key:secret@host/...`` one without them. Glance's
+own lazy update does the first when an image is used, if ever.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ import dataclasses
 from glance_store import exceptions
 
 from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import s3_objects
 from glance_copy_plugin.records import urls
 from glance_copy_plugin.transfer import errors
 from glance_store_irods import location as irods_location
@@ -76,6 +77,8 @@ class Migration:
         """Return the store of a location and its URL of today."""
         if url.startswith(_CINDER):
             return self._of_cinder(url.removeprefix(_CINDER))
+        if s3_objects.Place.of_url(url):
+            return _of_s3(url)
         return _of_irods(url)
 
     def _of_cinder(self, volume):
@@ -100,6 +103,8 @@ def is_legacy(url):
     """True if a location is not as it would be written today."""
     if url.startswith(_CINDER):
         return '/' not in url.removeprefix(_CINDER)
+    if s3_objects.Place.of_url(url):
+        return '@' in url
     return url.startswith('irods://') and irods_location.is_legacy(url)
 
 
@@ -112,6 +117,19 @@ def _of_irods(url):
         if path.startswith(f'{driver.settings.collection}/'):
             return name, irods_location.url_of(path)
     raise _CannotTell(f'no store of this node has the collection of {path}')
+
+
+def _of_s3(url):
+    place = s3_objects.Place.of_url(url)
+    for name, driver in _drivers('s3'):
+        if s3_objects.is_configured(driver) and (
+            driver.bucket, s3_objects.endpoint(driver)
+        ) == (place.bucket, place.endpoint):
+            return name, s3_objects.url(driver, place.key)
+    raise _CannotTell(
+        f'no store of this node has the bucket {place.bucket} of '
+        f'{place.endpoint}'
+    )
 
 
 def _drivers(scheme):

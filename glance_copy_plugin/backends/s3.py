@@ -2,54 +2,15 @@
 
 """Stores in S3, as the objects of one bucket each."""
 
-from glance_store import exceptions
 from oslo_utils import uuidutils
 
 from glance_copy_plugin.backends import base
 from glance_copy_plugin.backends import s3_copier
 from glance_copy_plugin.backends import s3_objects
-from glance_copy_plugin.transfer import errors
+from glance_copy_plugin.backends import s3_streams
 
 # Between a key and the id of an upload that is not complete.
 _UPLOAD = '?uploadId='
-
-
-class S3Source:
-    """An object as a :class:`~transfer.sources.Source`."""
-
-    def __init__(self, location):
-        self.store = location.store
-        self._location = location
-
-    def local_file(self):
-        """Return None: it lies on a server."""
-
-    def read_from(self, offset):
-        """Yield the bytes from ``offset`` on.
-
-        :raises: :class:`SourceGone`, or what boto3 raises
-        """
-        place = s3_objects.Place.of_url(self._location.url)
-        with _opened(self._location.driver) as bucket:
-            try:
-                yield from bucket.read(
-                    place.key, offset, bucket=place.bucket
-                )
-            except exceptions.NotFound:
-                raise errors.SourceGone(
-                    f'there is no such object in the bucket {place.bucket}',
-                    store=self.store,
-                ) from None
-            except exceptions.Forbidden as exc:
-                raise errors.SourceGone(str(exc), store=self.store) from None
-
-
-class S3Reader:
-    """Reads on from any byte, and writes no location into a log."""
-
-    def source(self, location, context):
-        """Return the :class:`S3Source` of a location."""
-        return S3Source(location)
 
 
 class S3Inventory(base.Inventory):
@@ -57,7 +18,7 @@ class S3Inventory(base.Inventory):
 
     def list_objects(self, driver):
         """Yield a :class:`KeptObject` for each of an image's id."""
-        with _opened(driver) as bucket:
+        with s3_objects.opened(driver) as bucket:
             for key in bucket.list_keys():
                 yield from _kept(driver, key, key)
             yield from _unfinished_uploads(bucket, driver)
@@ -72,7 +33,7 @@ class S3Inventory(base.Inventory):
     def size_of(self, driver, kept):
         """Return the size in bytes, or None if it is gone."""
         key, _, upload = kept.place.partition(_UPLOAD)
-        with _opened(driver) as bucket:
+        with s3_objects.opened(driver) as bucket:
             if upload:
                 return bucket.size_of_upload(upload, key)
             found = bucket.find(key)
@@ -81,7 +42,7 @@ class S3Inventory(base.Inventory):
     def remove(self, driver, place):
         """Remove an object or an upload, if it is there."""
         key, _, upload = place.partition(_UPLOAD)
-        with _opened(driver) as bucket:
+        with s3_objects.opened(driver) as bucket:
             if upload:
                 bucket.abort_upload(upload, key)
             else:
@@ -92,7 +53,7 @@ class S3Inventory(base.Inventory):
 
         Only for a copy whose process is gone: nobody else writes that image.
         """
-        with _opened(driver) as bucket:
+        with s3_objects.opened(driver) as bucket:
             for key, upload in bucket.uploads(image_id):
                 bucket.abort_upload(upload, key)
             for key in bucket.list_keys(f'{image_id}.'):
@@ -106,7 +67,7 @@ class S3Inventory(base.Inventory):
         :param locations: the image's :class:`Location` objects
         :returns: None if there is no such object
         """
-        with _opened(driver) as bucket:
+        with s3_objects.opened(driver) as bucket:
             if bucket.find(image_id) is None:
                 return None
         url = s3_objects.url(driver, image_id)
@@ -115,10 +76,6 @@ class S3Inventory(base.Inventory):
                for each in locations):
             return None
         return url
-
-
-def _opened(driver):
-    return s3_objects.module().opened(driver)
 
 
 def _unfinished_uploads(bucket, driver):
@@ -141,6 +98,7 @@ def _is_upload(place):
 
 
 BACKEND = base.Backend(
-    drivers=('s3',), is_usable=s3_objects.is_configured, reader=S3Reader(),
+    drivers=('s3',), is_usable=s3_objects.is_configured,
+    reader=s3_streams.S3Reader(), writer=s3_streams.S3Writer(),
     copier=s3_copier.S3Copier(), inventory=S3Inventory(),
 )

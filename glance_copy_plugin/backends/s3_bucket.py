@@ -47,6 +47,9 @@ class Bucket:
 
     def __init__(self, driver):
         self.name = driver.bucket
+        self._may_be_made = (
+            driver.conf[driver.backend_group].s3_store_create_bucket_on_put
+        )
         # As its driver has it: addressing, certificates and checksums.
         self._client = driver._create_s3_client()
 
@@ -57,11 +60,25 @@ class Bucket:
     def exists(self, bucket=None):
         """True if there is this bucket, or another one."""
         try:
-            with self._told():
+            with self.told():
                 self._client.head_bucket(Bucket=bucket or self.name)
         except exceptions.NotFound:
             return False
         return True
+
+    def is_made(self):
+        """False if the driver has to make the bucket first.
+
+        :raises BadStoreConfiguration: if it is not there and must not be made
+        """
+        if self.exists():
+            return True
+        if self._may_be_made:
+            return False
+        raise exceptions.BadStoreConfiguration(
+            f'the bucket {self.name} does not exist; make it, or set '
+            's3_store_create_bucket_on_put'
+        )
 
     def find(self, key, *, bucket=None, **more):
         """Return what is :class:`Found`; None if there is no such object.
@@ -69,7 +86,7 @@ class Bucket:
         :param bucket: another one, which this user may read
         """
         try:
-            with self._told():
+            with self.told():
                 answer = self._client.head_object(
                     Bucket=bucket or self.name, Key=key, **more
                 )
@@ -89,7 +106,7 @@ class Bucket:
         """
         # There is no range in an object without bytes.
         part = {'Range': f'bytes={offset}-'} if offset else {}
-        with self._told():
+        with self.told():
             body = self._client.get_object(
                 Bucket=bucket or self.name, Key=key, **part
             )['Body']
@@ -102,7 +119,7 @@ class Bucket:
         :param source: :class:`~s3_objects.Place`
         :param etag: what the source has to have
         """
-        with self._told():
+        with self.told():
             self._client.copy_object(
                 Bucket=self.name, Key=key, CopySource=_source(source),
                 CopySourceIfMatch=etag,
@@ -110,7 +127,7 @@ class Bucket:
 
     def begin_upload(self, key):
         """Begin an object of several parts; return the upload's id."""
-        with self._told():
+        with self.told():
             return self._client.create_multipart_upload(
                 Bucket=self.name, Key=key
             )['UploadId']
@@ -121,7 +138,7 @@ class Bucket:
         :param end: the byte behind the last one
         :returns: what :meth:`complete_upload` has to know of the part
         """
-        with self._told():
+        with self.told():
             answer = self._client.upload_part_copy(
                 Bucket=self.name, Key=key, UploadId=upload,
                 PartNumber=number, CopySource=_source(source),
@@ -134,7 +151,7 @@ class Bucket:
 
     def complete_upload(self, upload, key, parts):
         """Make an object of all parts."""
-        with self._told():
+        with self.told():
             self._client.complete_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload,
                 MultipartUpload={'Parts': parts},
@@ -142,14 +159,14 @@ class Bucket:
 
     def abort_upload(self, upload, key):
         """Remove an upload with its parts; it may be gone already."""
-        with contextlib.suppress(exceptions.NotFound), self._told():
+        with contextlib.suppress(exceptions.NotFound), self.told():
             self._client.abort_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload
             )
 
     def remove(self, key):
         """Remove an object; it may be gone already."""
-        with self._told():
+        with self.told():
             self._client.delete_object(Bucket=self.name, Key=key)
 
     def list_keys(self, prefix=''):
@@ -170,7 +187,7 @@ class Bucket:
             Bucket=self.name, Key=key, UploadId=upload
         )
         try:
-            with self._told():
+            with self.told():
                 return sum(
                     part['Size'] for page in pages
                     for part in page.get('Parts', ())
@@ -179,13 +196,13 @@ class Bucket:
             return None
 
     def _pages(self, operation, prefix):
-        with self._told():
+        with self.told():
             yield from self._client.get_paginator(operation).paginate(
                 Bucket=self.name, Prefix=prefix
             )
 
     @contextlib.contextmanager
-    def _told(self):
+    def told(self):
         """Raise what others understand for what the server says."""
         try:
             yield

@@ -37,11 +37,12 @@ class S3Copier:
         ]
         if not sources:
             return False
-        module = s3_objects.module()
         try:
-            with module.opened(target.driver) as bucket:
+            with s3_objects.opened(target.driver) as bucket:
                 return any(_is_visible(bucket, each) for each in sources)
-        except (*module.ERRORS, exceptions.GlanceStoreException):
+        except (
+            *s3_objects.module().ERRORS, exceptions.GlanceStoreException
+        ):
             return False
 
     def copy(self, request):
@@ -51,8 +52,8 @@ class S3Copier:
         """
         target = request.target
         problems = []
-        with s3_objects.module().opened(target.driver) as bucket:
-            if not bucket.exists():
+        with s3_objects.opened(target.driver) as bucket:
+            if not bucket.is_made():
                 raise base.CannotServerCopy(
                     f'there is no bucket {bucket.name} yet'
                 )

@@ -44,6 +44,11 @@ def module():
     return importlib.import_module('glance_copy_plugin.backends.s3_bucket')
 
 
+def opened(driver):
+    """Return a context manager that gives the :class:`Bucket` of a store."""
+    return module().opened(driver)
+
+
 def is_configured(driver):
     """False without boto3, too."""
     return driver.is_capable(capabilities.BitMasks.WRITE_ACCESS)

@@ -94,7 +94,7 @@ Possible values:
 """),
     cfg.ListOpt(
         'copiers',
-        default=['file', 'irods', 'cinder', 'rbd'],
+        default=['file', 'irods', 'cinder', 'rbd', 's3'],
         help="""
 Backends that may copy by themselves, most preferred first.
 
@@ -110,7 +110,8 @@ Possible values:
       zone that it is federated with. ``cinder`` has Cinder make a volume
       of a snapshot, and change its type where the stores have different
       ones. ``rbd`` has the manager of a Ceph cluster copy from one of its
-      pools to another.
+      pools to another. ``s3`` has a server of S3 copy from one of its
+      buckets to another.
     * Empty: stream to every store
 """),
     cfg.StrOpt(
@@ -278,7 +279,7 @@ class CopyOptions:
     staging_dir: str
     staging_memory: int = 16 * 1024 ** 2
     staging_window: int | None = None
-    copiers: tuple = ('file', 'irods', 'cinder', 'rbd')
+    copiers: tuple = ('file', 'irods', 'cinder', 'rbd', 's3')
     verify: str = 'backend'
     max_parallel_stores: int | None = None
     bandwidth_limit: int | None = None

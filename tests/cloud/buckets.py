@@ -21,7 +21,7 @@ class Buckets:
 
     def __init__(self, cloud):
         self._place, self._radosgw = cloud.place, cloud.radosgw
-        cloud.start_radosgw()
+        cloud.start_radosgw(cloud.radosgw)
         for user in (WRITER, READER):
             self._radosgw.make_user(self.name(user), *self.key(user))
         self.client = self.connect(WRITER)
@@ -48,10 +48,13 @@ class Buckets:
         """
         self._radosgw.set_quota(self.name(WRITER), count)
 
-    def make(self, name):
-        """Make a bucket, which the second user may read, or empty it."""
+    def make(self, name, server=None):
+        """Make a bucket, which the second user may read, or empty it.
+
+        :param server: ``Radosgw`` that stores in it use
+        """
         bucket = Bucket(
-            self.client, self.name(name), self._radosgw.url
+            self.client, self.name(name), (server or self._radosgw).url
         )
         self.client.create_bucket(Bucket=bucket.name)
         self.client.put_bucket_policy(Bucket=bucket.name, Policy=json.dumps({
@@ -75,7 +78,7 @@ class Buckets:
         """Return the options of a store in a bucket."""
         key, secret = self.key(user)
         return {
-            's3_store_host': self._radosgw.url,
+            's3_store_host': bucket.server,
             's3_store_region_name': 'default',
             's3_store_access_key': key,
             's3_store_secret_key': secret,
@@ -90,12 +93,13 @@ class Bucket:
 
     def __init__(self, client, name, server):
         self._client = client
-        self._server = server.partition('://')[2]
+        self.server = server
         self.name = name
 
     def url(self, key):
         """Return the URL that glance_store writes of an object."""
-        return f's3://{self._server}/{self.name}/{key}'
+        host = self.server.partition('://')[2]
+        return f's3://{host}/{self.name}/{key}'
 
     def keys(self):
         """List all objects."""

@@ -5,6 +5,7 @@
 import pytest
 
 from glance_copy_plugin.backends import s3_copier
+from glance_copy_plugin.backends import s3_streams
 from tests.cloud import buckets
 from tests.parts import data
 from tests.stores import conformance
@@ -17,6 +18,8 @@ class TestStreamingToTheDriver(
     buckets.InBuckets, conformance.StreamingConformance
 ):
     """glance_store's own driver for S3 reads what was staged."""
+
+    writer = s3_streams.S3Writer()
 
 
 class TestCopying(buckets.InBuckets, server_side.ServerSideConformance):

@@ -146,7 +146,8 @@ def test_an_old_volume_belongs_to_the_store_of_its_type(
 @pytest.mark.parametrize(('url', 'expected'), [
     ('cinder://x', True), ('cinder://s/x', False), ('irods://z/a/b', False),
     ('irods://u:p@h:1/z/a/b', True), ('irods://h:1247/z/a/b', True),
-    ('file:///x', False), ('rbd://a', False), ('s3://k:s@h/b/o', False),
+    ('file:///x', False), ('rbd://a', False), ('s3://h/b/o', False),
+    ('s3://k:s@h/b/o', True), ('s3+https://k:s/s@h:1/b/o', True),
 ])
 def test_only_locations_of_earlier_times_are_migrated(url, expected):
     assert legacy.is_legacy(url) is expected

@@ -15,6 +15,7 @@ from glance_store import capabilities
 from glance_store import driver
 from glance_store import location
 from glance_store._drivers import filesystem
+from glance_store._drivers import s3
 from glance_store._drivers.cinder import base as cinder_base
 from glance_store._drivers.cinder import store as cinder_store
 from irods import connection
@@ -37,6 +38,7 @@ PACKAGES = (
 # Attributes of others with an underscore, each in the table.
 KNOWN = {
     '_register_atexit', '_find_best_datadir', '_get_metadata', '_drivers',
+    '_create_s3_client',
 }
 
 
@@ -76,6 +78,13 @@ def test_the_file_driver_chooses_a_directory_and_knows_its_metadata():
     unchanged(
         '_get_metadata of the file driver',
         takes(store._get_metadata, 'self', 'filepath'),
+    )
+
+
+def test_the_s3_driver_makes_its_client():
+    unchanged(
+        '_create_s3_client of the S3 driver',
+        takes(s3.Store._create_s3_client, 'self'),
     )
 
 

@@ -53,6 +53,10 @@ class Cloud:
         )
         # What has S3 stores starts it.
         self.radosgw = radosgw.Radosgw(self.processes, self.ceph)
+        # For a test to stop.
+        self.radosgw_2 = radosgw.Radosgw(
+            self.processes, self.ceph, 'radosgw-2'
+        )
         self.database = mariadb.MariaDB(self.processes)
         self.broker = rabbitmq.RabbitMQ(self.processes)
         self.keystone = keystone.Keystone(self.processes, self.database)
@@ -147,10 +151,13 @@ class Cloud:
         with self.place.locked(wait=True):
             site.up()
 
-    def start_radosgw(self):
-        """Start the server of S3, unless it runs."""
+    def start_radosgw(self, server):
+        """Start a server of S3, unless it runs.
+
+        :param server: ``self.radosgw`` or ``self.radosgw_2``
+        """
         with self.place.locked(wait=True):
-            self.radosgw.up()
+            server.up()
 
     def _down(self):
         self.place.path('done', READY).unlink(missing_ok=True)

@@ -24,7 +24,7 @@ BLOCK = 64
 PORTS = (
     'keystone', 'cinder', 'glance', 'amqp', 'epmd', 'erlang', 'ceph-mon-v1',
     'ceph-mon-v2', 'mariadb', 'edge-mon-v1', 'edge-mon-v2', 'far-mon-v1',
-    'far-mon-v2', 'radosgw',
+    'far-mon-v2', 'radosgw', 'radosgw-2',
 )
 # The other daemons of each Ceph cluster take theirs from the rest.
 CEPH_PORTS = {'ceph': 16, 'edge': 32, 'far': 48}

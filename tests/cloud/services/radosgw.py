@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 
-NAME = 'radosgw'
 ACCOUNT = 'client.rgw'
 
 
@@ -15,9 +14,11 @@ class Radosgw:
 
     :param processes: ``Processes``
     :param ceph: ``Ceph``, which runs
+    :param name: of its process; another one serves the same objects
     """
 
-    def __init__(self, processes, ceph):
+    def __init__(self, processes, ceph, name='radosgw'):
+        self._name = name
         self._processes = processes
         self._place = processes.place
         self._ceph = ceph
@@ -25,30 +26,30 @@ class Radosgw:
     @property
     def url(self):
         """The HTTP address."""
-        return self._place.url('radosgw')
+        return self._place.url(self._name)
 
     def up(self):
         """Start it, unless it runs; return once it answers."""
         self._once('account', self._make_account)
         self._start()
-        if not self._place.is_done(f'{NAME}-compression'):
+        if not self._place.is_done('radosgw-compression'):
             # Its first start makes the zone, and a start reads what it says.
             self._compress()
             self.stop()
             self._start()
-            self._place.done(f'{NAME}-compression')
+            self._place.done('radosgw-compression')
 
     def _start(self):
-        self._processes.start(NAME, [
+        self._processes.start(self._name, [
             'radosgw', '-f', '-c', self._ceph.conf, '-n', ACCOUNT,
             '--rgw-frontends',
-            f'beast endpoint=127.0.0.1:{self._place.port("radosgw")}',
+            f'beast endpoint=127.0.0.1:{self._place.port(self._name)}',
         ])
-        self._processes.wait(NAME, self._answers)
+        self._processes.wait(self._name, self._answers)
 
     def stop(self):
         """Stop it; what it has acknowledged stays."""
-        self._processes.stop(NAME)
+        self._processes.stop(self._name)
 
     def make_user(self, name, key, secret):
         """Make a user with this key, unless it was made before."""
@@ -91,7 +92,7 @@ class Radosgw:
 
     def _answers(self):
         connection = http.client.HTTPConnection(
-            '127.0.0.1', self._place.port('radosgw'), timeout=30
+            '127.0.0.1', self._place.port(self._name), timeout=30
         )
         with contextlib.closing(connection):
             try:
@@ -101,7 +102,7 @@ class Radosgw:
                 return False
 
     def _once(self, step, make):
-        step = f'{NAME}-{step}'
+        step = f'radosgw-{step}'
         if not self._place.is_done(step):
             make()
             self._place.done(step)
