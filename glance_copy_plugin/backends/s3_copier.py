@@ -84,6 +84,7 @@ class _Copy:
         self._driver = location.driver
         self._source = s3_objects.Place.of_url(location.url)
         self._workers = request.target.driver.s3_store_thread_pools
+        self._told = 0
 
     def make(self):
         """Make the copy; return the :class:`StoredObject`."""
@@ -138,7 +139,7 @@ class _Copy:
             else:
                 self._in_parts(pool, source, found, key)
         try:
-            self._request.on_bytes(found.size)
+            self._tell(found.size)
             self._request.cancel.check()
             self._prove(found, key)
         except BaseException:
@@ -150,9 +151,9 @@ class _Copy:
         try:
             self._wait([copied])
         except BaseException:
-            # The server goes on; what it makes must not stay.
-            if copied.exception() is None:
-                self._discard(key)
+            # The server may have made it, whatever became of its answer.
+            futures.wait([copied])
+            self._discard(key)
             raise
 
     def _in_parts(self, pool, source, found, key):
@@ -165,7 +166,7 @@ class _Copy:
                     self._bucket.copy_part, upload, number, source,
                     found.etag, key, start, min(start + size, found.size),
                 ))
-            self._wait(copies, lambda done: self._request.on_bytes(
+            self._wait(copies, lambda done: self._tell(
                 min(done * size, found.size - 1)
             ))
             self._bucket.complete_upload(
@@ -206,6 +207,11 @@ class _Copy:
             for each in done:
                 each.result()
             on_done(len(copies) - len(waiting))
+
+    def _tell(self, count):
+        """Say how much is copied; a second copy begins at no less."""
+        self._told = max(self._told, count)
+        self._request.on_bytes(self._told)
 
     def _prove(self, found, key):
         made = self._bucket.find(key)
