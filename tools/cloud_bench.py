@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""The benchmark with a real OpenStack: stock, the plugin, and ``rbd``.
+"""The benchmark with a real OpenStack: stock, the plugin, and tools.
 
 Stock Glance with glance_store's drivers, Glance with the plugin and
-``cinder_multi``, and ``rbd export`` and ``import`` copy the same images in the
-same cloud, in turns.
+``cinder_multi``, ``rbd export`` and ``import``, and ``rclone``, if that is
+installed, copy the same images in the same cloud, in turns.
 
 Environment variables: ``ROUNDS`` (3), ``SIZES`` (512M,2G), ``PARTS``
-(cinder,rbd,sites,far), ``CLOUD_FOLDER`` (.cloud), ``BENCH_DIR`` (.bench) for
-the result.
+(cinder,rbd,sites,far,s3), ``CLOUD_FOLDER`` (.cloud), ``BENCH_DIR`` (.bench)
+for the result.
 """
 
 import json
@@ -23,13 +23,15 @@ from tests.harness import RequestFailed
 from tests.harness import ServerError
 from tools import bench
 from tools import cloud_contenders
+from tools import cloud_ways
 from tools import contenders
 from tools import images
+from tools import measure as measuring
 from tools import results
 
 FAILURES = (
-    contenders.BenchFailed, RequestFailed, ServerError, services.CloudError,
-    TimeoutError, ValueError,
+    contenders.BenchFailed, measuring.CommandFailed, RequestFailed,
+    ServerError, services.CloudError, TimeoutError, ValueError,
 )
 
 
@@ -60,7 +62,7 @@ def read_plan():
     if rounds < 1:
         raise ValueError('ROUNDS is 1 or more')
     text = os.environ.get('SIZES') or '512M,2G'
-    known = cloud_contenders.PARTS
+    known = cloud_ways.PARTS
     parts = (os.environ.get('PARTS') or ','.join(known)).split(',')
     if not set(parts) <= set(known):
         raise ValueError(f'PARTS holds some of {", ".join(known)}')

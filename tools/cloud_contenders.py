@@ -6,7 +6,6 @@ All have the same records, the same stores and the same images.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import pathlib
@@ -19,15 +18,18 @@ from tests.cloud.services import stores
 from tests.functional.helpers import wait_until
 from tests.harness import Client
 from tests.harness.client import ENDED
+from tools import cloud_ways
 from tools import contenders
 from tools import images
 from tools import rbd_tool
+from tools import rclone_tool
+from tools import s3_buckets
 
 NAME = 'bench'
-STOCK, PLUGIN, TOOL = 'stock', 'plugin', rbd_tool.WHO
+STOCK, PLUGIN = 'stock', 'plugin'
 # {who: (with the plugin, the driver of the Cinder stores)}
 GLANCES = {STOCK: (False, 'cinder'), PLUGIN: (True, 'cinder_multi')}
-EVERYBODY = (*GLANCES, TOOL)
+EVERYBODY = (*GLANCES, cloud_ways.RBD, cloud_ways.RCLONE)
 CENTRAL, EDGE, FAR = 'ceph', 'edge', 'far'
 # {store: the cluster that it has a pool in}
 STORES = {
@@ -39,47 +41,6 @@ USER = 'bench'
 LOOK_INTERVAL = 0.05
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Way:
-    """From a store to others.
-
-    :param says: what the table says
-    :param zeroes: half of the image is zeroes
-    :param tool: ``rbd`` can do that, too
-    """
-
-    says: str
-    source: str
-    targets: tuple[str, ...]
-    zeroes: bool = False
-    tool: bool = True
-
-
-# {part: the ways}
-PARTS = {
-    'cinder': (
-        Way(says='file -> fast, slow', source='local',
-            targets=('fast', 'slow'), tool=False),
-        Way(says='fast -> slow', source='fast', targets=('slow',),
-            tool=False),
-    ),
-    'rbd': (
-        Way(says='rbd -> rbd', source='rbd-a', targets=('rbd-b',)),
-        Way(says='file -> rbd', source='local', targets=('rbd-a',)),
-        Way(says='rbd -> file', source='rbd-a', targets=('copies',)),
-    ),
-    'sites': (
-        Way(says='rbd -> edge', source='rbd-a', targets=('edge',)),
-        Way(says='rbd, half zeroes -> edge', source='rbd-a',
-            targets=('edge',), zeroes=True),
-        Way(says='rbd -> edge, archive', source='rbd-a',
-            targets=('edge', 'archive'), tool=False),
-    ),
-    'far': (Way(says='rbd -> far', source='rbd-a', targets=('far',)),),
-}
-WAYS = tuple(way for ways in PARTS.values() for way in ways)
-
-
 def order(number):
     """Return the contenders in the order of a round; each has its turns."""
     first = number % len(EVERYBODY)
@@ -88,7 +49,7 @@ def order(number):
 
 def rank(run):
     """Sort runs as the table shows them."""
-    ways = [way.says for way in WAYS]
+    ways = [way.says for way in cloud_ways.WAYS]
     return (
         run['size'], ways.index(run['stores']), EVERYBODY.index(run['who']),
         run['round'],
@@ -99,19 +60,21 @@ class CloudBench:
     """Copies the same images again and again, and measures that.
 
     :param cloud: ``Cloud``, which runs and is empty
-    :param parts: some of ``PARTS``
+    :param parts: some of ``cloud_ways.PARTS``
     :param report: called with each measurement
     """
 
     def __init__(self, cloud, parts, report):
         self.runs = []
-        self._ways = [way for part in parts for way in PARTS[part]]
+        self._ways = [way for part in parts for way in cloud_ways.PARTS[part]]
         used = {each for way in self._ways for each in way.targets}
         used |= {way.source for way in self._ways}
         self._clusters = {
             store: {CENTRAL: cloud.ceph, EDGE: cloud.edge, FAR: cloud.far}[at]
             for store, at in STORES.items() if store in used
         }
+        self._has_s3 = not used.isdisjoint(s3_buckets.STORES)
+        self._buckets = None
         self._cloud = cloud
         self._report = report
         self._images = {}
@@ -136,6 +99,8 @@ class CloudBench:
             found.remove()
             for store, ceph in self._clusters.items():
                 ceph.remove_pool(_pool(store))
+            if self._buckets:
+                self._buckets.remove()
             shutil.rmtree(
                 self._cloud.place.path('glance', NAME), ignore_errors=True
             )
@@ -144,6 +109,8 @@ class CloudBench:
         for ceph in (self._cloud.edge, self._cloud.far):
             if ceph in self._clusters.values():
                 self._cloud.start_site(ceph)
+        if self._has_s3:
+            self._buckets = s3_buckets.Buckets(self._cloud)
         for store, ceph in self._clusters.items():
             ceph.make_pool(_pool(store))
         for ceph in set(self._clusters.values()):
@@ -168,9 +135,20 @@ class CloudBench:
 
     def measure(self, who, number, sizes):
         """Let one contender copy all sizes in all ways."""
-        with self._glance(PLUGIN if who == TOOL else who) as (server, client):
-            runner = Runner(server, who, client, self._cloud, self._clusters)
-            ways = [way for way in self._ways if way.tool or who != TOOL]
+        ways = [
+            way for way in self._ways if who in GLANCES or way.tool == who
+        ]
+        if who == cloud_ways.RCLONE and not rclone_tool.is_installed():
+            ways = []
+        if not ways:
+            return
+        with self._glance(who if who in GLANCES else PLUGIN) as (
+            server, client
+        ):
+            runner = Runner(
+                server, who, client, self._cloud, self._clusters,
+                self._buckets,
+            )
             for way in ways:
                 self._copy(runner, way, contenders.WARM_UP)
             for size in sizes:
@@ -195,8 +173,10 @@ class CloudBench:
 
     def _copy(self, runner, way, size, compare=False):
         image_id = self._images[way.source, way.zeroes, size]
-        if runner.who == TOOL:
-            return runner.copy_with_tool(image_id, way)
+        if runner.who == cloud_ways.RBD:
+            return runner.copy_with_rbd(image_id, way)
+        if runner.who == cloud_ways.RCLONE:
+            return runner.copy_with_rclone(image_id, way)
         return runner.copy(image_id, way.targets, compare)
 
     @contextlib.contextmanager
@@ -211,6 +191,7 @@ class CloudBench:
                 store: stores.rbd(ceph, _pool(store), rbd_store_user=USER)
                 for store, ceph in self._clusters.items()
             },
+            **(self._buckets.stores() if self._buckets else {}),
         }, keep=keep, plugin=plugin) as server:
             yield server, Client(server, cloud.token())
 
@@ -228,20 +209,33 @@ class Runner(contenders.Runner):
 
     :param cloud: where the copies are
     :param clusters: {store: its Ceph cluster}
+    :param in_s3: :class:`s3_buckets.Buckets`, or None
     """
 
-    def __init__(self, server, who, client, cloud, clusters):
+    def __init__(self, server, who, client, cloud, clusters, in_s3):
         super().__init__(server, who)
         self._client = client
         self._cloud = cloud
         self._clusters = clusters
+        self._buckets = in_s3
 
     def copy(self, image_id, stores, compare=False):
         self._stored = None
         return {**super().copy(image_id, stores, compare),
                 'stored': self._stored}
 
-    def copy_with_tool(self, image_id, way):
+    def copy_with_rclone(self, image_id, way):
+        """Copy an image with ``rclone``; return what that took."""
+        source = self._object(way.source, image_id)
+        target = self._object(way.targets[0], f'{image_id}-copy')
+        found = rclone_tool.copy(source, target, *self._buckets.login())
+        if isinstance(target, pathlib.Path):
+            target.unlink()
+        else:
+            self._buckets.discard(target)
+        return {**found, 'stored': None}
+
+    def copy_with_rbd(self, image_id, way):
         """Copy an image with ``rbd``; return what that took."""
         source = self._place(way.source, image_id, '@snap')
         target = self._place(way.targets[0], f'{image_id}-copy')
@@ -254,6 +248,12 @@ class Runner(contenders.Runner):
             stored = _stored(ceph, name)
             ceph.run('rbd', 'rm', '--no-progress', name)
         return {**found, 'stored': stored}
+
+    def _object(self, store, name):
+        """Return what ``rclone_tool`` calls an image of a store."""
+        if store in s3_buckets.STORES:
+            return f'{self._buckets.name(store)}/{name}'
+        return pathlib.Path(self._server.store_file(store, name))
 
     def _place(self, store, name, snapshot=''):
         """Return what ``rbd_tool`` calls an image of a store."""
@@ -283,6 +283,14 @@ class Runner(contenders.Runner):
         }
         for store in stores:
             ceph = self._clusters.get(store, self._cloud.ceph)
+            if store in s3_buckets.STORES:
+                if compare and image['os_hash_value'] != (
+                    self._buckets.hash_of(store, image_id)
+                ):
+                    raise contenders.BenchFailed(
+                        f'{self.who}: wrong data in {store}'
+                    )
+                continue
             name = _image(store, urls[store])
             if store in self._clusters:
                 self._stored = _stored(ceph, name)

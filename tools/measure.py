@@ -4,7 +4,10 @@
 
 import os
 import pathlib
+import resource
+import subprocess
 import threading
+import time
 
 import psutil
 
@@ -74,6 +77,32 @@ class FolderSampler:
     def _run(self):
         while not self._ended.wait(self._interval):
             self.largest = max(self.largest, folder_size(self._folder))
+
+
+class CommandFailed(Exception):
+    """A command ended with an error; the text is what it said."""
+
+
+def command(words, environment=None):
+    """Run a command; return what it took: ``wall``, ``cpu`` and ``rss``.
+
+    :raises CommandFailed: if it fails
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, check=False, env=environment,
+    )
+    if done.returncode:
+        raise CommandFailed(f'{words[0]}: {done.stderr}')
+    wall = time.monotonic() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        'wall': wall, 'rss': 1024 * after.ru_maxrss,
+        'cpu': (after.ru_utime + after.ru_stime
+                - before.ru_utime - before.ru_stime),
+    }
 
 
 def folder_size(folder):

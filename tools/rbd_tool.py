@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What ``rbd export`` and ``rbd import`` take, the best tool for the job."""
+"""``rbd export`` and ``rbd import``, the best tool for images of Ceph."""
 
 import pathlib
-import resource
 import shlex
-import subprocess
-import time
 
-from tools import contenders
+from tools import measure
 
 WHO = 'rbd export, import'
 
@@ -27,22 +24,9 @@ def copy(source, target):
     :param source: a file's path, or words from :func:`image_in`
     :param target: the same
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.monotonic()
-    done = subprocess.run(
-        ['/bin/bash', '-o', 'pipefail', '-c', _command(source, target)],
-        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        check=False,
+    return measure.command(
+        ['/bin/bash', '-o', 'pipefail', '-c', _command(source, target)]
     )
-    if done.returncode:
-        raise contenders.BenchFailed(f'{WHO}: {done.stderr}')
-    wall = time.monotonic() - start
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return {
-        'wall': wall, 'rss': 1024 * after.ru_maxrss,
-        'cpu': (after.ru_utime + after.ru_stime
-                - before.ru_utime - before.ru_stime),
-    }
 
 
 def _command(source, target):

@@ -37,13 +37,20 @@ class S3Copier:
         ]
         if not sources:
             return False
+        why = 'its user may not read it'
         try:
             with s3_objects.opened(target.driver) as bucket:
-                return any(_is_visible(bucket, each) for each in sources)
+                if any(_is_visible(bucket, each) for each in sources):
+                    return True
         except (
             *s3_objects.module().ERRORS, exceptions.GlanceStoreException
-        ):
-            return False
+        ) as exc:
+            why = exc
+        LOG.info(
+            'S3 cannot copy the image into store %(store)s by itself: '
+            '%(why)s', {'store': target.store, 'why': why},
+        )
+        return False
 
     def copy(self, request):
         """Copy the first of the image's objects that is good.

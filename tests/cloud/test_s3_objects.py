@@ -98,8 +98,9 @@ class TestObjects(object_stores.InBuckets):
         assert found.detail == f'store s1: {url}'
 
     def test_a_bucket_that_refuses_the_user_is_not_copied_from(
-        self, make, buckets
+        self, make, buckets, caplog
     ):
+        caplog.set_level('INFO')
         origin, target = make('origin'), make('s1')
         url = origin.plant(IMAGE_ID, b'the image')
         target.refuse_writing()
@@ -108,5 +109,6 @@ class TestObjects(object_stores.InBuckets):
         assert not s3_copier.S3Copier().can_copy(
             (location,), drivers.target('s1')
         )
+        assert 'S3 cannot copy the image into store s1' in caplog.text
         with pytest.raises(errors.SourceGone, match='refuses the user'):
             list(opened(url).read_from(0))
