@@ -227,7 +227,7 @@ class TestFromAStream(sourced.SourceConformance, FileWriterConformance):
         copied.progress.when_copied = lambda store, count: staged.add(
             os.path.exists(copied.copy.staging_folder)
         )
-        self.succeed(copied, target)
+        self.succeed(copied, target, content=content)
         assert staged == {False}
 
 
