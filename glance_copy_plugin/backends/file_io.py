@@ -96,7 +96,7 @@ def copy_extent(extent, target_fd, target_offset):
         return copy_range(
             extent.fd, extent.offset, target_fd, target_offset, extent.length
         )
-    if not holes.is_zero(extent.data):
+    if not extent.hole():
         _write(target_fd, extent.data, target_offset)
     return extent.length
 

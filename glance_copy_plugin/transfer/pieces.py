@@ -27,9 +27,12 @@ class Extent:
     offset: int = 0
 
     def hole(self):
-        """Return how many bytes at its begin are a hole of a file."""
+        """Return how many bytes at its begin need not be written.
+
+        They are a hole of a file, or all there is in memory is zeroes.
+        """
         if self.fd is None:
-            return 0
+            return self.length if holes.is_zero(self.data) else 0
         return holes.next_data(
             self.fd, self.offset, self.length
         ) - self.offset

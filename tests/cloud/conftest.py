@@ -76,9 +76,12 @@ def found(cloud):
     return leftovers.Leftovers(cloud)
 
 
-@pytest.fixture(scope='package', autouse=True)
+@pytest.fixture(scope='session', autouse=True)
 def bindings():
-    """Have rados and rbd importable, here and in programs started here."""
+    """Have rados and rbd importable, here and in programs started here.
+
+    Before all else: servers are copies of the first one that was loaded.
+    """
     with pytest.MonkeyPatch.context() as patch:
         try:
             folder = str(install.own_bindings(place.Place()))
