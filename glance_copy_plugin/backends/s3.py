@@ -27,7 +27,7 @@ class S3Inventory(base.Inventory):
         """True if one of these locations means that object."""
         place = s3_objects.Place.of_url(kept.url)
         return not _is_upload(kept.place) and any(
-            s3_objects.Place.of_url(url) == place for url in urls
+            place.may_be(url) for url in urls
         )
 
     def size_of(self, driver, kept):
@@ -55,9 +55,10 @@ class S3Inventory(base.Inventory):
         """
         with s3_objects.opened(driver) as bucket:
             for key, upload in bucket.uploads(image_id):
-                bucket.abort_upload(upload, key)
+                if s3_objects.is_of(key, image_id):
+                    bucket.abort_upload(upload, key)
             for key in bucket.list_keys(f'{image_id}.'):
-                if key.endswith(s3_objects.PARTIAL):
+                if s3_objects.is_of(key, image_id):
                     bucket.remove(key)
         return ()
 
@@ -72,8 +73,7 @@ class S3Inventory(base.Inventory):
                 return None
         url = s3_objects.url(driver, image_id)
         place = s3_objects.Place.of_url(url)
-        if any(s3_objects.Place.of_url(each.url) == place
-               for each in locations):
+        if any(place.may_be(each.url) for each in locations):
             return None
         return url
 

@@ -176,14 +176,20 @@ class _Copy:
             self._wait(copies, lambda done: self._tell(
                 min(done * size, found.size - 1)
             ))
-            self._bucket.complete_upload(
-                upload, key, [each.result() for each in copies]
-            )
+            self._complete(upload, key, [each.result() for each in copies])
         except BaseException:
             for each in copies:
                 each.cancel()
             futures.wait(copies)
             self._abort(upload, key)
+            raise
+
+    def _complete(self, upload, key, parts):
+        try:
+            self._bucket.complete_upload(upload, key, parts)
+        except BaseException:
+            # The server may have done it, whatever became of its answer.
+            self._discard(key)
             raise
 
     def _part_size(self, source, found):

@@ -39,6 +39,18 @@ class Place:
         )
 
 
+    def may_be(self, url):
+        """True if a location may mean this very object.
+
+        A server can have several names: bucket and key decide, for what is
+        not known to be another object must not be removed.
+        """
+        other = self.of_url(url)
+        return other is not None and (
+            (other.bucket, other.key) == (self.bucket, self.key)
+        )
+
+
 def module():
     """Return the module that needs boto3."""
     return importlib.import_module('glance_copy_plugin.backends.s3_bucket')
@@ -62,6 +74,14 @@ def endpoint(driver):
 def url(driver, key):
     """Return the URL of an object of a store, as its driver writes it."""
     return f'{driver.url_prefix}/{key}'
+
+
+def is_of(key, image_id):
+    """True if an object is that of an image, or a copy that is not complete.
+    """
+    return key == image_id or (
+        key.startswith(f'{image_id}.') and key.endswith(PARTIAL)
+    )
 
 
 def partial_name(image_id):

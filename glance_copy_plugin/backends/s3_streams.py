@@ -29,6 +29,10 @@ class S3Source:
         :raises: :class:`SourceGone`, or what boto3 raises
         """
         place = s3_objects.Place.of_url(self._location.url)
+        if place is None:
+            raise errors.SourceGone(
+                'the location names no object of S3', store=self.store
+            )
         with s3_objects.opened(self._location.driver) as bucket:
             try:
                 yield from bucket.read(

@@ -60,10 +60,24 @@ class TestObjects(object_stores.InBuckets):
         bucket.leave_upload(IMAGE_ID, b'a part')
         bucket.put(f'{IMAGE_ID}.0123456789ab.part', b'a copy to be checked')
         bucket.put(IMAGE_ID, b'the image')
-        bucket.leave_upload(other, b'of another copy')
+        others = [other, f'{IMAGE_ID}-of-somebody-else']
+        for key in others:
+            bucket.leave_upload(key, b'of another copy')
         assert registry.remove_partial('s1', IMAGE_ID) == []
         assert bucket.keys() == [IMAGE_ID]
-        assert [key for key, _id in bucket.uploads()] == [other]
+        assert {key for key, _id in bucket.uploads()} == {*others}
+
+    def test_an_object_under_another_name_of_its_server_is_no_orphan(
+        self, make
+    ):
+        """It would be removed, and may be all that there is."""
+        url = make('s1').bucket.put(IMAGE_ID, b'the image')
+        assert registry.orphan_url('s1', IMAGE_ID, []) == url
+        alias = url.replace('127.0.0.1', 'objects.example.org')
+        location = drivers.location('s1', alias)
+        assert registry.orphan_url('s1', IMAGE_ID, [location]) is None
+        ((kept, _size),) = registry.list_objects('s1')
+        assert registry.is_named('s1', kept, [alias])
 
     def test_reading_goes_on_at_any_byte(self, make):
         content = data.some(3 * MIB)
@@ -80,6 +94,11 @@ class TestObjects(object_stores.InBuckets):
         source = opened(url)
         with pytest.raises(errors.SourceGone, match='no such object'):
             list(source.read_from(0))
+
+    def test_a_location_of_no_object_is_not_read(self, make):
+        make('s1')
+        with pytest.raises(errors.SourceGone, match='names no object'):
+            list(opened('s3://alone').read_from(0))
 
     def test_a_key_of_earlier_times_is_not_needed(
         self, make, monkeypatch
