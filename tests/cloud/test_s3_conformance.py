@@ -5,6 +5,7 @@
 import pytest
 
 from glance_copy_plugin.backends import s3_copier
+from glance_copy_plugin.backends import s3_objects
 from glance_copy_plugin.backends import s3_streams
 from tests.cloud import buckets
 from tests.parts import data
@@ -55,6 +56,25 @@ class TestCopyingInParts(buckets.InBuckets, server_side.ServerSide):
             copy([target], [source(content)], content), target,
             content=content,
         )
+
+    @pytest.mark.parametrize(('last', 'size'), [
+        ('copy', 5 * MIB), ('complete_upload', 5 * MIB + 1),
+    ])
+    def test_what_was_made_while_its_answer_was_lost_does_not_stay(
+        self, make, source, copy, monkeypatch, last, size
+    ):
+        bucket = s3_objects.module().Bucket
+        made, work = [], getattr(bucket, last)
+
+        def lose(*arguments):
+            work(*arguments)
+            made.append(target.objects())
+            raise ConnectionResetError('the connection was reset')
+
+        content, target = data.some(size), make('s1')
+        monkeypatch.setattr(bucket, last, lose)
+        self.fail(copy([target], [source(content)], content), target)
+        assert made == [[conformance.IMAGE_ID]]
 
     def test_an_image_that_came_in_parts_is_copied_in_the_same(
         self, make, copy
