@@ -4,6 +4,8 @@
 
 import contextlib
 import json
+import random
+import threading
 import time
 
 from tests.functional.helpers import wait_until
@@ -82,3 +84,30 @@ def _miscounted(quotas, project_id, name):
             break
         time.sleep(PAUSE)
     return counted
+
+
+def kill_until_interrupted(server, begin, half_written, count):
+    """Kill Glance at random moments until so many copies were interrupted.
+
+    :param begin: begins some copies, and returns the ids of their images
+    :param half_written: true as soon as one of them writes
+    :returns: the images' ids; all their copies have succeeded
+    """
+    dice = random.Random()  # noqa: S311
+    images, interrupted = set(), 0
+    while interrupted < count:
+        begun = begin()
+        images.update(begun)
+        wait_until(half_written, 'an unfinished copy')
+        threading.Event().wait(dice.uniform(0, 2))
+        server.kill()
+        statuses = [server.tasks(each)[-1]['status'] for each in begun]
+        assert 'processing' in statuses
+        interrupted += statuses.count('processing')
+        server.start()
+        server.invariants.wait_settled(300)
+    server.invariants.assert_hold()
+    for image_id in images:
+        (task,) = server.tasks(image_id)
+        assert task['status'] == 'success', task
+    return images

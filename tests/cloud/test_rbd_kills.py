@@ -2,11 +2,9 @@
 
 """A real Glance that is killed while it copies to the Ceph of another site."""
 
-import random
-import threading
-
 import pytest
 
+from tests.cloud import helpers as cloud_helpers
 from tests.cloud.services import stores as given
 from tests.functional import helpers
 from tests.functional.helpers import MIB
@@ -56,32 +54,20 @@ def own_pools(pools):
 def test_a_glance_killed_at_random_moments_finishes_all_copies(
     server, as_user, pools
 ):
-    dice = random.Random()  # noqa: S311
     client = as_user(server)
-    images, interrupted = set(), 0
-    while interrupted < INTERRUPTED:
+
+    def begin():
         begun = [
             client.create_image(helpers.data(SIZE), store='central')
             for _ in range(COPIES)
         ]
-        images.update(begun)
         for image_id in begun:
             helpers.start(client, image_id, ['edge', 'archive'])
-        helpers.wait_until(
-            lambda: [name for name in pools['edge'].names() if '.' in name],
-            'an unfinished image',
-        )
-        threading.Event().wait(dice.uniform(0, 2))
-        server.kill()
-        statuses = [server.tasks(each)[-1]['status'] for each in begun]
-        assert 'processing' in statuses
-        interrupted += statuses.count('processing')
-        server.start()
-        server.invariants.wait_settled(300)
-    server.invariants.assert_hold()
-    for image_id in images:
-        (task,) = server.tasks(image_id)
-        assert task['status'] == 'success', task
+        return begun
+
+    images = cloud_helpers.kill_until_interrupted(server, begin, lambda: [
+        name for name in pools['edge'].names() if '.' in name
+    ], INTERRUPTED)
     for pool in pools.values():
         assert set(pool.names()) == images
     for image_id in images:

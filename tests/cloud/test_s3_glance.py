@@ -2,12 +2,10 @@
 
 """Copies into, out of and within S3, asked for through a real Glance."""
 
-import random
-import threading
-
 import psutil
 import pytest
 
+from tests.cloud import helpers as cloud_helpers
 from tests.cloud.services import stores as given
 from tests.functional import helpers
 from tests.functional.helpers import MIB
@@ -168,24 +166,15 @@ def test_a_key_of_earlier_times_is_in_no_log(server, client, image, buckets):
 def test_a_glance_killed_at_random_moments_finishes_all_copies(
     server, client, image, places
 ):
-    dice = random.Random()  # noqa: S311
-    images, interrupted = set(), 0
-    while interrupted < INTERRUPTED:
+    def begin():
         begun = [image('local')[0] for _ in range(COPIES)]
-        images.update(begun)
         for image_id in begun:
             helpers.start(client, image_id, ['a', 'b'])
-        helpers.wait_until(places['b'].uploads, 'an unfinished upload')
-        threading.Event().wait(dice.uniform(0, 2))
-        server.kill()
-        statuses = [server.tasks(each)[-1]['status'] for each in begun]
-        interrupted += statuses.count('processing')
-        server.start()
-        server.invariants.wait_settled(300)
-    server.invariants.assert_hold()
-    for image_id in images:
-        (task,) = server.tasks(image_id)
-        assert task['status'] == 'success', task
+        return begun
+
+    images = cloud_helpers.kill_until_interrupted(
+        server, begin, places['b'].uploads, INTERRUPTED
+    )
     for bucket in places.values():
         assert set(bucket.keys()) == images
         assert bucket.uploads() == []
