@@ -108,7 +108,7 @@ class CloudBench:
     def _make_pools(self):
         for ceph in (self._cloud.edge, self._cloud.far):
             if ceph in self._clusters.values():
-                self._cloud.start_site(ceph)
+                self._cloud.start(ceph)
         if self._has_s3:
             self._buckets = s3_buckets.Buckets(self._cloud)
         for store, ceph in self._clusters.items():

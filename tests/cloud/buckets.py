@@ -21,7 +21,7 @@ class Buckets:
 
     def __init__(self, cloud):
         self._place, self._radosgw = cloud.place, cloud.radosgw
-        cloud.start_radosgw(cloud.radosgw)
+        cloud.start(cloud.radosgw)
         for user in (WRITER, READER):
             self._radosgw.make_user(self.name(user), *self.key(user))
         self.client = self.connect(WRITER)

@@ -154,7 +154,7 @@ def new_pools(cloud, bindings):
 @pytest.fixture(scope='package')
 def edge_pools(cloud, bindings):
     """The same in the Ceph cluster of another site."""
-    cloud.start_site(cloud.edge)
+    cloud.start(cloud.edge)
     with contextlib.closing(pools.Pools(cloud.place, cloud.edge)) as made:
         yield made
 

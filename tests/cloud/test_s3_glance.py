@@ -21,7 +21,7 @@ NO_BUCKET = 'glance-has-no-such-bucket'
 @pytest.fixture(scope='module')
 def places(buckets, cloud):
     """The buckets of two stores, on a server that others do not use."""
-    cloud.start_radosgw(cloud.radosgw_2)
+    cloud.start(cloud.radosgw_2)
     return {
         name: buckets.make(f'glance-{name}', cloud.radosgw_2)
         for name in ('a', 'b')
@@ -138,7 +138,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(
             'a request that failed',
         )
     finally:
-        cloud.start_radosgw(cloud.radosgw_2)
+        cloud.start(cloud.radosgw_2)
     assert client.wait_copy(image_id, task_id)['status'] == 'success'
     assert server.store_file('local', image_id).read_bytes() == content
 

@@ -8,7 +8,7 @@ Ceph, RabbitMQ, MariaDB, Keystone, and Cinder with the backends ``fast`` and
 ``images-a`` and ``images-b`` are for rbd stores. It needs Debian 12 and root.
 
 Two more Ceph clusters are started when they are needed, by
-``cloud.start_site``: ``cloud.edge``, and ``cloud.far`` at the end of a slow
+``cloud.start``: ``cloud.edge``, and ``cloud.far`` at the end of a slow
 link.
 
 By hand: ``make cloud``, and ``make cloud-down``; or ``python -m

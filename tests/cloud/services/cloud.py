@@ -19,6 +19,7 @@ from tests.cloud.services import place as places
 from tests.cloud.services import processes
 from tests.cloud.services import rabbitmq
 from tests.cloud.services import radosgw
+from tests.cloud.services import swift
 
 SERVICES = (
     'cinder', 'cinder-scheduler', 'cinder-volume', 'keystone', 'rabbitmq',
@@ -28,7 +29,7 @@ SERVICES = (
 STOP = (SERVICES[:4], SERVICES[4:8], SERVICES[8:])
 DATA = (
     'cache', 'ceph', 'cinder', 'done', 'edge', 'far', 'glance', 'keystone',
-    'mariadb', 'rabbitmq', 'record', 'run', 'shares', 'tmp',
+    'mariadb', 'rabbitmq', 'record', 'run', 'shares', 'swift', 'tmp',
 )
 READY = 'ready'
 # Seconds of one way to the cluster far away.
@@ -51,12 +52,14 @@ class Cloud:
         self.far = ceph.Ceph(
             self.processes, 'far', link.Link(self.processes, LINK_DELAY)
         )
-        # What has S3 stores starts it.
+        # What has stores in S3 or Swift starts these; a second one is for a
+        # test to stop.
         self.radosgw = radosgw.Radosgw(self.processes, self.ceph)
-        # For a test to stop.
         self.radosgw_2 = radosgw.Radosgw(
             self.processes, self.ceph, 'radosgw-2'
         )
+        self.swift = swift.Swift(self.processes)
+        self.swift_2 = swift.Swift(self.processes, 'swift-2')
         self.database = mariadb.MariaDB(self.processes)
         self.broker = rabbitmq.RabbitMQ(self.processes)
         self.keystone = keystone.Keystone(self.processes, self.database)
@@ -143,21 +146,14 @@ class Cloud:
                         self.place.folder / name, ignore_errors=True
                     )
 
-    def start_site(self, site):
-        """Start the cluster of another site, unless it runs.
+    def start(self, service):
+        """Start what is not started with the others, unless it runs.
 
-        :param site: ``self.edge`` or ``self.far``
+        :param service: ``self.edge``, ``self.far``, ``self.radosgw``,
+            ``self.radosgw_2``, ``self.swift`` or ``self.swift_2``
         """
         with self.place.locked(wait=True):
-            site.up()
-
-    def start_radosgw(self, server):
-        """Start a server of S3, unless it runs.
-
-        :param server: ``self.radosgw`` or ``self.radosgw_2``
-        """
-        with self.place.locked(wait=True):
-            server.up()
+            service.up()
 
     def _down(self):
         self.place.path('done', READY).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from tests.cloud.services import conf
 USERS = {
     'glance': (conf.SERVICE_PROJECT, ('service', 'member')),
     'cinder': (conf.SERVICE_PROJECT, ('service', 'member')),
+    'swift': (conf.SERVICE_PROJECT, ('service', 'member')),
     # A second account for a store, in a project of its own.
     'glance2': ('images2', ('member',)),
     'demo': ('demo', ('member',)),
@@ -70,10 +71,8 @@ def create(place):
     with connect(place) as cloud:
         identity = cloud.identity
         _create_users(place, identity, USERS)
-        for kind, name, suffix in SERVICES:
-            _create_service(
-                identity, kind, name, place.url(name, suffix)
-            )
+    for kind, name, suffix in SERVICES:
+        create_service(place, kind, name, place.url(name, suffix))
 
 
 def create_share(place):
@@ -102,6 +101,12 @@ def _create_users(place, identity, users):
         for name in USERS[user][1]:
             role = identity.find_role(name) or identity.create_role(name=name)
             identity.assign_project_role_to_user(project, account, role)
+
+
+def create_service(place, kind, name, url):
+    """Make what is missing of a service in the catalogue."""
+    with connect(place) as cloud:
+        _create_service(cloud.identity, kind, name, url)
 
 
 def _create_service(identity, kind, name, url):

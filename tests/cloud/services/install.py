@@ -95,9 +95,14 @@ def _no_daemons():
         POLICY.unlink()
 
 
+def venv_of(place):
+    """Return the services' virtual environment."""
+    return place.folder / 'venv'
+
+
 def _make_venv(processes):
     """Make the services' virtual environment, or take the one there is."""
-    venv = processes.place.folder / 'venv'
+    venv = venv_of(processes.place)
     complete = venv / 'complete'
     if complete.exists() and complete.read_text() == REQUIREMENTS.read_text():
         return venv

@@ -20,14 +20,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 # Below the range that systems take ports for clients from.
 FIRST_PORT = 25000
 LAST_PORT = 32000
-BLOCK = 64
+BLOCK = 80
 PORTS = (
     'keystone', 'cinder', 'glance', 'amqp', 'epmd', 'erlang', 'ceph-mon-v1',
     'ceph-mon-v2', 'mariadb', 'edge-mon-v1', 'edge-mon-v2', 'far-mon-v1',
-    'far-mon-v2', 'radosgw', 'radosgw-2',
+    'far-mon-v2', 'radosgw', 'radosgw-2', 'swift', 'swift-2',
+    'swift-account', 'swift-container', 'swift-object',
 )
 # The other daemons of each Ceph cluster take theirs from the rest.
-CEPH_PORTS = {'ceph': 16, 'edge': 32, 'far': 48}
+CEPH_PORTS = {'ceph': 32, 'edge': 48, 'far': 64}
 CEPH_COUNT = 16
 # A Unix socket's path holds 107 bytes, and daemons add to the folder's.
 LONGEST_FOLDER = 70
