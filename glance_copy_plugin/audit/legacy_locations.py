@@ -4,8 +4,9 @@
 
 ``cinder://<volume>`` becomes ``cinder://<store>/<volume>``: the store whose
 volume type is the volume's. ``irods://user:password@host/...`` becomes a URL
-of the path alone, and ``s3://key:secret@host/...`` one without them. Glance's
-own lazy update does the first when an image is used, if ever.
+of the path alone, ``s3://key:secret@host/...`` one without them, and
+``swift+https://user:key@host/...`` one that names the store's configuration.
+Glance's own lazy update does the first when an image is used, if ever.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from glance_store import exceptions
 
 from glance_copy_plugin.backends import drivers
 from glance_copy_plugin.backends import s3_objects
+from glance_copy_plugin.backends import swift_objects
 from glance_copy_plugin.records import urls
 from glance_copy_plugin.transfer import errors
 from glance_store_irods import location as irods_location
@@ -79,6 +81,8 @@ class Migration:
             return self._of_cinder(url.removeprefix(_CINDER))
         if s3_objects.Place.of_url(url):
             return _of_s3(url)
+        if swift_objects.Place.of_url(url):
+            return _of_swift(url)
         return _of_irods(url)
 
     def _of_cinder(self, volume):
@@ -103,7 +107,7 @@ def is_legacy(url):
     """True if a location is not as it would be written today."""
     if url.startswith(_CINDER):
         return '/' not in url.removeprefix(_CINDER)
-    if s3_objects.Place.of_url(url):
+    if s3_objects.Place.of_url(url) or swift_objects.Place.of_url(url):
         return '@' in url
     return url.startswith('irods://') and irods_location.is_legacy(url)
 
@@ -129,6 +133,19 @@ def _of_s3(url):
     raise _CannotTell(
         f'no store of this node has the bucket {place.bucket} of '
         f'{place.endpoint}'
+    )
+
+
+def _of_swift(url):
+    place = swift_objects.Place.of_url(url)
+    for name, driver in _drivers('swift'):
+        if swift_objects.is_configured(driver) and place.is_of(driver):
+            return name, swift_objects.url(
+                driver, place.container, place.key
+            )
+    raise _CannotTell(
+        'no store of this node has the Swift account of the container '
+        f'{place.container}'
     )
 
 

@@ -265,14 +265,24 @@ class Backend:
 
     def serves(self, driver) -> bool:
         """True if that is one of its drivers, and usable."""
-        return isinstance(
-            driver, tuple(filter(None, map(_driver_class, self.drivers)))
+        return any(
+            _is_made_by(driver, name) for name in self.drivers
         ) and self.is_usable(driver)
 
 
+def _is_made_by(driver, name):
+    made = _driver_of(name)
+    if isinstance(made, type):
+        return isinstance(driver, made)
+    # A function makes one of the classes of its package.
+    return made is not None and type(driver).__module__.startswith(
+        f'{made.__module__.rpartition(".")[0]}.'
+    )
+
+
 @functools.cache
-def _driver_class(name):
-    """Return the class of a driver; None if it cannot be loaded here."""
+def _driver_of(name):
+    """Return what makes a driver; None if it cannot be loaded here."""
     for point in importlib.metadata.entry_points(
         group='glance_store.drivers', name=name
     ):

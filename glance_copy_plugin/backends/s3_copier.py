@@ -9,77 +9,53 @@ the size as proof, and with ``verify = full`` the bytes.
 """
 
 from concurrent import futures
-import logging
 
 from glance_store import exceptions
 
-from glance_copy_plugin.backends import base
+from glance_copy_plugin.backends import object_copier
 from glance_copy_plugin.backends import read_back
 from glance_copy_plugin.backends import s3_objects
-
-LOG = logging.getLogger(__name__)
 
 # What servers copy in one go. More is copied in parts.
 IN_ONE_GO = 5 * 1024 ** 3
 PART = 512 * 1024 ** 2
 PARTS = 10_000
-# Seconds between two looks at whether the copy was stopped.
-_LOOK = 0.4
 
 
-class S3Copier:
+class S3Copier(object_copier.ObjectCopier):
     """Copies images between the buckets of one server."""
 
-    def can_copy(self, locations, target):
-        """True if the target's user may read a source."""
-        sources = [
-            each for each in locations if _is_near(each, target.driver)
-        ]
-        if not sources:
+    service, container = 'S3', 'bucket'
+
+    def opened(self, driver, image_id=None):
+        return s3_objects.opened(driver)
+
+    def errors(self):
+        return _errors()
+
+    def is_near(self, location, driver):
+        if 's3' not in location.driver.get_schemes() or (
+            not s3_objects.is_configured(location.driver)
+        ):
             return False
-        why = 'its user may not read it'
-        try:
-            with s3_objects.opened(target.driver) as bucket:
-                if any(_is_visible(bucket, each) for each in sources):
-                    return True
-        except (
-            *s3_objects.module().ERRORS, exceptions.GlanceStoreException
-        ) as exc:
-            why = exc
-        LOG.info(
-            'S3 cannot copy the image into store %(store)s by itself: '
-            '%(why)s', {'store': target.store, 'why': why},
-        )
-        return False
+        here = s3_objects.endpoint(driver)
+        if not location.url:
+            return s3_objects.endpoint(location.driver) == here
+        place = s3_objects.Place.of_url(location.url)
+        return place is not None and place.endpoint == here
 
-    def copy(self, request):
-        """Copy the first of the image's objects that is good.
+    def is_visible(self, container, location):
+        if not location.url:
+            return container.exists(location.driver.bucket)
+        place = s3_objects.Place.of_url(location.url)
+        return container.find(place.key, bucket=place.bucket) is not None
 
-        :raises: :class:`CannotServerCopy` if there is none
-        """
-        target = request.target
-        problems = []
-        with s3_objects.opened(target.driver) as bucket:
-            if not bucket.is_made():
-                raise base.CannotServerCopy(
-                    f'there is no bucket {bucket.name} yet'
-                )
-            if bucket.find(request.image_id) is not None:
-                raise exceptions.Duplicate(image=request.image_id)
-            for location in request.locations:
-                if not _is_near(location, target.driver):
-                    continue
-                try:
-                    return _Copy(bucket, request, location).make()
-                except (_Unsuitable, read_back.NotTheImage) as exc:
-                    problems.append(str(exc))
-        raise base.CannotServerCopy(
-            '; '.join(problems) or 'no store of this server holds the image'
-        )
+    def make(self, container, request, location):
+        return _Copy(container, request, location).make()
 
 
-class _Unsuitable(Exception):
-    """An object cannot be copied from; the text says why."""
+def _errors():
+    return (*s3_objects.module().ERRORS, exceptions.GlanceStoreException)
 
 
 class _Copy:
@@ -94,16 +70,14 @@ class _Copy:
         self._told = 0
 
     def make(self):
-        """Make the copy; return the :class:`StoredObject`."""
+        """Make the copy; return its URL."""
         request, name = self._request, self._request.image_id
         found = self._find_source()
         if request.verify == 'full':
             self._make_checked(found, name)
         else:
             self._transfer(self._source, found, name)
-        return request.target.stored(s3_objects.url(
-            request.target.driver, name
-        ))
+        return s3_objects.url(request.target.driver, name)
 
     def _find_source(self):
         try:
@@ -113,12 +87,14 @@ class _Copy:
         except exceptions.Forbidden:
             found = None
         if found is None:
-            raise _Unsuitable(
+            raise object_copier.Unsuitable(
                 'the user of the target sees no image in the bucket '
                 f'{self._source.bucket}'
             )
         if found.size != self._request.size:
-            raise _Unsuitable(f'an object of a store has {found.size} bytes')
+            raise object_copier.Unsuitable(
+                f'an object of a store has {found.size} bytes'
+            )
         return found
 
     def _make_checked(self, found, name):
@@ -156,10 +132,10 @@ class _Copy:
     def _in_one_go(self, pool, source, found, key):
         copied = pool.submit(self._bucket.copy, source, found.etag, key)
         try:
-            self._wait([copied])
+            object_copier.wait([copied], self._request)
         except BaseException:
             # The server may have made it, whatever became of its answer.
-            futures.wait([copied])
+            object_copier.stop([copied])
             self._discard(key)
             raise
 
@@ -173,14 +149,12 @@ class _Copy:
                     self._bucket.copy_part, upload, number, source,
                     found.etag, key, start, min(start + size, found.size),
                 ))
-            self._wait(copies, lambda done: self._tell(
+            object_copier.wait(copies, self._request, lambda done: self._tell(
                 min(done * size, found.size - 1)
             ))
             self._complete(upload, key, [each.result() for each in copies])
         except BaseException:
-            for each in copies:
-                each.cancel()
-            futures.wait(copies)
+            object_copier.stop(copies)
             self._abort(upload, key)
             raise
 
@@ -209,18 +183,6 @@ class _Copy:
                 return size
         return max(PART, least)
 
-    def _wait(self, copies, on_done=lambda count: None):
-        """Return when all are done; raise what one raises, or to stop."""
-        waiting = set(copies)
-        while waiting:
-            self._request.cancel.check()
-            done, waiting = futures.wait(
-                waiting, _LOOK, futures.FIRST_COMPLETED
-            )
-            for each in done:
-                each.result()
-            on_done(len(copies) - len(waiting))
-
     def _tell(self, count):
         """Say how much is copied; a second copy begins at no less."""
         self._told = max(self._told, count)
@@ -242,42 +204,12 @@ class _Copy:
             )
 
     def _discard(self, key):
-        """Remove what failed; why it failed is the error to raise."""
-        self._quietly(self._bucket.remove, key)
+        object_copier.discard(
+            self._bucket.remove, key, service='S3', errors=_errors()
+        )
 
     def _abort(self, upload, key):
-        self._quietly(self._bucket.abort_upload, upload, key)
-
-    @staticmethod
-    def _quietly(remove, *what):
-        try:
-            remove(*what)
-        except (
-            *s3_objects.module().ERRORS, exceptions.GlanceStoreException
-        ) as exc:
-            LOG.error(
-                'An incomplete copy stays behind in S3 as %(name)s: %(why)s',
-                {'name': what[-1], 'why': exc},
-            )
-
-
-def _is_near(location, driver):
-    """True for an object on the server of a driver."""
-    if 's3' not in location.driver.get_schemes() or (
-        not s3_objects.is_configured(location.driver)
-    ):
-        return False
-    if not location.url:
-        return s3_objects.endpoint(location.driver) == (
-            s3_objects.endpoint(driver)
+        object_copier.discard(
+            self._bucket.abort_upload, upload, key, service='S3',
+            errors=_errors(),
         )
-    place = s3_objects.Place.of_url(location.url)
-    return place is not None and place.endpoint == s3_objects.endpoint(driver)
-
-
-def _is_visible(bucket, location):
-    """Ask with the account of the target, which is the one that copies."""
-    if not location.url:
-        return bucket.exists(location.driver.bucket)
-    place = s3_objects.Place.of_url(location.url)
-    return bucket.find(place.key, bucket=place.bucket) is not None

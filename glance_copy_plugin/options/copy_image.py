@@ -94,7 +94,7 @@ Possible values:
 """),
     cfg.ListOpt(
         'copiers',
-        default=['file', 'irods', 'cinder', 'rbd', 's3'],
+        default=['file', 'irods', 'cinder', 'rbd', 's3', 'swift'],
         help="""
 Backends that may copy by themselves, most preferred first.
 
@@ -279,7 +279,9 @@ class CopyOptions:
     staging_dir: str
     staging_memory: int = 16 * 1024 ** 2
     staging_window: int | None = None
-    copiers: tuple = ('file', 'irods', 'cinder', 'rbd', 's3')
+    copiers: tuple = (
+        'file', 'irods', 'cinder', 'rbd', 's3', 'swift',
+    )
     verify: str = 'backend'
     max_parallel_stores: int | None = None
     bandwidth_limit: int | None = None

@@ -13,6 +13,7 @@ import pytest
 
 from tests.cloud import buckets as object_stores
 from tests.cloud import cinder_parts
+from tests.cloud import containers as swift_containers
 from tests.cloud import pools
 from tests.cloud import services
 from tests.cloud import stock
@@ -163,6 +164,12 @@ def edge_pools(cloud, bindings):
 def buckets(cloud):
     """Buckets of S3 that only this process uses: :class:`Buckets`."""
     return object_stores.Buckets(cloud)
+
+
+@pytest.fixture(scope='package')
+def containers(cloud):
+    """Containers of Swift that only this process uses: :class:`Containers`."""
+    return swift_containers.Containers(cloud)
 
 
 @pytest.fixture(scope='package')

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""A container of Swift, as the user of a store may use it.
+
+It needs swiftclient. What the server refuses becomes an exception of
+glance_store that names the container.
+"""
+
+import contextlib
+import dataclasses
+import json
+import threading
+import urllib.parse
+
+from glance_store import exceptions
+from keystoneauth1 import exceptions as keystone_exceptions
+import swiftclient
+
+from glance_copy_plugin.backends import swift_objects
+
+ERRORS = (swiftclient.ClientException, keystone_exceptions.ClientException)
+_CHUNK = 1024 * 1024
+_FORBIDDEN = (401, 403)
+_FULL = (413, 507)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Segment:
+    """An object, or a part of one that has several.
+
+    :param size: bytes
+    :param etag: md5, without quotes
+    """
+
+    container: str
+    key: str
+    size: int
+    etag: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the server tells of an object.
+
+    :param size: bytes
+    :param etag: without quotes; the md5 of what is not segmented
+    :param dynamic: ``container/prefix`` of its segments, or None
+    :param static: it has a list of segments
+    """
+
+    size: int
+    etag: str
+    dynamic: str | None
+    static: bool
+
+    @property
+    def is_segmented(self):
+        """True for a manifest."""
+        return self.static or self.dynamic is not None
+
+
+class Container:
+    """A container of an account.
+
+    :param driver: glance_store's driver for Swift, of a store whose user asks
+    :param name: that of the store's images without one
+    :param storage_url: of another account, which this user may read
+    :param login: glance_store's connection manager, if there is one
+    """
+
+    def __init__(self, driver, name=None, storage_url=None, login=None):
+        self.name = name or driver.store_conf.swift_store_container
+        self._driver = driver
+        self._may_be_made = (
+            driver.store_conf.swift_store_create_container_on_put
+        )
+        self._login = login or _login(driver)
+        self.storage_url = storage_url or self._login.storage_url
+        self._own = threading.local()
+        self._connections = []
+
+    @property
+    def account(self):
+        """The name of the account."""
+        return urllib.parse.unquote(
+            self.storage_url.rstrip('/').rpartition('/')[2]
+        )
+
+    def beside(self, name, storage_url=None):
+        """Return another container, for the same user to ask."""
+        return Container(
+            self._driver, name, storage_url or self.storage_url, self._login
+        )
+
+    def close(self):
+        """Close its connections."""
+        for each in self._connections:
+            each.close()
+
+    @property
+    def _client(self):
+        """The connection of this thread, with a token that is valid."""
+        token = self._login.get_connection().token
+        if getattr(self._own, 'token', None) != token:
+            self._own.token = token
+            self._own.client = self._driver.get_store_connection(
+                token, self.storage_url
+            )
+            self._connections.append(self._own.client)
+        return self._own.client
+
+    def exists(self):
+        """True if there is this container."""
+        try:
+            with self.told():
+                self._client.head_container(self.name)
+        except exceptions.NotFound:
+            return False
+        return True
+
+    def is_made(self):
+        """False if it has to be made first.
+
+        :raises BadStoreConfiguration: if it is not there and must not be made
+        """
+        if self.exists():
+            return True
+        if self._may_be_made:
+            return False
+        raise exceptions.BadStoreConfiguration(
+            f'the container {self.name} does not exist; make it, or set '
+            'swift_store_create_container_on_put'
+        )
+
+    def make(self):
+        """Make it, unless it is there."""
+        with self.told():
+            self._client.put_container(self.name)
+
+    def find(self, key):
+        """Return what is :class:`Found`; None if there is no such object."""
+        try:
+            with self.told():
+                answer = self._client.head_object(self.name, key)
+        except exceptions.NotFound:
+            return None
+        dynamic = answer.get('x-object-manifest')
+        return Found(
+            size=int(answer.get('content-length', 0)),
+            etag=answer.get('etag', '').strip('"'),
+            dynamic=dynamic and urllib.parse.unquote(dynamic),
+            static=answer.get('x-static-large-object', '').lower() == 'true',
+        )
+
+    def read(self, key, offset=0):
+        """Yield the bytes of an object from ``offset`` on.
+
+        :raises NotFound: if there is no such object
+        """
+        # There is no range in an object without bytes.
+        headers = {'Range': f'bytes={offset}-'} if offset else {}
+        with self.told():
+            _headers, body = self._client.get_object(
+                self.name, key, resp_chunk_size=_CHUNK, headers=headers
+            )
+        with contextlib.closing(body), self.told():
+            yield from body
+
+    def put(self, key, contents, size):
+        """Make an object of what can be read; return its ETag."""
+        with self.told():
+            return self._client.put_object(
+                self.name, key, contents, content_length=size,
+                chunk_size=_CHUNK, content_type='application/octet-stream',
+            ).strip('"')
+
+    def copy(self, source, segment, key):
+        """Have the server copy a :class:`Segment`; return the new one.
+
+        :param source: :class:`Container` that says in which account it is
+        """
+        path = urllib.parse.quote(f'{segment.container}/{segment.key}')
+        with self.told():
+            etag = self._client.put_object(
+                self.name, key, b'', headers={
+                    'X-Copy-From': path,
+                    'X-Copy-From-Account': urllib.parse.quote(source.account),
+                },
+            )
+        return Segment(
+            container=self.name, key=key, size=segment.size,
+            etag=etag.strip('"'),
+        )
+
+    def most_segments(self):
+        """Return how many segments an object may have; 0 if there are none.
+        """
+        with self.told():
+            known = self._client.get_capabilities()
+        return known.get('slo', {}).get('max_manifest_segments', 0)
+
+    def put_manifest(self, key, segments):
+        """Make an object of segments; the server compares their ETags."""
+        entries = json.dumps([
+            {'path': f'/{each.container}/{each.key}', 'etag': each.etag,
+             'size_bytes': each.size}
+            for each in segments
+        ])
+        with self.told():
+            self._client.put_object(
+                self.name, key, entries, query_string='multipart-manifest=put',
+                content_type='application/octet-stream',
+            )
+
+    def segments(self, key, found):
+        """Return the :class:`Segment` objects of what was found.
+
+        :raises ValueError: if they cannot be used one by one
+        """
+        if found.dynamic is not None:
+            container, _, prefix = found.dynamic.partition('/')
+            with contextlib.closing(self.beside(container)) as other:
+                return other.listed(prefix)
+        return [_segment(each) for each in self.manifest(key)]
+
+    def manifest(self, key):
+        """Return the entries of the static list of segments of an object."""
+        with self.told():
+            _headers, body = self._client.get_object(
+                self.name, key, query_string='multipart-manifest=get'
+            )
+        return json.loads(body)
+
+    def listed(self, prefix=''):
+        """Return :class:`Segment` objects for all that begin so.
+
+        There are none if there is no container.
+        """
+        try:
+            with self.told():
+                _headers, found = self._client.get_container(
+                    self.name, prefix=prefix, full_listing=True
+                )
+        except exceptions.NotFound:
+            return []
+        return [
+            Segment(container=self.name, key=each['name'],
+                    size=each['bytes'], etag=each['hash'])
+            for each in found
+        ]
+
+    def names(self, prefix):
+        """Return the names of the account's containers that begin so."""
+        with self.told():
+            _headers, found = self._client.get_account(
+                prefix=prefix, full_listing=True
+            )
+        return [each['name'] for each in found]
+
+    def remove(self, key):
+        """Remove an object, not its segments; it may be gone already."""
+        with contextlib.suppress(exceptions.NotFound), self.told():
+            self._client.delete_object(self.name, key)
+
+    def remove_segments(self, prefix):
+        """Remove all segments with that prefix."""
+        for each in self.listed(prefix):
+            if (swift_objects.prefix_of(each.key) or ('', ''))[1] == prefix:
+                self.remove(each.key)
+
+    @contextlib.contextmanager
+    def told(self):
+        """Raise what others understand for what the server says."""
+        try:
+            with _told_by_keystone():
+                yield
+        except swiftclient.ClientException as exc:
+            if exc.http_status == 404:
+                raise exceptions.NotFound() from None
+            if exc.http_status in _FULL:
+                raise exceptions.StorageFull(
+                    message='no space left: the quota of the container '
+                    f'{self.name} or of its account is used up, or Swift is '
+                    'full'
+                ) from None
+            if exc.http_status in _FORBIDDEN:
+                raise exceptions.Forbidden(
+                    'Swift refuses the user of the store the container '
+                    f"{self.name}; check the user's roles and the "
+                    "container's access list"
+                ) from None
+            raise
+
+
+def storage_url(driver):
+    """Return the URL of the account of a store."""
+    return _login(driver).storage_url
+
+
+def _login(driver):
+    """Return glance_store's connection manager, which renews its token."""
+    with _told_by_keystone():
+        return driver.get_manager(
+            driver.create_location('any'), allow_reauth=True
+        )
+
+
+@contextlib.contextmanager
+def _told_by_keystone():
+    try:
+        yield
+    except (keystone_exceptions.Unauthorized, keystone_exceptions.Forbidden):
+        raise exceptions.Forbidden(
+            'Keystone refuses the user of the store; check swift_store_user '
+            'and swift_store_key, or the file that swift_store_config_file '
+            'names'
+        ) from None
+
+
+@contextlib.contextmanager
+def opened(driver, name=None):
+    """Yield the :class:`Container` of a store."""
+    with contextlib.closing(Container(driver, name)) as container:
+        yield container
+
+
+def _segment(entry):
+    """Return the :class:`Segment` of an entry in a manifest."""
+    if 'range' in entry or entry.get('sub_slo') or 'name' not in entry:
+        raise ValueError('its manifest has more than whole segments')
+    container, _, key = entry['name'].lstrip('/').partition('/')
+    return Segment(
+        container=container, key=key, size=entry['bytes'],
+        etag=entry['hash'],
+    )

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""The conformance suite on Swift: written whole, in segments, and copied."""
+
+import pytest
+
+from glance_copy_plugin.backends import swift_container
+from glance_copy_plugin.backends import swift_copier
+from glance_copy_plugin.backends import swift_streams
+from tests.cloud import containers
+from tests.parts import data
+from tests.stores import conformance
+from tests.stores import server_side
+
+IMAGE_ID, MIB = conformance.IMAGE_ID, 1024 ** 2
+
+
+class TestWriting(containers.InContainers, conformance.StoreConformance):
+    """Images of the suite are larger than one segment."""
+
+    writer = swift_streams.SwiftWriter()
+
+    @pytest.mark.parametrize('size', [
+        2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 5 * MIB - 1, 5 * MIB, 6 * MIB,
+    ])
+    def test_segments_of_any_size_make_the_image(
+        self, make, source, copy, size
+    ):
+        content = data.some(size)
+        self.succeed(
+            copy([target := make('s1')], [source(content)], content), target,
+            content=content,
+        )
+        assert len(target.objects()) == (1 if size < 5 * MIB else 4)
+
+    def test_segments_of_an_upload_that_died_are_not_taken_for_the_images(
+        self, make, source, copy
+    ):
+        target = make('s1')
+        target.container.put_segments(IMAGE_ID, data.some(9 * MIB), MIB)
+        copied = copy([target], [source(conformance.IMAGE)])
+        copied.run()
+        assert copied.errors == {}
+        assert target.content(copied.stored['s1'].url) == conformance.IMAGE
+
+
+class TestWritingInOneGo(TestWriting):
+    """As what is smaller than what the driver calls large."""
+
+    large = 100
+
+    test_segments_of_any_size_make_the_image = None
+
+
+class TestCopying(
+    containers.InContainers, server_side.ServerSideConformance
+):
+    copier = swift_copier.SwiftCopier()
+    proves_bytes = False
+
+
+class TestCopyingSegments(containers.InContainers, server_side.ServerSide):
+    """Images that glance_store's driver or another tool has segmented."""
+
+    copier = swift_copier.SwiftCopier()
+    content = data.some(5 * MIB + 1)
+
+    def copied(self, make, copy, put, verify='backend'):
+        origin, target = make('origin'), make('s1')
+        held = self.held(origin, put(origin.container))
+        before = origin.objects()
+        copied = copy([target], [held], self.content, verify=verify)
+        self.succeed(copied, target, content=self.content)
+        assert origin.objects() == before
+        return target.container
+
+    @pytest.mark.parametrize('verify', ['backend', 'full'])
+    def test_a_dynamic_manifest_is_copied_segment_by_segment(
+        self, make, copy, verify
+    ):
+        made = self.copied(make, copy, lambda container: (
+            container.put_dynamic(IMAGE_ID, self.content, 2 * MIB)
+        ), verify)
+        assert len(made.keys()) == 4
+        assert made.head(IMAGE_ID)['x-static-large-object'] == 'True'
+
+    def test_a_static_manifest_is_copied_segment_by_segment(
+        self, make, copy
+    ):
+        def put(container):
+            container.put_segments('of-a-tool', self.content, 3 * MIB)
+            return container.put_static(IMAGE_ID, [
+                {'path': f'/{container.name}/of-a-tool-{number:05}'}
+                for number in (1, 2)
+            ])
+
+        assert len(self.copied(make, copy, put).keys()) == 3
+
+    def test_a_manifest_of_parts_of_segments_is_not_copied_by_the_server(
+        self, make, copy, caplog
+    ):
+        def put(container):
+            container.put('some', self.content[:4 * MIB])
+            container.put('more', bytes(7) + self.content[4 * MIB:])
+            return container.put_static(IMAGE_ID, [
+                {'path': f'/{container.name}/some'},
+                {'path': f'/{container.name}/more', 'range': '7-'},
+            ])
+
+        caplog.set_level('INFO')
+        self.copied(make, copy, put)
+        assert 'more than whole segments' in caplog.text
+
+    def test_a_segment_that_is_missing_is_noticed(self, make, copy):
+        origin, target = make('origin'), make('s1')
+        url = origin.container.put_dynamic(IMAGE_ID, self.content, 2 * MIB)
+        origin.container._client.delete_object(
+            origin.container.name, f'{IMAGE_ID}-00002'
+        )
+        self.fail(
+            copy([target], [self.held(origin, url)], self.content), target
+        )
+
+    @pytest.mark.parametrize(('last', 'size'), [
+        ('copy', MIB), ('put_manifest', 5 * MIB + 1),
+    ])
+    def test_what_was_made_while_its_answer_was_lost_does_not_stay(
+        self, make, copy, monkeypatch, last, size
+    ):
+        made, kind = [], swift_container.Container
+        work = getattr(kind, last)
+
+        def lose(*arguments):
+            work(*arguments)
+            made.extend(target.objects())
+            raise ConnectionResetError('the connection was reset')
+
+        origin, target = make('origin'), make('s1')
+        content = self.content[:size]
+        put = origin.plant if last == 'copy' else (
+            lambda *what: origin.container.put_dynamic(*what, 2 * MIB)
+        )
+        held = self.held(origin, put(IMAGE_ID, content))
+        monkeypatch.setattr(kind, last, lose)
+        self.fail(copy([target], [held], content), target)
+        assert IMAGE_ID in made
