@@ -115,6 +115,20 @@ class Container:
         """Return the headers of an object."""
         return self._client.head_object(self.name, key)
 
+    def segments(self, key):
+        """Return the names of an object's segments in this container."""
+        head = self.head(key)
+        if prefix := head.get('x-object-manifest', '').partition('/')[2]:
+            return [each for each in self.keys() if each.startswith(prefix)]
+        if 'x-static-large-object' not in head:
+            return []
+        _headers, found = self._client.get_object(
+            self.name, key, query_string='multipart-manifest=get'
+        )
+        return [
+            each['name'].rpartition('/')[2] for each in json.loads(found)
+        ]
+
     def limit(self, count):
         """Let it have so many bytes; no limit if it is empty."""
         self._client.post_container(
@@ -139,7 +153,13 @@ class SwiftTarget(conformance.Target):
         return self.container.content(url.rpartition('/')[2])
 
     def objects(self):
-        return self.container.keys()
+        """Count the segments of an image with it."""
+        keys = self.container.keys()
+        used = [
+            segment for key in keys if '-0000' not in key
+            for segment in self.container.segments(key)
+        ]
+        return [key for key in keys if key not in used]
 
     def plant(self, image_id, content):
         return self.container.put(image_id, content)
