@@ -8,6 +8,8 @@ import random
 import threading
 import time
 
+import psutil
+
 from tests.functional.helpers import wait_until
 
 LOOKS = 20
@@ -111,3 +113,11 @@ def kill_until_interrupted(server, begin, half_written, count):
         (task,) = server.tasks(image_id)
         assert task['status'] == 'success', task
     return images
+
+
+def moved(server):
+    """Return how many bytes Glance's processes have read and written."""
+    counts = [
+        psutil.Process(pid).io_counters() for pid in server.worker_pids
+    ]
+    return sum(each.read_chars + each.write_chars for each in counts)

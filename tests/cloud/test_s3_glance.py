@@ -2,7 +2,6 @@
 
 """Copies into, out of and within S3, asked for through a real Glance."""
 
-import psutil
 import pytest
 
 from tests.cloud import helpers as cloud_helpers
@@ -70,23 +69,15 @@ def image(client):
         client.delete(image_id)
 
 
-def moved(server):
-    """Return how many bytes Glance's processes have read and written."""
-    counts = [
-        psutil.Process(pid).io_counters() for pid in server.worker_pids
-    ]
-    return sum(each.read_chars + each.write_chars for each in counts)
-
-
 def test_from_bucket_to_bucket_no_byte_passes_through_glance(
     server, client, image, places
 ):
     image_id, content = image('a', 64 * MIB)
-    before = moved(server)
+    before = cloud_helpers.moved(server)
     task = helpers.copy(client, image_id, ['b'])
     assert task['status'] == 'success', task['message']
     # Requests and records take some.
-    assert moved(server) - before < 4 * MIB
+    assert cloud_helpers.moved(server) - before < 4 * MIB
     helpers.assert_unlocked(server, client, image_id)
     client.delete(image_id, store='a')
     assert places['a'].keys() == []
