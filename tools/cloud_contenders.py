@@ -24,6 +24,7 @@ from tools import images
 from tools import rbd_tool
 from tools import rclone_tool
 from tools import s3_buckets
+from tools import swift_containers
 
 NAME = 'bench'
 STOCK, PLUGIN = 'stock', 'plugin'
@@ -35,6 +36,10 @@ CENTRAL, EDGE, FAR = 'ceph', 'edge', 'far'
 STORES = {
     'rbd-a': CENTRAL, 'rbd-b': CENTRAL, 'edge': EDGE, 'archive': EDGE,
     'far': FAR,
+}
+OBJECT_STORES = {
+    s3_buckets.STORES: s3_buckets.Buckets,
+    swift_containers.STORES: swift_containers.Containers,
 }
 # Of each cluster; it may use all pools there, or could not copy within it.
 USER = 'bench'
@@ -73,8 +78,8 @@ class CloudBench:
             store: {CENTRAL: cloud.ceph, EDGE: cloud.edge, FAR: cloud.far}[at]
             for store, at in STORES.items() if store in used
         }
-        self._has_s3 = not used.isdisjoint(s3_buckets.STORES)
-        self._buckets = None
+        self._used = used
+        self._objects = {}
         self._cloud = cloud
         self._report = report
         self._images = {}
@@ -99,8 +104,8 @@ class CloudBench:
             found.remove()
             for store, ceph in self._clusters.items():
                 ceph.remove_pool(_pool(store))
-            if self._buckets:
-                self._buckets.remove()
+            for each in set(self._objects.values()):
+                each.remove()
             shutil.rmtree(
                 self._cloud.place.path('glance', NAME), ignore_errors=True
             )
@@ -109,8 +114,9 @@ class CloudBench:
         for ceph in (self._cloud.edge, self._cloud.far):
             if ceph in self._clusters.values():
                 self._cloud.start(ceph)
-        if self._has_s3:
-            self._buckets = s3_buckets.Buckets(self._cloud)
+        for names, kind in OBJECT_STORES.items():
+            if not self._used.isdisjoint(names):
+                self._objects |= dict.fromkeys(names, kind(self._cloud))
         for store, ceph in self._clusters.items():
             ceph.make_pool(_pool(store))
         for ceph in set(self._clusters.values()):
@@ -147,7 +153,7 @@ class CloudBench:
         ):
             runner = Runner(
                 server, who, client, self._cloud, self._clusters,
-                self._buckets,
+                self._objects,
             )
             for way in ways:
                 self._copy(runner, way, contenders.WARM_UP)
@@ -191,7 +197,10 @@ class CloudBench:
                 store: stores.rbd(ceph, _pool(store), rbd_store_user=USER)
                 for store, ceph in self._clusters.items()
             },
-            **(self._buckets.stores() if self._buckets else {}),
+            **{
+                name: options for each in set(self._objects.values())
+                for name, options in each.stores().items()
+            },
         }, keep=keep, plugin=plugin) as server:
             yield server, Client(server, cloud.token())
 
@@ -209,15 +218,15 @@ class Runner(contenders.Runner):
 
     :param cloud: where the copies are
     :param clusters: {store: its Ceph cluster}
-    :param in_s3: :class:`s3_buckets.Buckets`, or None
+    :param objects: {store in S3 or Swift: its ``Buckets`` or ``Containers``}
     """
 
-    def __init__(self, server, who, client, cloud, clusters, in_s3):
+    def __init__(self, server, who, client, cloud, clusters, objects):
         super().__init__(server, who)
         self._client = client
         self._cloud = cloud
         self._clusters = clusters
-        self._buckets = in_s3
+        self._objects = objects
 
     def copy(self, image_id, stores, compare=False):
         self._stored = None
@@ -228,11 +237,15 @@ class Runner(contenders.Runner):
         """Copy an image with ``rclone``; return what that took."""
         source = self._object(way.source, image_id)
         target = self._object(way.targets[0], f'{image_id}-copy')
-        found = rclone_tool.copy(source, target, *self._buckets.login())
+        (holder,) = {
+            self._objects[store] for store in (way.source, *way.targets)
+            if store in self._objects
+        }
+        found = rclone_tool.copy(source, target, holder.login())
         if isinstance(target, pathlib.Path):
             target.unlink()
         else:
-            self._buckets.discard(target)
+            holder.discard(target)
         return {**found, 'stored': None}
 
     def copy_with_rbd(self, image_id, way):
@@ -251,8 +264,8 @@ class Runner(contenders.Runner):
 
     def _object(self, store, name):
         """Return what ``rclone_tool`` calls an image of a store."""
-        if store in s3_buckets.STORES:
-            return f'{self._buckets.name(store)}/{name}'
+        if store in self._objects:
+            return f'{self._objects[store].name(store)}/{name}'
         return pathlib.Path(self._server.store_file(store, name))
 
     def _place(self, store, name, snapshot=''):
@@ -283,9 +296,9 @@ class Runner(contenders.Runner):
         }
         for store in stores:
             ceph = self._clusters.get(store, self._cloud.ceph)
-            if store in s3_buckets.STORES:
+            if store in self._objects:
                 if compare and image['os_hash_value'] != (
-                    self._buckets.hash_of(store, image_id)
+                    self._objects[store].hash_of(store, image_id)
                 ):
                     raise contenders.BenchFailed(
                         f'{self.who}: wrong data in {store}'

@@ -56,5 +56,13 @@ PARTS = {
         Way(says='s3 -> file', source='s3-a', targets=('copies',),
             tool=RCLONE),
     ),
+    'swift': (
+        Way(says='swift -> swift', source='swift-a', targets=('swift-b',),
+            tool=RCLONE),
+        Way(says='file -> swift', source='local', targets=('swift-a',),
+            tool=RCLONE),
+        Way(says='swift -> file', source='swift-a', targets=('copies',),
+            tool=RCLONE),
+    ),
 }
 WAYS = tuple(way for ways in PARTS.values() for way in ways)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""``rclone``, the best tool for objects of S3."""
+"""``rclone``, the best tool for objects of S3 and Swift."""
 
 import os
 import pathlib
@@ -16,22 +16,20 @@ def is_installed():
     return shutil.which('rclone') is not None
 
 
-def copy(source, target, url, key, secret):
+def copy(source, target, login):
     """Copy an object; return what that took, as ``Meter`` does.
 
-    :param source: a file's path, or ``bucket/object``
+    :param source: a file's path, or ``container/object``
     :param target: the same
-    :param url: of the server
+    :param login: {option of rclone: value}
     """
     # With AWS_CA_BUNDLE set it would end at once.
     environment = {
         name: value for name, value in os.environ.items()
         if name != 'AWS_CA_BUNDLE'
     } | {
-        'RCLONE_CONFIG_S3_TYPE': 's3', 'RCLONE_CONFIG_S3_PROVIDER': 'Ceph',
-        'RCLONE_CONFIG_S3_ENDPOINT': url,
-        'RCLONE_CONFIG_S3_ACCESS_KEY_ID': key,
-        'RCLONE_CONFIG_S3_SECRET_ACCESS_KEY': secret,
+        f'RCLONE_CONFIG_REMOTE_{name.upper()}': value
+        for name, value in login.items()
     }
     return measure.command([
         'rclone', '--config', os.devnull, 'copyto', _name(source),
@@ -40,4 +38,4 @@ def copy(source, target, url, key, secret):
 
 
 def _name(place):
-    return str(place) if isinstance(place, pathlib.Path) else f's3:{place}'
+    return str(place) if isinstance(place, pathlib.Path) else f'remote:{place}'

@@ -35,8 +35,12 @@ class Buckets:
         }
 
     def login(self):
-        """Return the URL of the server, a key, and its secret."""
-        return self._url, *self._buckets.key(buckets.WRITER)
+        """Return what ``rclone`` has to know."""
+        key, secret = self._buckets.key(buckets.WRITER)
+        return {
+            'type': 's3', 'provider': 'Ceph', 'endpoint': self._url,
+            'access_key_id': key, 'secret_access_key': secret,
+        }
 
     def hash_of(self, store, key):
         """Return the hash of an object."""

@@ -11,8 +11,8 @@ class MigrateLocations(lister.Lister):
     """Bring locations of earlier times up to date, in Glance's database.
 
     Locations cinder://<volume> get the name of their store, and locations
-    irods://user:password@host/<path> and s3://key:secret@host/<path> lose the
-    credentials. To be run where the Image service runs, with its
+    irods://user:password@host/<path>, s3://key:secret@host/<path> and
+    swift+https://user:key@host/<path> lose the credentials. To be run where the Image service runs, with its
     configuration; the service may go on working. The status is 1 if a
     location could not be brought up to date.
     """
