@@ -7,8 +7,8 @@ Stock Glance with glance_store's drivers, Glance with the plugin and
 installed, copy the same images in the same cloud, in turns.
 
 Environment variables: ``ROUNDS`` (3), ``SIZES`` (512M,2G), ``PARTS``
-(cinder,rbd,sites,far,s3,swift), ``CLOUD_FOLDER`` (.cloud), ``BENCH_DIR`` (.bench)
-for the result.
+(cinder,rbd,sites,far,s3,swift), ``CLOUD_FOLDER`` (.cloud), ``BENCH_DIR``
+(.bench) for the result.
 """
 
 import json

@@ -12,9 +12,9 @@ class MigrateLocations(lister.Lister):
 
     Locations cinder://<volume> get the name of their store, and locations
     irods://user:password@host/<path>, s3://key:secret@host/<path> and
-    swift+https://user:key@host/<path> lose the credentials. To be run where the Image service runs, with its
-    configuration; the service may go on working. The status is 1 if a
-    location could not be brought up to date.
+    swift+https://user:key@host/<path> lose the credentials. To be run where
+    the Image service runs, with its configuration; the service may go on
+    working. The status is 1 if a location could not be brought up to date.
     """
 
     def get_parser(self, prog_name):

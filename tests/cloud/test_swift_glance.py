@@ -93,16 +93,6 @@ def test_within_swift_no_byte_passes_through_glance(
     assert client.download(image_id) == content
 
 
-def test_a_range_of_a_segmented_image_is_downloaded(client, image):
-    image_id, content = image()
-    assert helpers.copy(client, image_id, ['a'])['status'] == 'success'
-    client.delete(image_id, store='local')
-    answer = client.demand('GET', f'/images/{image_id}/file', headers={
-        'Range': 'bytes=6000000-7000000',
-    })
-    assert answer.content == content[6000000:7000001]
-
-
 def test_an_image_goes_into_swift_and_out_of_it(
     server, client, image, places
 ):
