@@ -109,7 +109,7 @@ class ObjectCopier(abc.ABC):
 def wait(copies, request, on_done=lambda count: None):
     """Return when all futures are done; raise what one raises, or to stop.
 
-    :param on_done: called with how many are done
+    :param on_done: called with how many are done, whenever one is
     """
     waiting = set(copies)
     while waiting:
@@ -117,7 +117,8 @@ def wait(copies, request, on_done=lambda count: None):
         done, waiting = futures.wait(waiting, _LOOK, futures.FIRST_COMPLETED)
         for each in done:
             each.result()
-        on_done(len(copies) - len(waiting))
+        if done:
+            on_done(len(copies) - len(waiting))
 
 
 def stop(copies):

@@ -167,12 +167,18 @@ class Container:
             yield from body
 
     def put(self, key, contents, size):
-        """Make an object of what can be read; return its ETag."""
+        """Make an object of what can be read once; return its ETag."""
         with self.told():
-            return self._client.put_object(
-                self.name, key, contents, content_length=size,
-                chunk_size=_CHUNK, content_type='application/octet-stream',
-            ).strip('"')
+            client = self._client
+            # It would say that it cannot try again, and not why.
+            client.retries, retries = 0, client.retries
+            try:
+                return client.put_object(
+                    self.name, key, contents, content_length=size,
+                    content_type='application/octet-stream',
+                ).strip('"')
+            finally:
+                client.retries = retries
 
     def copy(self, source, segment, key):
         """Have the server copy a :class:`Segment`; return the new one.
