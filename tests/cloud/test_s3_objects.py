@@ -3,8 +3,10 @@
 """What lies in a bucket, unfinished uploads included."""
 
 from concurrent import futures
+import socket
 import uuid
 
+import botocore.exceptions
 import pytest
 
 from glance_copy_plugin.audit import legacy_locations
@@ -115,6 +117,47 @@ class TestObjects(object_stores.InBuckets):
         ).run()
         assert found.result == legacy_locations.WOULD_UPDATE
         assert found.detail == f'store s1: {url}'
+
+    def test_a_certificate_is_verified_by_the_authority_of_the_store(
+        self, make, buckets, configured, cloud
+    ):
+        bucket = make('s1').bucket
+        bucket.put(IMAGE_ID, b'the image')
+        options = {
+            **buckets.options(bucket),
+            's3_store_host': cloud.radosgw.secure_url,
+        }
+        url = f'{cloud.radosgw.secure_url}/{bucket.name}/{IMAGE_ID}'
+        url = url.replace('https', 's3+https')
+        configured('s1', 's3', **options,
+                   s3_store_cacert=str(cloud.radosgw.authority))
+        assert b''.join(opened(url).read_from(0)) == b'the image'
+        assert registry.orphan_url('s1', IMAGE_ID, []) == url
+        configured('s1', 's3', **options, s3_store_cacert='')
+        with pytest.raises(botocore.exceptions.SSLError):
+            list(opened(url).read_from(0))
+
+    def test_the_name_of_a_bucket_may_be_in_that_of_the_server(
+        self, make, buckets, configured, monkeypatch
+    ):
+        """Names below ``localhost`` are those of this machine: RFC 6761."""
+        bucket, asked = make('s1').bucket, []
+        bucket.put(IMAGE_ID, b'the image')
+        look_up = socket.getaddrinfo
+
+        def resolve(host, *more, **named):
+            asked.append(host)
+            return look_up('127.0.0.1', *more, **named)
+
+        monkeypatch.setattr(socket, 'getaddrinfo', resolve)
+        configured('s1', 's3', **{
+            **buckets.options(bucket),
+            's3_store_host': bucket.server.replace('127.0.0.1', 'localhost'),
+            's3_store_bucket_url_format': 'virtual',
+        })
+        url = registry.orphan_url('s1', IMAGE_ID, [])
+        assert b''.join(opened(url).read_from(0)) == b'the image'
+        assert f'{bucket.name}.localhost' in asked
 
     def test_a_bucket_that_refuses_the_user_is_not_copied_from(
         self, make, buckets, caplog

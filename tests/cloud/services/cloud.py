@@ -29,7 +29,8 @@ SERVICES = (
 STOP = (SERVICES[:4], SERVICES[4:8], SERVICES[8:])
 DATA = (
     'cache', 'ceph', 'cinder', 'done', 'edge', 'far', 'glance', 'keystone',
-    'mariadb', 'rabbitmq', 'record', 'run', 'shares', 'swift', 'tmp',
+    'mariadb', 'rabbitmq', 'radosgw', 'radosgw-2', 'record', 'run', 'shares',
+    'swift', 'tmp',
 )
 READY = 'ready'
 # Seconds of one way to the cluster far away.
@@ -238,7 +239,7 @@ class Cloud:
         for name in places.PORTS:
             service = {
                 'amqp': 'rabbitmq', 'erlang': 'rabbitmq',
-            }.get(name, name.partition('-v')[0])
+            }.get(name, name.partition('-v')[0].removesuffix('-tls'))
             port = self.place.port(name)
             if name == 'glance' or self.processes.members(service):
                 continue

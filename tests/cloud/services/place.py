@@ -24,8 +24,9 @@ BLOCK = 80
 PORTS = (
     'keystone', 'cinder', 'glance', 'amqp', 'epmd', 'erlang', 'ceph-mon-v1',
     'ceph-mon-v2', 'mariadb', 'edge-mon-v1', 'edge-mon-v2', 'far-mon-v1',
-    'far-mon-v2', 'radosgw', 'radosgw-2', 'swift', 'swift-2',
-    'swift-account', 'swift-container', 'swift-object',
+    'far-mon-v2', 'radosgw', 'radosgw-2', 'radosgw-tls',
+    'radosgw-2-tls', 'swift', 'swift-2', 'swift-account', 'swift-container',
+    'swift-object',
 )
 # The other daemons of each Ceph cluster take theirs from the rest.
 CEPH_PORTS = {'ceph': 32, 'edge': 48, 'far': 64}

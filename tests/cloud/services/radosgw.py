@@ -6,7 +6,11 @@ import contextlib
 import http.client
 import json
 
+from tests.irods_server import certificate
+
 ACCOUNT = 'client.rgw'
+# What a bucket's name can be in front of.
+DOMAIN = 'localhost'
 
 
 class Radosgw:
@@ -28,6 +32,16 @@ class Radosgw:
         """The HTTP address."""
         return self._place.url(self._name)
 
+    @property
+    def secure_url(self):
+        """The HTTPS address."""
+        return f'https://127.0.0.1:{self._place.port(f"{self._name}-tls")}'
+
+    @property
+    def authority(self):
+        """The file with the certificate to trust."""
+        return self._place.make(self._name) / 'server.crt'
+
     def up(self):
         """Start it, unless it runs; return once it answers."""
         self._once('account', self._make_account)
@@ -40,10 +54,17 @@ class Radosgw:
             self._place.done('radosgw-compression')
 
     def _start(self):
+        if not self._processes.alive(self._name):
+            certificate.make(self.authority.parent)
+        address, secure = (
+            url.partition('://')[2] for url in (self.url, self.secure_url)
+        )
         self._processes.start(self._name, [
             'radosgw', '-f', '-c', self._ceph.conf, '-n', ACCOUNT,
-            '--rgw-frontends',
-            f'beast endpoint=127.0.0.1:{self._place.port(self._name)}',
+            '--rgw-dns-name', DOMAIN, '--rgw-frontends',
+            f'beast endpoint={address} ssl_endpoint={secure} '
+            f'ssl_certificate={self.authority} '
+            f'ssl_private_key={self.authority.with_suffix(".key")}',
         ])
         self._processes.wait(self._name, self._answers)
 
