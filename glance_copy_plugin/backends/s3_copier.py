@@ -18,7 +18,10 @@ from glance_copy_plugin.backends import s3_objects
 
 # What servers copy in one go. More is copied in parts.
 IN_ONE_GO = 5 * 1024 ** 3
-PART = 512 * 1024 ** 2
+PART = 128 * 1024 ** 2
+# Bytes that a server copies at the same time: a slow one answers too late
+# otherwise, and is asked again.
+IN_FLIGHT = 1024 ** 3
 PARTS = 10_000
 
 
@@ -116,11 +119,10 @@ class _Copy:
 
         :param found: what the source is :class:`Found` to be
         """
-        with futures.ThreadPoolExecutor(self._workers) as pool:
-            if found.size <= IN_ONE_GO:
-                self._in_one_go(pool, source, found, key)
-            else:
-                self._in_parts(pool, source, found, key)
+        if found.size <= IN_ONE_GO:
+            self._in_one_go(source, found, key)
+        else:
+            self._in_parts(source, found, key)
         try:
             self._tell(found.size)
             self._request.cancel.check()
@@ -129,19 +131,25 @@ class _Copy:
             self._discard(key)
             raise
 
-    def _in_one_go(self, pool, source, found, key):
-        copied = pool.submit(self._bucket.copy, source, found.etag, key)
-        try:
-            object_copier.wait([copied], self._request)
-        except BaseException:
-            # The server may have made it, whatever became of its answer.
-            object_copier.stop([copied])
-            self._discard(key)
-            raise
+    def _in_one_go(self, source, found, key):
+        with futures.ThreadPoolExecutor(1) as pool:
+            copied = pool.submit(self._bucket.copy, source, found.etag, key)
+            try:
+                object_copier.wait([copied], self._request)
+            except BaseException:
+                # The server may have made it, whatever became of its answer.
+                object_copier.stop([copied])
+                self._discard(key)
+                raise
 
-    def _in_parts(self, pool, source, found, key):
+    def _in_parts(self, source, found, key):
         size = self._part_size(source, found)
         upload = self._bucket.begin_upload(key)
+        workers = max(1, min(self._workers, IN_FLIGHT // size))
+        with futures.ThreadPoolExecutor(workers) as pool:
+            self._copy_parts(pool, upload, source, found, key, size)
+
+    def _copy_parts(self, pool, upload, source, found, key, size):
         copies = []
         try:
             for number, start in enumerate(range(0, found.size, size), 1):

@@ -52,7 +52,7 @@ def test_registering_again_is_harmless(conf):
 def test_without_any_setting_the_defaults_hold(conf):
     assert copy_image.copy_options(conf, '/staging') == copy_image.CopyOptions(
         staging_dir='/staging', staging_window=None,
-        copiers=('file', 'irods', 'cinder', 'rbd', 's3'),
+        copiers=('file', 'irods', 'cinder', 'rbd', 's3', 'swift'),
         verify='backend', max_parallel_stores=None, bandwidth_limit=None,
         progress_interval=1.0, workers=10,
     )
