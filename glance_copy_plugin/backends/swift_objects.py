@@ -103,7 +103,7 @@ def is_configured(driver):
 
 def address(driver):
     """Return Keystone's address as the driver writes it into locations."""
-    return driver.auth_address.partition('://')[2].strip('/')
+    return driver.auth_address.rpartition('://')[2].strip('/')
 
 
 def project(driver):

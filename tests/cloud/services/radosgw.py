@@ -2,10 +2,9 @@
 
 """radosgw: a server of S3, which keeps its objects in a Ceph cluster."""
 
-import contextlib
-import http.client
 import json
 
+from tests.cloud.services import wsgi
 from tests.irods_server import certificate
 
 ACCOUNT = 'client.rgw'
@@ -66,7 +65,9 @@ class Radosgw:
             f'ssl_certificate={self.authority} '
             f'ssl_private_key={self.authority.with_suffix(".key")}',
         ])
-        self._processes.wait(self._name, self._answers)
+        self._processes.wait(
+            self._name, lambda: wsgi.answers(f'{self.url}/')
+        )
 
     def stop(self):
         """Stop it; what it has acknowledged stays."""
@@ -110,17 +111,6 @@ class Radosgw:
             'zone', 'placement', 'modify', '--rgw-zone', 'default',
             '--placement-id', 'default-placement', '--compression', 'zlib',
         )
-
-    def _answers(self):
-        connection = http.client.HTTPConnection(
-            '127.0.0.1', self._place.port(self._name), timeout=30
-        )
-        with contextlib.closing(connection):
-            try:
-                connection.request('GET', '/')
-                return connection.getresponse().status == 200
-            except OSError:
-                return False
 
     def _once(self, step, make):
         step = f'radosgw-{step}'

@@ -5,12 +5,10 @@
 They keep everything once, in a folder.
 """
 
-import contextlib
-import http.client
-
 from tests.cloud.services import conf
 from tests.cloud.services import identity
 from tests.cloud.services import install
+from tests.cloud.services import wsgi
 
 KINDS = ('account', 'container', 'object')
 # Who has one of these roles owns the account of the project.
@@ -64,7 +62,9 @@ class Swift:
                 name, [venv / 'bin/python', self._path(f'run_{name}.py')],
                 self._processes.environment(venv),
             )
-        self._processes.wait(self._name, self._answers)
+        self._processes.wait(
+            self._name, lambda: wsgi.answers(f'{self.url}/info')
+        )
         if not self._place.is_done('swift-endpoint'):
             identity.create_service(
                 self._place, 'object-store', 'swift',
@@ -146,17 +146,6 @@ class Swift:
                 **conf.authtoken(self._place, 'swift'),
             },
         }
-
-    def _answers(self):
-        connection = http.client.HTTPConnection(
-            '127.0.0.1', self._place.port(self._name), timeout=30
-        )
-        with contextlib.closing(connection):
-            try:
-                connection.request('GET', '/info')
-                return connection.getresponse().status == 200
-            except OSError:
-                return False
 
 
 def _storage_name(kind):

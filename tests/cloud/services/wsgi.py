@@ -2,7 +2,6 @@
 
 """WSGI applications of the services' virtual environment under gunicorn."""
 
-import urllib.error
 import urllib.request
 
 MODULE = """\
@@ -64,11 +63,15 @@ class Application:
         """Return when it answers a request."""
         # A worker that dies at its start leaves the port open, so that each
         # attempt needs an end of its own.
-        self._processes.wait(self._name, lambda: self._answers(path), timeout)
+        self._processes.wait(
+            self._name, lambda: answers(self._url + path), timeout
+        )
 
-    def _answers(self, path):
-        try:
-            with _OPENER.open(self._url + path, timeout=30) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError):
-            return False
+
+def answers(url):
+    """Tell whether a request is answered, and with success."""
+    try:
+        with _OPENER.open(url, timeout=30) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
