@@ -2,8 +2,7 @@
 
 """A container of Swift, as the user of a store may use it.
 
-It needs swiftclient. What the server refuses becomes an exception of
-glance_store that names the container.
+It needs swiftclient.
 """
 
 import contextlib
@@ -13,15 +12,13 @@ import threading
 import urllib.parse
 
 from glance_store import exceptions
-from keystoneauth1 import exceptions as keystone_exceptions
-import swiftclient
 
+from glance_copy_plugin.backends import swift_account
 from glance_copy_plugin.backends import swift_objects
 
-ERRORS = (swiftclient.ClientException, keystone_exceptions.ClientException)
 _CHUNK = 1024 * 1024
-_FORBIDDEN = (401, 403)
-_FULL = (413, 507)
+# What Swift allows unless it is configured to another number.
+_USUAL_SEGMENTS = 1000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +71,7 @@ class Container:
         self._may_be_made = (
             driver.store_conf.swift_store_create_container_on_put
         )
-        self._login = login or _login(driver)
+        self._login = login or swift_account.login(driver)
         self.storage_url = storage_url or self._login.storage_url
         self._own = threading.local()
         self._connections = []
@@ -112,7 +109,7 @@ class Container:
     def exists(self):
         """True if there is this container."""
         try:
-            with self.told():
+            with swift_account.told(self.name):
                 self._client.head_container(self.name)
         except exceptions.NotFound:
             return False
@@ -134,13 +131,13 @@ class Container:
 
     def make(self):
         """Make it, unless it is there."""
-        with self.told():
+        with swift_account.told(self.name):
             self._client.put_container(self.name)
 
     def find(self, key):
         """Return what is :class:`Found`; None if there is no such object."""
         try:
-            with self.told():
+            with swift_account.told(self.name):
                 answer = self._client.head_object(self.name, key)
         except exceptions.NotFound:
             return None
@@ -159,16 +156,16 @@ class Container:
         """
         # There is no range in an object without bytes.
         headers = {'Range': f'bytes={offset}-'} if offset else {}
-        with self.told():
+        with swift_account.told(self.name):
             _headers, body = self._client.get_object(
                 self.name, key, resp_chunk_size=_CHUNK, headers=headers
             )
-        with contextlib.closing(body), self.told():
+        with contextlib.closing(body), swift_account.told(self.name):
             yield from body
 
     def put(self, key, contents, size):
         """Make an object of what can be read once; return its ETag."""
-        with self.told():
+        with swift_account.told(self.name):
             client = self._client
             # It would say that it cannot try again, and not why.
             client.retries, retries = 0, client.retries
@@ -186,7 +183,7 @@ class Container:
         :param source: :class:`Container` that says in which account it is
         """
         path = urllib.parse.quote(f'{segment.container}/{segment.key}')
-        with self.told():
+        with swift_account.told(self.name):
             etag = self._client.put_object(
                 self.name, key, b'', headers={
                     'X-Copy-From': path,
@@ -201,8 +198,12 @@ class Container:
     def most_segments(self):
         """Return how many segments an object may have; 0 if there are none.
         """
-        with self.told():
-            known = self._client.get_capabilities()
+        try:
+            with swift_account.told(self.name):
+                known = self._client.get_capabilities()
+        except (exceptions.Forbidden, exceptions.NotFound):
+            # It keeps that to itself.
+            return _USUAL_SEGMENTS
         return known.get('slo', {}).get('max_manifest_segments', 0)
 
     def put_manifest(self, key, segments):
@@ -212,7 +213,7 @@ class Container:
              'size_bytes': each.size}
             for each in segments
         ])
-        with self.told():
+        with swift_account.told(self.name):
             self._client.put_object(
                 self.name, key, entries, query_string='multipart-manifest=put',
                 content_type='application/octet-stream',
@@ -224,14 +225,14 @@ class Container:
         :raises ValueError: if they cannot be used one by one
         """
         if found.dynamic is not None:
-            container, _, prefix = found.dynamic.partition('/')
+            container, _, prefix = found.dynamic.lstrip('/').partition('/')
             with contextlib.closing(self.beside(container)) as other:
                 return other.listed(prefix)
         return [_segment(each) for each in self.manifest(key)]
 
     def manifest(self, key):
         """Return the entries of the static list of segments of an object."""
-        with self.told():
+        with swift_account.told(self.name):
             _headers, body = self._client.get_object(
                 self.name, key, query_string='multipart-manifest=get'
             )
@@ -243,7 +244,7 @@ class Container:
         There are none if there is no container.
         """
         try:
-            with self.told():
+            with swift_account.told(self.name):
                 _headers, found = self._client.get_container(
                     self.name, prefix=prefix, full_listing=True
                 )
@@ -257,7 +258,7 @@ class Container:
 
     def names(self, prefix):
         """Return the names of the account's containers that begin so."""
-        with self.told():
+        with swift_account.told(self.name):
             _headers, found = self._client.get_account(
                 prefix=prefix, full_listing=True
             )
@@ -265,7 +266,10 @@ class Container:
 
     def remove(self, key):
         """Remove an object, not its segments; it may be gone already."""
-        with contextlib.suppress(exceptions.NotFound), self.told():
+        with (
+            contextlib.suppress(exceptions.NotFound),
+            swift_account.told(self.name),
+        ):
             self._client.delete_object(self.name, key)
 
     def remove_segments(self, prefix):
@@ -273,54 +277,6 @@ class Container:
         for each in self.listed(prefix):
             if (swift_objects.prefix_of(each.key) or ('', ''))[1] == prefix:
                 self.remove(each.key)
-
-    @contextlib.contextmanager
-    def told(self):
-        """Raise what others understand for what the server says."""
-        try:
-            with _told_by_keystone():
-                yield
-        except swiftclient.ClientException as exc:
-            if exc.http_status == 404:
-                raise exceptions.NotFound() from None
-            if exc.http_status in _FULL:
-                raise exceptions.StorageFull(
-                    message='no space left: the quota of the container '
-                    f'{self.name} or of its account is used up, or Swift is '
-                    'full'
-                ) from None
-            if exc.http_status in _FORBIDDEN:
-                raise exceptions.Forbidden(
-                    'Swift refuses the user of the store the container '
-                    f"{self.name}; check the user's roles and the "
-                    "container's access list"
-                ) from None
-            raise
-
-
-def storage_url(driver):
-    """Return the URL of the account of a store."""
-    return _login(driver).storage_url
-
-
-def _login(driver):
-    """Return glance_store's connection manager, which renews its token."""
-    with _told_by_keystone():
-        return driver.get_manager(
-            driver.create_location('any'), allow_reauth=True
-        )
-
-
-@contextlib.contextmanager
-def _told_by_keystone():
-    try:
-        yield
-    except (keystone_exceptions.Unauthorized, keystone_exceptions.Forbidden):
-        raise exceptions.Forbidden(
-            'Keystone refuses the user of the store; check swift_store_user '
-            'and swift_store_key, or the file that swift_store_config_file '
-            'names'
-        ) from None
 
 
 @contextlib.contextmanager

@@ -180,7 +180,7 @@ def _source(container, location):
     name = location.driver.store_conf.swift_store_container
     if location.url:
         name = swift_objects.Place.of_url(location.url).container
-    own = swift_objects.module().storage_url(location.driver)
+    own = swift_objects.module('account').storage_url(location.driver)
     return contextlib.closing(container.beside(name, own))
 
 

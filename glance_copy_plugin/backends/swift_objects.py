@@ -76,10 +76,10 @@ class Place:
         )
 
 
-def module():
-    """Return the module that needs swiftclient."""
+def module(name='container'):
+    """Return a module that needs swiftclient: ``account`` or ``container``."""
     return importlib.import_module(
-        'glance_copy_plugin.backends.swift_container'
+        f'glance_copy_plugin.backends.swift_{name}'
     )
 
 

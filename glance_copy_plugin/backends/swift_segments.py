@@ -12,7 +12,10 @@ from glance_copy_plugin.backends import swift_objects
 
 def errors():
     """Return what the client of Swift raises, as a tuple."""
-    return (*swift_objects.module().ERRORS, exceptions.GlanceStoreException)
+    return (
+        *swift_objects.module('account').ERRORS,
+        exceptions.GlanceStoreException,
+    )
 
 
 @contextlib.contextmanager
