@@ -111,7 +111,8 @@ Possible values:
       of a snapshot, and change its type where the stores have different
       ones. ``rbd`` has the manager of a Ceph cluster copy from one of its
       pools to another. ``s3`` has a server of S3 copy from one of its
-      buckets to another.
+      buckets to another. ``swift`` has Swift copy from one of its containers
+      to another, and writes large images in segments.
     * Empty: stream to every store
 """),
     cfg.StrOpt(
