@@ -61,7 +61,9 @@ class Migration:
 
     def _migrate(self, recorded):
         try:
-            store, url = self._modern(recorded.url)
+            store, url = self._modern(
+                recorded.url, recorded.metadata.get('store')
+            )
         except _CannotTell as exc:
             return _result(FAILED, recorded, str(exc))
         if self.dry_run:
@@ -75,14 +77,17 @@ class Migration:
             )
         return _result(UPDATED, recorded, f'store {store}: {url}')
 
-    def _modern(self, url):
-        """Return the store of a location and its URL of today."""
+    def _modern(self, url, store):
+        """Return the store of a location and its URL of today.
+
+        :param store: the one that is recorded, or None
+        """
         if url.startswith(_CINDER):
             return self._of_cinder(url.removeprefix(_CINDER))
         if s3_objects.Place.of_url(url):
             return _of_s3(url)
         if swift_objects.Place.of_url(url):
-            return _of_swift(url)
+            return _of_swift(url, store)
         return _of_irods(url)
 
     def _of_cinder(self, volume):
@@ -136,16 +141,28 @@ def _of_s3(url):
     )
 
 
-def _of_swift(url):
+def _of_swift(url, store):
+    """The URL is the same in all regions: only the record tells which."""
     place = swift_objects.Place.of_url(url)
-    for name, driver in _drivers('swift'):
-        if swift_objects.is_configured(driver) and place.is_of(driver):
-            return name, swift_objects.url(
-                driver, place.container, place.key
-            )
-    raise _CannotTell(
-        'no store of this node has the Swift account of the container '
-        f'{place.container}'
+    found = {
+        name: driver for name, driver in _drivers('swift')
+        if swift_objects.is_configured(driver) and place.is_of(driver)
+    }
+    if store not in found and len(found) == 1:
+        (store,) = found
+    if not found:
+        raise _CannotTell(
+            'no store of this node has the Swift account of the container '
+            f'{place.container}'
+        )
+    if store not in found:
+        raise _CannotTell(
+            f'the stores {", ".join(found)} have the Swift account of the '
+            f'container {place.container}, and the location does not say '
+            'which one it is in'
+        )
+    return store, swift_objects.url(
+        found[store], place.container, place.key
     )
 
 

@@ -44,7 +44,7 @@ class SwiftInventory(base.Inventory):
         with _at(driver, place) as (container, key):
             if not _is_prefix(key):
                 _remove_image(container, key)
-            elif key not in _used_prefixes(container, _image_of(key)):
+            elif _unused(container, _image_of(key), {key}):
                 container.remove_segments(key)
 
     def remove_partial(self, driver, image_id):
@@ -57,7 +57,7 @@ class SwiftInventory(base.Inventory):
                 (each.key for each in container.listed(image_id)), image_id
             )
             if found:
-                for prefix in found - _used_prefixes(container, image_id):
+                for prefix in _unused(container, image_id, found):
                     container.remove_segments(prefix)
         return ()
 
@@ -71,17 +71,32 @@ class SwiftInventory(base.Inventory):
             if container.find(image_id) is None:
                 return None
             url = swift_objects.url(driver, container.name, image_id)
-        place = swift_objects.Place.of_url(url)
-        if any(place.may_be(each.url) for each in locations):
-            return None
+            place = swift_objects.Place.of_url(url)
+            if any(
+                place.may_be(each.url) and not _is_elsewhere(each, container)
+                for each in locations
+            ):
+                return None
         return url
+
+
+def _is_elsewhere(location, container):
+    """True if a location is known to be in another account.
+
+    Many stores call their container as glance_store does by default. The name
+    of an account has the id of its project, which no other one has.
+    """
+    place = swift_objects.Place.of_url(location.url)
+    if location.driver is None or not place.is_of(location.driver):
+        return False
+    with swift_objects.opened(location.driver) as other:
+        return other.account != container.account
 
 
 def _containers(driver, first):
     """Yield the containers that a store can have images in."""
     if not driver.store_conf.swift_store_multiple_containers_seed:
-        if first.exists():
-            yield first
+        yield first
         return
     for name in first.names(f'{first.name}_'):
         with contextlib.closing(first.beside(name)) as container:
@@ -98,7 +113,7 @@ def _kept(driver, container):
             image_id, prefix = found
             segments.setdefault(image_id, set()).add(prefix)
     for image_id, prefixes in segments.items():
-        for prefix in prefixes - _used_prefixes(container, image_id):
+        for prefix in _unused(container, image_id, prefixes):
             yield _object(driver, container, image_id, prefix)
 
 
@@ -110,16 +125,25 @@ def _object(driver, container, image_id, key):
     )
 
 
-def _used_prefixes(container, image_id):
-    """Return the prefixes of segments that the image's object names."""
+def _unused(container, image_id, prefixes):
+    """Return those of an image's prefixes that its object does not need.
+
+    None if that cannot be told.
+    """
     found = container.find(image_id)
     if found is None or not found.is_segmented:
-        return set()
+        return prefixes
     if found.dynamic is not None:
-        return {found.dynamic.partition('/')[2]}
-    return _prefixes((
-        each.get('name', '').rpartition('/')[2]
-        for each in container.manifest(image_id)
+        _container, named = found.dynamic
+        # It may be a part of the prefix, or more: some of the segments.
+        return {each for each in prefixes if not (
+            each.startswith(named) or named.startswith(each)
+        )}
+    entries = container.manifest(image_id)
+    if any(each.get('sub_slo') for each in entries):
+        return set()
+    return prefixes - _prefixes((
+        each.get('name', '').rpartition('/')[2] for each in entries
     ), image_id)
 
 
@@ -131,9 +155,12 @@ def _prefixes(keys, image_id):
 
 def _remove_image(container, image_id):
     """Remove the object first: what is left then is no image any more."""
-    prefixes = _used_prefixes(container, image_id)
+    prefixes = _prefixes(
+        (each.key for each in container.listed(image_id)), image_id
+    )
+    unused = _unused(container, image_id, prefixes)
     container.remove(image_id)
-    for prefix in prefixes:
+    for prefix in prefixes - unused:
         container.remove_segments(prefix)
 
 

@@ -12,7 +12,10 @@ from glance_store import exceptions
 from keystoneauth1 import exceptions as keystone_exceptions
 import swiftclient
 
-ERRORS = (swiftclient.ClientException, keystone_exceptions.ClientException)
+# What is raised when a connection fails is an OSError.
+ERRORS = (
+    swiftclient.ClientException, keystone_exceptions.ClientException, OSError,
+)
 _FORBIDDEN = (401, 403)
 _FULL = (413, 507)
 

@@ -41,13 +41,13 @@ class Found:
 
     :param size: bytes
     :param etag: without quotes; the md5 of what is not segmented
-    :param dynamic: ``container/prefix`` of its segments, or None
+    :param dynamic: (container, prefix) of its segments, or None
     :param static: it has a list of segments
     """
 
     size: int
     etag: str
-    dynamic: str | None
+    dynamic: tuple[str, str] | None
     static: bool
 
     @property
@@ -145,7 +145,7 @@ class Container:
         return Found(
             size=int(answer.get('content-length', 0)),
             etag=answer.get('etag', '').strip('"'),
-            dynamic=dynamic and urllib.parse.unquote(dynamic),
+            dynamic=dynamic and _named(dynamic),
             static=answer.get('x-static-large-object', '').lower() == 'true',
         )
 
@@ -225,7 +225,7 @@ class Container:
         :raises ValueError: if they cannot be used one by one
         """
         if found.dynamic is not None:
-            container, _, prefix = found.dynamic.lstrip('/').partition('/')
+            container, prefix = found.dynamic
             with contextlib.closing(self.beside(container)) as other:
                 return other.listed(prefix)
         return [_segment(each) for each in self.manifest(key)]
@@ -284,6 +284,12 @@ def opened(driver, name=None):
     """Yield the :class:`Container` of a store."""
     with contextlib.closing(Container(driver, name)) as container:
         yield container
+
+
+def _named(manifest):
+    """Return (container, prefix) of a dynamic manifest."""
+    container, _, prefix = urllib.parse.unquote(manifest).partition('/')
+    return container, prefix
 
 
 def _segment(entry):

@@ -96,6 +96,54 @@ class TestObjects(swift_containers.InContainers):
             *stay, f'{other}-00001', f'{other}-00002',
         ])
 
+    @pytest.mark.parametrize('manifest', [
+        '{container}/{image}', '{container}/{image}-0',
+    ])
+    def test_segments_of_any_dynamic_manifest_are_not_removed(
+        self, container, manifest
+    ):
+        container.put_segments(IMAGE_ID, bytes(5), 2)
+        container.put(IMAGE_ID, b'', **{'X-Object-Manifest': manifest.format(
+            container=container.name, image=IMAGE_ID,
+        )})
+        assert self.partial() == []
+        registry.remove_partial('s1', IMAGE_ID)
+        registry.remove_object('s1', f'{container.name}/{IMAGE_ID}-')
+        assert container.content(IMAGE_ID) == bytes(5)
+
+    def test_segments_of_a_manifest_of_manifests_are_not_removed(
+        self, container
+    ):
+        container.put_segments(IMAGE_ID, bytes(5), 5)
+        container.put_static('inner', [
+            {'path': f'/{container.name}/{IMAGE_ID}-00001'},
+        ])
+        container.put_static(IMAGE_ID, [{'path': f'/{container.name}/inner'}])
+        assert self.partial() == []
+        registry.remove_partial('s1', IMAGE_ID)
+        assert container.content(IMAGE_ID) == bytes(5)
+
+    def test_an_object_in_a_container_of_another_account_is_another_one(
+        self, container, configured, containers
+    ):
+        """Of the same name, as glance_store's own default is everywhere."""
+        client = containers.connect(swift_containers.READER)
+        client.put_container(container.name)
+        theirs = swift_containers.Container(client, container.name)
+        configured('theirs', 'swift', **{
+            **containers.options(theirs, swift_containers.READER),
+            'swift_store_endpoint': client.get_auth()[0],
+        })
+        location = drivers.location('s1', container.put(IMAGE_ID, b'here'))
+        orphan = theirs.put(IMAGE_ID, b'there')
+        try:
+            assert registry.orphan_url('s1', IMAGE_ID, [location]) is None
+            assert registry.orphan_url(
+                'theirs', IMAGE_ID, [location]
+            ) == orphan
+        finally:
+            theirs.empty()
+
     def test_containers_of_a_seed_are_all_listed(
         self, container, containers, configured
     ):
@@ -132,7 +180,7 @@ class TestObjects(swift_containers.InContainers):
             list(opened(url).read_from(0))
 
     def test_a_password_of_earlier_times_is_not_needed(
-        self, container, cloud, monkeypatch
+        self, container, containers, configured, cloud, monkeypatch
     ):
         url = container.put(IMAGE_ID, b'the image')
         user = '%3A'.join([
@@ -145,6 +193,13 @@ class TestObjects(swift_containers.InContainers):
         location = drivers.location('s1', old)
         assert registry.orphan_url('s1', IMAGE_ID, [location]) is None
         self.migrated(monkeypatch, old, f'store s1: {url}')
+        configured('s0', 'swift', **containers.options(container))
+        self.migrated(monkeypatch, old, f'store s1: {url}', {'store': 's1'})
+        self.migrated(monkeypatch, old, (
+            'the stores s1, s0 have the Swift account of the container '
+            f'{container.name}, and the location does not say which one it '
+            'is in'
+        ))
         other = old.replace(user, 'other%3Auser')
         self.migrated(monkeypatch, other, (
             'no store of this node has the Swift account of the container '
@@ -152,9 +207,9 @@ class TestObjects(swift_containers.InContainers):
         ))
 
     @staticmethod
-    def migrated(monkeypatch, url, detail):
+    def migrated(monkeypatch, url, detail, metadata=()):
         monkeypatch.setattr(urls, 'everything', lambda: [urls.Recorded(
-            row=1, image_id=IMAGE_ID, url=url, metadata={},
+            row=1, image_id=IMAGE_ID, url=url, metadata=dict(metadata),
         )])
         (found,) = legacy_locations.Migration(
             context=None, dry_run=True
