@@ -24,11 +24,11 @@ class Unsuitable(Exception):
 class ObjectCopier(abc.ABC):
     """Copies images between the containers of one server.
 
-    ``service`` is its name; ``container`` what it calls a place for objects.
-    Methods take what :meth:`opened` gives as ``container``.
+    ``service`` is its name. Methods take the :class:`ObjectContainer` that
+    :meth:`opened` gives as ``container``.
     """
 
-    service = container = ''
+    service = ''
 
     def can_copy(self, locations, target):
         """True if the target's user may read a source."""
@@ -62,7 +62,7 @@ class ObjectCopier(abc.ABC):
         ) as container:
             if not container.is_made():
                 raise base.CannotServerCopy(
-                    f'there is no {self.container} {container.name} yet'
+                    f'there is no {container.kind} {container.name} yet'
                 )
             if container.find(request.image_id) is not None:
                 raise exceptions.Duplicate(image=request.image_id)

@@ -12,6 +12,8 @@ import dataclasses
 from botocore import exceptions as boto_exceptions
 from glance_store import exceptions
 
+from glance_copy_plugin.backends import object_container
+
 ERRORS = (boto_exceptions.BotoCoreError, boto_exceptions.ClientError)
 _CHUNK = 1024 * 1024
 _MISSING = ('404', 'NoSuchBucket', 'NoSuchKey', 'NoSuchUpload')
@@ -39,16 +41,17 @@ class Found:
         return int(count) if dash and count.isdigit() else None
 
 
-class Bucket:
+class Bucket(object_container.ObjectContainer):
     """The bucket of one store.
 
     :param driver: glance_store's driver for S3
     """
 
+    kind, made_by = 'bucket', 's3_store_create_bucket_on_put'
+
     def __init__(self, driver):
-        self.name = driver.bucket
-        self._may_be_made = (
-            driver.conf[driver.backend_group].s3_store_create_bucket_on_put
+        super().__init__(
+            driver.bucket, driver.conf[driver.backend_group][self.made_by]
         )
         # As its driver has it: addressing, certificates and checksums.
         self._client = driver._create_s3_client()
@@ -65,20 +68,6 @@ class Bucket:
         except exceptions.NotFound:
             return False
         return True
-
-    def is_made(self):
-        """False if the driver has to make the bucket first.
-
-        :raises BadStoreConfiguration: if it is not there and must not be made
-        """
-        if self.exists():
-            return True
-        if self._may_be_made:
-            return False
-        raise exceptions.BadStoreConfiguration(
-            f'the bucket {self.name} does not exist; make it, or set '
-            's3_store_create_bucket_on_put'
-        )
 
     def find(self, key, *, bucket=None, **more):
         """Return what is :class:`Found`; None if there is no such object.

@@ -28,7 +28,7 @@ PARTS = 10_000
 class S3Copier(object_copier.ObjectCopier):
     """Copies images between the buckets of one server."""
 
-    service, container = 'S3', 'bucket'
+    service = 'S3'
 
     def opened(self, driver, image_id=None):
         return s3_objects.opened(driver)

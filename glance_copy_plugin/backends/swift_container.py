@@ -13,6 +13,7 @@ import urllib.parse
 
 from glance_store import exceptions
 
+from glance_copy_plugin.backends import object_container
 from glance_copy_plugin.backends import swift_account
 from glance_copy_plugin.backends import swift_objects
 
@@ -56,7 +57,7 @@ class Found:
         return self.static or self.dynamic is not None
 
 
-class Container:
+class Container(object_container.ObjectContainer):
     """A container of an account.
 
     :param driver: glance_store's driver for Swift, of a store whose user asks
@@ -65,12 +66,14 @@ class Container:
     :param login: glance_store's connection manager, if there is one
     """
 
+    kind, made_by = 'container', 'swift_store_create_container_on_put'
+
     def __init__(self, driver, name=None, storage_url=None, login=None):
-        self.name = name or driver.store_conf.swift_store_container
-        self._driver = driver
-        self._may_be_made = (
-            driver.store_conf.swift_store_create_container_on_put
+        super().__init__(
+            name or driver.store_conf.swift_store_container,
+            getattr(driver.store_conf, self.made_by),
         )
+        self._driver = driver
         self._login = login or swift_account.login(driver)
         self.storage_url = storage_url or self._login.storage_url
         self._own = threading.local()
@@ -115,20 +118,6 @@ class Container:
             return False
         return True
 
-    def is_made(self):
-        """False if it has to be made first.
-
-        :raises BadStoreConfiguration: if it is not there and must not be made
-        """
-        if self.exists():
-            return True
-        if self._may_be_made:
-            return False
-        raise exceptions.BadStoreConfiguration(
-            f'the container {self.name} does not exist; make it, or set '
-            'swift_store_create_container_on_put'
-        )
-
     def make(self):
         """Make it, unless it is there."""
         with swift_account.told(self.name):
@@ -164,18 +153,19 @@ class Container:
             yield from body
 
     def put(self, key, contents, size):
-        """Make an object of what can be read once; return its ETag."""
+        """Make an object of what can be read once; return its Segment."""
         with swift_account.told(self.name):
             client = self._client
             # It would say that it cannot try again, and not why.
             client.retries, retries = 0, client.retries
             try:
-                return client.put_object(
+                etag = client.put_object(
                     self.name, key, contents, content_length=size,
                     content_type='application/octet-stream',
-                ).strip('"')
+                )
             finally:
                 client.retries = retries
+        return self._segment(key, size, etag)
 
     def copy(self, source, segment, key):
         """Have the server copy a :class:`Segment`; return the new one.
@@ -190,10 +180,7 @@ class Container:
                     'X-Copy-From-Account': urllib.parse.quote(source.account),
                 },
             )
-        return Segment(
-            container=self.name, key=key, size=segment.size,
-            etag=etag.strip('"'),
-        )
+        return self._segment(key, segment.size, etag)
 
     def most_segments(self):
         """Return how many segments an object may have; 0 if there are none.
@@ -220,7 +207,7 @@ class Container:
             )
 
     def segments(self, key, found):
-        """Return the :class:`Segment` objects of what was found.
+        """Return the objects that have the bytes of what was found.
 
         :raises ValueError: if they cannot be used one by one
         """
@@ -228,7 +215,9 @@ class Container:
             container, prefix = found.dynamic
             with contextlib.closing(self.beside(container)) as other:
                 return other.listed(prefix)
-        return [_segment(each) for each in self.manifest(key)]
+        if found.static:
+            return [_segment(each) for each in self.manifest(key)]
+        return [self._segment(key, found.size, found.etag)] * bool(found.size)
 
     def manifest(self, key):
         """Return the entries of the static list of segments of an object."""
@@ -251,10 +240,14 @@ class Container:
         except exceptions.NotFound:
             return []
         return [
-            Segment(container=self.name, key=each['name'],
-                    size=each['bytes'], etag=each['hash'])
+            self._segment(each['name'], each['bytes'], each['hash'])
             for each in found
         ]
+
+    def _segment(self, key, size, etag):
+        return Segment(
+            container=self.name, key=key, size=size, etag=etag.strip('"')
+        )
 
     def names(self, prefix):
         """Return the names of the account's containers that begin so."""

@@ -24,7 +24,7 @@ WORKERS = 8
 class SwiftCopier(object_copier.ObjectCopier):
     """Copies images between the containers of one Swift."""
 
-    service, container = 'Swift', 'container'
+    service = 'Swift'
 
     def opened(self, driver, image_id=None):
         return swift_objects.opened(driver, image_id)
@@ -87,7 +87,7 @@ class _Copy:
                     'the user of the target sees no image in the container '
                     f'{self._source.name}'
                 )
-            segments = self._segments(found)
+            segments = self._source.segments(self._key, found)
             size = sum(each.size for each in segments)
         except (exceptions.Forbidden, exceptions.NotFound):
             raise object_copier.Unsuitable(
@@ -102,16 +102,6 @@ class _Copy:
                 f'segments {size}'
             )
         return found, segments
-
-    def _segments(self, found):
-        if found.is_segmented:
-            return self._source.segments(self._key, found)
-        if not found.size:
-            return []
-        return [swift_objects.module().Segment(
-            container=self._source.name, key=self._key, size=found.size,
-            etag=found.etag,
-        )]
 
     def _make_empty(self):
         with self._kept_if_right():

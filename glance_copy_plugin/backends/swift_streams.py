@@ -116,21 +116,19 @@ def _put(container, key, request, size):
     """Write the next bytes as an object; return its ``Segment``."""
     reader = _Reader(request, size)
     try:
-        etag = container.put(key, reader, size)
+        made = container.put(key, reader, size)
     except Exception as exc:
         # The client wraps what the reader raised; the reader knows better.
         if reader.error is not None:
             raise reader.error from exc
         request.cancel.check()
         raise
-    if etag != reader.md5.hexdigest():
+    if made.etag != reader.md5.hexdigest():
         raise errors.TargetError(
             'Swift says that it has written something else than the image',
             store=request.target.store,
         )
-    return swift_objects.module().Segment(
-        container=container.name, key=key, size=size, etag=etag,
-    )
+    return made
 
 
 class _Reader:
@@ -151,7 +149,7 @@ class _Reader:
         """What kept the bytes from coming, or None."""
         return self._staged.error
 
-    def read(self, count=-1):
+    def read(self, count):
         """Return up to so many bytes; none in the end."""
         if self._sent == len(self._buffer) and self._left:
             self._request.cancel.check()
@@ -159,7 +157,6 @@ class _Reader:
             self._sent = 0
             self._left -= len(self._buffer)
             self.md5.update(self._buffer)
-        end = len(self._buffer) if count < 0 else self._sent + count
-        data = self._buffer[self._sent:end]
+        data = self._buffer[self._sent:self._sent + count]
         self._sent += len(data)
         return data

@@ -10,6 +10,7 @@ import time
 
 import psutil
 
+from tests.functional import helpers as functional
 from tests.functional.helpers import wait_until
 
 LOOKS = 20
@@ -121,3 +122,21 @@ def moved(server):
         psutil.Process(pid).io_counters() for pid in server.worker_pids
     ]
     return sum(each.read_chars + each.write_chars for each in counts)
+
+
+@contextlib.contextmanager
+def uploading(client, size):
+    """Give a function that makes an image in a store: its id and bytes.
+
+    They are deleted in the end.
+    """
+    made = []
+
+    def make(store='local', size=size):
+        content = functional.data(size)
+        made.append(client.create_image(content, store=store))
+        return made[-1], content
+
+    yield make
+    for image_id in made:
+        client.delete(image_id)

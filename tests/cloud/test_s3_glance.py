@@ -56,17 +56,8 @@ def client(server, as_user):
 
 @pytest.fixture
 def image(client):
-    """Give a function that makes an image in a store: its id and bytes."""
-    made = []
-
-    def make(store, size=SIZE):
-        content = helpers.data(size)
-        made.append(client.create_image(content, store=store))
-        return made[-1], content
-
-    yield make
-    for image_id in made:
-        client.delete(image_id)
+    with cloud_helpers.uploading(client, SIZE) as make:
+        yield make
 
 
 def test_from_bucket_to_bucket_no_byte_passes_through_glance(

@@ -19,9 +19,26 @@ MB = 1000 * 1024  # as glance_store's driver counts
 
 
 class TestWriting(containers.InContainers, conformance.StoreConformance):
-    """Images of the suite are larger than one segment."""
+    """In one go, as what is smaller than what the driver calls large."""
 
     writer = swift_streams.SwiftWriter()
+    large = 100
+
+    def test_what_swift_says_that_it_has_written_is_compared(
+        self, make, source, copy, monkeypatch
+    ):
+        target, put = make('s1'), swift_container.Container.put
+        monkeypatch.setattr(swift_container.Container, 'put', lambda *what: (
+            dataclasses.replace(put(*what), etag='0' * 32)
+        ))
+        error = self.fail(copy([target], [source(conformance.IMAGE)]), target)
+        assert 'something else than the image' in error.reason
+
+
+class TestWritingSegments(TestWriting):
+    """Images of the suite are larger than one segment."""
+
+    large = 5
 
     @pytest.mark.parametrize('size', [
         2 * MB, 5 * MB - 1, 5 * MB, 6 * MB - 1, 6 * MB, 6 * MB + 1,
@@ -48,12 +65,27 @@ class TestWriting(containers.InContainers, conformance.StoreConformance):
         assert target.read(copied.stored['s1'].url) == conformance.IMAGE
 
 
-class TestWritingInOneGo(TestWriting):
-    """As what is smaller than what the driver calls large."""
+    def test_a_swift_without_static_manifests_says_so(
+        self, make, source, copy, monkeypatch
+    ):
+        target = make('s1')
+        monkeypatch.setattr(
+            swift_container.Container, 'most_segments', lambda container: 0
+        )
+        error = self.fail(copy([target], [source(conformance.IMAGE)]), target)
+        assert 'add slo to the pipeline' in error.reason
 
-    large = 100
-
-    test_segments_of_any_size_make_the_image = None
+    def test_a_manifest_that_became_the_image_does_not_stay(
+        self, make, source, copy, monkeypatch
+    ):
+        """As in a Swift that hides what it can, and cannot do this."""
+        target = make('s1')
+        monkeypatch.setattr(
+            swift_container.Container, 'put_manifest',
+            lambda container, key, segments: container.put(key, b'[{}]', 4),
+        )
+        error = self.fail(copy([target], [source(conformance.IMAGE)]), target)
+        assert 'has not made an image of its segments' in error.reason
 
 
 class TestCopyingAndReadingBack(
@@ -158,9 +190,7 @@ class TestCopyingSegments(containers.InContainers, server_side.ServerSide):
     def test_a_segment_that_is_missing_is_noticed(self, make, copy):
         origin, target = make('origin'), make('s1')
         url = origin.container.put_dynamic(IMAGE_ID, self.content, 2 * MIB)
-        origin.container._client.delete_object(
-            origin.container.name, f'{IMAGE_ID}-00002'
-        )
+        origin.container.remove(f'{IMAGE_ID}-00002')
         self.fail(
             copy([target], [self.held(origin, url)], self.content), target
         )
