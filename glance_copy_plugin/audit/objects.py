@@ -108,7 +108,7 @@ def _look(scope, image, location):
     """Return what is wrong as (kind, detail), or None."""
     url, store = location['url'], location['metadata']['store']
     try:
-        size = drivers.size_of(store, url, scope.context)
+        size = registry.size_of(store, url, scope.context)
         if image.size not in (None, size):
             return findings.SIZE, f'{size} bytes instead of {image.size}'
         if scope.verify:

@@ -11,6 +11,8 @@ import functools
 import importlib.metadata
 import typing
 
+import glance_store
+
 from glance_copy_plugin.transfer import digests
 from glance_copy_plugin.transfer import sources
 from glance_copy_plugin.transfer.cancel_token import CancelToken
@@ -129,13 +131,24 @@ class WriteRequest(CopyRequest):
 
 
 class Reader(typing.Protocol):
-    """Reads the objects of a store in a way of its own."""
+    """Reads the objects of a store. A backend inherits this."""
 
     def source(self, location: Location, context) -> sources.Source:
         """Return the object at a location; MUST NOT open it yet.
 
         :param context: of the request, for the driver
         """
+
+    def size_of(self, location: Location, context) -> int | None:
+        """Return its size in bytes; 0 or None if that cannot be known.
+
+        MUST raise glance_store's ``NotFound`` if there is no such object: a
+        location of an object that is gone would be written again. That is
+        what the driver does, unless a reader has to know better.
+        """
+        return glance_store.get_size_from_uri_and_backend(
+            location.url, location.store, context=context
+        )
 
 
 class Writer(typing.Protocol):

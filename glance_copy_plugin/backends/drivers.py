@@ -106,26 +106,6 @@ def delete(store, url, context):
         LOG.debug('The object to remove from store %s is gone', store)
 
 
-def exists(store, url, context):
-    """True if the object is there."""
-    try:
-        size_of(store, url, context)
-    except store_exceptions.NotFound:
-        return False
-    return True
-
-
-def size_of(store, url, context):
-    """Return the size of an object in bytes, as its store tells it.
-
-    :returns: 0 or None if the store does not know
-    :raises: whatever the driver raises
-    """
-    return glance_store.get_size_from_uri_and_backend(
-        url, store, context=context
-    )
-
-
 def set_acls(target, url, read_access, context):
     """Let those read the object who may read the image.
 

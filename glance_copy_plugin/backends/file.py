@@ -34,7 +34,7 @@ class FileSource(generic.DriverSource):
         return local_path(self._location)
 
 
-class FileReader:
+class FileReader(base.Reader):
     """Reads files in place."""
 
     def source(self, location, context):

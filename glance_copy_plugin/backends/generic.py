@@ -62,7 +62,7 @@ class DriverSource:
                 close()
 
 
-class DriverReader:
+class DriverReader(base.Reader):
     """Reads every kind of store."""
 
     def source(self, location, context):

@@ -52,7 +52,7 @@ class RbdSource:
                 ) from None
 
 
-class RbdReader:
+class RbdReader(base.Reader):
     """Reads with several requests in flight, and leaves out holes."""
 
     def source(self, location, context):

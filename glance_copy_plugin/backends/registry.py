@@ -4,6 +4,7 @@
 
 import functools
 
+from glance_store import exceptions
 import stevedore
 
 from glance_copy_plugin.backends import drivers
@@ -63,6 +64,32 @@ def list_stale(store):
     driver = drivers.of_store(store)
     inventory = _inventory(driver)
     return [] if inventory is None else list(inventory.list_stale(driver))
+
+
+def exists(store, url, context):
+    """True if the object of a location is there."""
+    try:
+        size_of(store, url, context)
+    except exceptions.NotFound:
+        return False
+    return True
+
+
+def size_of(store, url, context):
+    """Return the size of an object in bytes, as its store tells it.
+
+    :returns: 0 or None if the store does not know
+    :raises NotFound: if the object is gone
+    :raises: whatever the driver raises
+    """
+    location = drivers.location(store, url)
+    reader = next(
+        (
+            backend.reader for backend in installed().values()
+            if backend.reader and backend.serves(location.driver)
+        ), generic.BACKEND.reader,
+    )
+    return reader.size_of(location, context)
 
 
 def check(store):

@@ -53,7 +53,7 @@ class SwiftSource:
                 raise errors.SourceGone(str(exc), store=self.store) from None
 
 
-class SwiftReader:
+class SwiftReader(base.Reader):
     """Reads on from any byte, with the store's user of today."""
 
     def source(self, location, context):
@@ -65,6 +65,19 @@ class SwiftReader:
         if place is None or not place.is_of(location.driver):
             return generic.DriverSource(location, context)
         return SwiftSource(location, place)
+
+    def size_of(self, location, context):
+        """Return the size in bytes; the driver says 0 of what is gone."""
+        place = swift_objects.Place.of_url(location.url)
+        if place is None or not place.is_of(location.driver):
+            return super().size_of(location, context)
+        with swift_objects.opened(
+            location.driver, container=place.container
+        ) as container:
+            found = container.find(place.key)
+        if found is None:
+            raise exceptions.NotFound(image=place.key)
+        return found.size
 
 
 class SwiftWriter(base.Writer):

@@ -7,7 +7,7 @@ import functools
 from oslo_log import log as logging
 from taskflow import task
 
-from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import registry
 from glance_copy_plugin.flow import abort
 from glance_copy_plugin.flow import importing
 from glance_copy_plugin.flow import planning
@@ -172,7 +172,7 @@ class ConcludeCopy(_CopyTask):
         run = self._run
         return run.calls.call(
             outcome.store,
-            lambda _token: drivers.exists(
+            lambda _token: registry.exists(
                 outcome.store, outcome.stored.url, run.copy.context
             ),
             cancel=run.cancel,

@@ -185,7 +185,7 @@ def _told(run, location):
     try:
         return _ask(
             run, location,
-            lambda _token, _idle: drivers.size_of(
+            lambda _token, _idle: registry.size_of(
                 location.store, location.url, run.copy.context
             ),
         ) or 0

@@ -149,7 +149,7 @@ def _put_right(ending, record, context):
     revived = [
         store for store, url in ending.taken_back.items()
         if recorded.get(store) == url
-        and not drivers.exists(store, url, context)
+        and not registry.exists(store, url, context)
     ]
     failed = facts.failed != ending.failed and endings.is_newest(ending)
     if (
@@ -166,7 +166,7 @@ def _put_right(ending, record, context):
 
 def _discard_unrecorded(record, context, store, url):
     """Remove an object unless somebody works on the image, or needs it."""
-    if _is_locked(record) or not drivers.exists(store, url, context):
+    if _is_locked(record) or not registry.exists(store, url, context):
         return
     image = {'image': record.image_id, 'store': store}
     # What was read while the copy ran may have gone bad since.
@@ -222,5 +222,5 @@ def _still_there(ending, stores, context):
     # A user's deletion removes the object first, and then the location.
     return [
         (store, url) for store, url in urls.items()
-        if url not in doomed and drivers.exists(store, url, context)
+        if url not in doomed and registry.exists(store, url, context)
     ]

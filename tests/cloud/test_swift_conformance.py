@@ -12,13 +12,17 @@ from glance_copy_plugin.backends import swift_streams
 from tests.cloud import containers
 from tests.parts import data
 from tests.stores import conformance
+from tests.stores import reading
 from tests.stores import server_side
 
 IMAGE_ID, MIB = conformance.IMAGE_ID, 1024 ** 2
 MB = 1000 * 1024  # as glance_store's driver counts
 
 
-class TestWriting(containers.InContainers, conformance.StoreConformance):
+class TestWriting(
+    containers.InContainers, reading.ReadingConformance,
+    conformance.StoreConformance,
+):
     """In one go, as what is smaller than what the driver calls large."""
 
     writer = swift_streams.SwiftWriter()

@@ -4,6 +4,7 @@
 
 import pytest
 
+from glance_copy_plugin.audit import findings
 from tests.cloud import containers as swift_containers
 from tests.cloud import helpers as cloud_helpers
 from tests.cloud.services import stores as given
@@ -94,6 +95,18 @@ def test_an_image_goes_into_swift_and_out_of_it(
     client.delete(image_id, store='local')
     assert helpers.copy(client, image_id, ['local'])['status'] == 'success'
     assert server.store_file('local', image_id).read_bytes() == content
+
+
+def test_a_copy_that_is_gone_is_found_by_the_audit(
+    server, client, image, places
+):
+    image_id, _content = image('local', MIB)
+    assert helpers.copy(client, image_id, ['a'])['status'] == 'success'
+    places['a'].remove(image_id)
+    found = server.invariants.audit(stores=['a'], ways=['fix'])
+    assert [(row['image_id'], row['kind']) for row in found] == [
+        (image_id, findings.MISSING)
+    ]
 
 
 def test_what_the_driver_wrote_is_copied_and_its_password_in_no_log(

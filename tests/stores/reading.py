@@ -10,6 +10,7 @@ from glance_store import exceptions
 import pytest
 
 from glance_copy_plugin.backends import drivers
+from glance_copy_plugin.backends import registry
 from tests.parts import data
 from tests.parts import threads
 
@@ -51,14 +52,14 @@ class ReadingConformance:
 
     def test_its_size_is_known(self, kept):
         target, url = kept
-        size = glance_store.get_size_from_uri_and_backend(url, target.name)
-        assert size == len(KEPT)
+        assert registry.size_of(target.name, url, None) == len(KEPT)
 
     def test_it_is_deleted_once(self, kept):
         target, url = kept
         drivers.delete('s1', url, None)
         assert target.objects() == []
         target.wait_gone()
+        assert not registry.exists('s1', url, None)
         with pytest.raises(exceptions.NotFound):
             glance_store.delete(url, 's1')
         with pytest.raises(exceptions.NotFound):
